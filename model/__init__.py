@@ -1,0 +1,1 @@
+"""Constraints in, Wyckoff crystals out: a transformer over symmetry, with torch and numpy alone."""
