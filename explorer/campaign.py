@@ -1,0 +1,232 @@
+"""What a campaign is: the question that a person asks, checked before any work starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+if TYPE_CHECKING:
+    from model.constraints import Constraints
+
+MAX_CRYSTALS = 1_000_000
+
+
+class SpecError(ValueError):
+    """A campaign that cannot be run as asked.
+
+    The text is one line: what was expected, what was given and how to mend it.
+
+    Attributes
+    ----------
+    field : str
+        The field of `CampaignSpec` that has to change; "" when there is no single one.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class CampaignState(StrEnum):
+    """Where a campaign is in its life. Only QUEUED and RUNNING ones are worked on."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class CampaignSpec(BaseModel):
+    """Everything that decides what a campaign draws, relaxes and places.
+
+    Attributes
+    ----------
+    elements : tuple of str
+        Chemical symbols; also read from "Al-Ca-Cu". Empty means any element.
+    formula, spacegroups, sites, max_atoms, stability, subset
+        As in `model.constraints.Constraints`; sites are written "139:2a=Ca".
+    n : int
+        Crystals to draw.
+    seed : int
+        Crystal i depends on (seed, i) alone.
+    temperature, top_p : float
+        Sampling temperature and nucleus.
+    potential : str
+        Name of the interatomic potential, as `explorer.potentials.potential` knows it.
+    fmax : float
+        Largest force component at which a relaxation has converged, eV/angstrom.
+    max_steps : int
+        Relaxation steps allowed for each crystal.
+    relax_known : bool
+        Whether crystals that match a known phase are relaxed too.
+    targets : str or None
+        File of structures to look for (the retrieval curve); None takes the known phases.
+    name : str
+        A label for people.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    elements: tuple[str, ...] = ()
+    formula: str | None = None
+    spacegroups: tuple[int, ...] = ()
+    sites: tuple[str, ...] = ()
+    max_atoms: int = Field(default=64, ge=1)
+    stability: Literal["low", "high", "any"] = "low"
+    subset: bool = False
+    n: int = Field(default=100, ge=1, le=MAX_CRYSTALS)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    temperature: float = Field(default=1.0, gt=0, le=100)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    potential: str = Field(default="chgnet", min_length=1, max_length=500)
+    fmax: float = Field(default=0.05, gt=0)
+    max_steps: int = Field(default=200, ge=1, le=100_000)
+    relax_known: bool = False
+    targets: str | None = None
+    name: str = Field(default="", max_length=200)
+
+    @field_validator("elements", mode="before")
+    @classmethod
+    def _split_system(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part for part in re.split(r"[-,\s]+", value) if part)
+        return value
+
+    @field_validator("formula", "targets", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @classmethod
+    def parse(cls, **fields: Any) -> CampaignSpec:
+        """Make a spec that can be run, or say in one line why there is none.
+
+        Raises
+        ------
+        SpecError
+            For a value out of range, an unknown symbol, a formula outside the elements, a space
+            group or site that does not exist, or constraints that no crystal can meet.
+        """
+        try:
+            spec = cls(**fields)
+        except ValidationError as error:
+            raise _first_complaint(error) from None
+        constraints = spec.constraints()
+        elements = constraints.elements or spec.elements
+        return spec.model_copy(update={"elements": tuple(elements)})
+
+    def constraints(self) -> Constraints:
+        """Return the model's constraints, checked to be feasible.
+
+        Raises
+        ------
+        SpecError
+            When no crystal can meet them.
+        """
+        from model.constraints import ConstraintError, Constraints  # noqa: PLC0415 - on demand
+
+        try:
+            constraints = Constraints.parse(
+                elements=self.elements,
+                formula=self.formula,
+                spacegroups=self.spacegroups,
+                sites=self.sites,
+                max_atoms=self.max_atoms,
+                stability=self.stability,
+                subset=self.subset,
+            )
+            constraints.check()
+        except ConstraintError as error:
+            raise SpecError(str(error), getattr(error, "field", "")) from error
+        return constraints
+
+    @property
+    def chemical_system(self) -> str:
+        """The elements in alphabetical order with dashes, "Al-Ca-Cu"; "" for any."""
+        return "-".join(sorted(self.elements))
+
+    def refuse_unknown(self, known: Iterable[str], who: str) -> None:
+        """Raise `SpecError` when `who` (a model or a potential) lacks one of the elements."""
+        unknown = sorted(set(self.elements) - set(known))
+        if unknown:
+            raise SpecError(
+                f"{who} does not know {', '.join(unknown)}: "
+                f"choose other elements or another potential",
+                "elements",
+            )
+
+
+def _first_complaint(error: ValidationError) -> SpecError:
+    """Turn pydantic's report into one line about its first complaint."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    told = first["msg"][0].lower() + first["msg"][1:]
+    return SpecError(f"{name}: {told}, got {first['input']!r}", name)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign as the store knows it at one moment.
+
+    Attributes
+    ----------
+    id : str
+        Cannot be guessed; it is what a link to the campaign carries.
+    state, message : CampaignState, str
+        The message says why a campaign failed, or what the runner is busy with.
+    wanted : str
+        The last command: "run", "pause" or "stop".
+    counts : dict
+        drawn, rejected, duplicate, known, waiting, relaxed, failed (these six add up to drawn),
+        valid (not rejected), unique (valid and not duplicate), novel (unique and matching no
+        known phase), and reasons {text: count} of the rejected and failed ones.
+    created, updated, started, finished : float
+        Seconds since 1970 UTC; started and finished are 0.0 until they happen.
+    seconds_sampling, seconds_relaxing : float
+        Time spent drawing, and relaxing, by all runners of the campaign.
+    sequence : int
+        Newest sequence number among the candidates.
+    provenance : dict
+        What the runner used: checkpoint, potential and its hash, reference set.
+    """
+
+    id: str
+    spec: CampaignSpec
+    state: CampaignState
+    message: str
+    wanted: str
+    counts: dict[str, Any]
+    created: float
+    updated: float
+    started: float
+    finished: float
+    seconds_sampling: float
+    seconds_relaxing: float
+    sequence: int
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        """Whether a runner works on it or will."""
+        return self.state in {CampaignState.QUEUED, CampaignState.RUNNING}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the end at the pace so far, in seconds; None before there is a pace."""
+        drawn = self.counts["drawn"]
+        done = self.counts["relaxed"] + self.counts["failed"]
+        if self.state == CampaignState.FINISHED:
+            return 0.0
+        if not drawn or (not done and self.counts["waiting"]):
+            return None
+        to_draw = max(self.spec.n - drawn, 0)
+        to_relax = self.counts["waiting"] + to_draw * (done + self.counts["waiting"]) / drawn
+        pace = self.seconds_relaxing / done if done else 0.0
+        return to_draw * self.seconds_sampling / drawn + to_relax * pace
