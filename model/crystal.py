@@ -113,13 +113,20 @@ class WyckoffCrystal:
 
     def primitive(self) -> Arrays:
         """All atoms of a primitive cell."""
-        cell = self.conventional()
-        centering = str(table().symbol[self.spacegroup - 1])[0]
+        wyckoff = table()
+        centering = str(wyckoff.symbol[self.spacegroup - 1])[0]
         basis = np.array(CENTERING_BASIS[centering])
-        frac = cell.frac_coords @ np.linalg.inv(basis)
-        frac -= np.floor(frac + 1e-6)
-        kept = _first_of_each(frac, cell.numbers)
-        return Arrays(basis @ cell.lattice, np.clip(frac[kept], 0.0, None), cell.numbers[kept])
+        points, numbers = [], []
+        for site, position in zip(self.sites, self.positions, strict=True):
+            # an orbit lists its points one lattice point of the conventional cell after the other
+            count = int(wyckoff.primitive_multiplicity[position])
+            points.append(wyckoff.orbit(position, site.free)[:count])
+            numbers += [atomic_number(site.element)] * count
+        frac = np.concatenate(points) @ np.linalg.inv(basis)
+        frac -= np.floor(frac + 1e-9)
+        return Arrays(
+            basis @ lattice_vectors(*self.lattice), np.clip(frac, 0.0, None), np.array(numbers)
+        )
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""
@@ -161,15 +168,3 @@ def lattice_parameters(vectors: np.ndarray) -> tuple[float, float, float, float,
     cosines = [unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]]
     angles = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
     return tuple(float(value) for value in (*lengths, *angles))  # type: ignore[return-value]
-
-
-def _first_of_each(frac: np.ndarray, numbers: np.ndarray) -> list[int]:
-    """Indices of the atoms that are not lattice translations of an earlier one."""
-    kept: list[int] = []
-    for k, point in enumerate(frac):
-        apart = frac[kept] - point
-        apart -= np.rint(apart)
-        same = (np.abs(apart) < 1e-4).all(axis=1) & (numbers[kept] == numbers[k])
-        if not same.any():
-            kept.append(k)
-    return kept

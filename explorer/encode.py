@@ -1,0 +1,216 @@
+"""Structure -> WyckoffCrystal: the canonical Wyckoff description of a crystal.
+
+One crystal has many descriptions: another origin or axes (the Euclidean normalizer), another point
+of each orbit, another order of the sites. Here each is settled by a rule, so that equal crystals
+get equal descriptions: the smallest skeleton, then the smallest coordinates.
+
+Letters in shapes: N atoms, M operations, K points of an orbit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import spglib
+from pymatgen.core import Structure
+from pyxtal.symmetry import Group
+
+from model.crystal import Site, WyckoffCrystal, lattice_parameters
+from model.elements import formula_rank, symbol_of
+from model.wyckoff import LETTERS, WyckoffTable, table
+
+GRID = 960
+"""Coordinates are compared on a grid of 1/960, a multiple of 3, 5 and 64."""
+TOLERANCE = 2e-3
+"""How far (fractional) a symmetrized point may lie from its Wyckoff position."""
+
+
+class EncodingError(ValueError):
+    """A structure that has no Wyckoff description, with the reason."""
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """Symmetry-equivalent atoms of the conventional cell."""
+
+    number: int
+    """Atomic number."""
+    points: np.ndarray
+    """Fractional coordinates, (K, 3)."""
+
+
+def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
+    """Describe an ordered structure by its space group, Wyckoff sites and conventional lattice.
+
+    Parameters
+    ----------
+    symprec : float
+        spglib's tolerance in angstrom.
+    canonical : bool
+        Whether to settle the free choices by rule; else spglib's setting is kept.
+
+    Raises
+    ------
+    EncodingError
+        If the structure is disordered or its symmetry cannot be determined.
+    """
+    if not structure.is_ordered:
+        raise EncodingError("expected an ordered structure, got partial occupancies")
+    numbers = [site.specie.Z for site in structure]
+    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    return encode_cell(cell, symprec, canonical)
+
+
+def encode_cell(cell: tuple, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
+    """Describe a spglib cell (lattice rows, fractional coordinates, atomic numbers)."""
+    spacegroup, lattice, orbits = _standard_orbits(cell, symprec)
+    settings = table().normalizers_of(spacegroup) if canonical else np.eye(3, 4)[None]
+    described = [_describe(spacegroup, lattice, orbits, setting) for setting in settings]
+    best = min((d for d in described if d is not None), key=lambda d: d[0], default=None)
+    if best is None:
+        raise EncodingError(f"no Wyckoff description of the atoms in space group {spacegroup}")
+    return best[1]
+
+
+def _standard_orbits(cell: tuple, symprec: float) -> tuple[int, np.ndarray, list[Orbit]]:
+    """Space group, conventional lattice rows (3, 3) and orbits in the table's setting."""
+    found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    if found is None:
+        raise EncodingError(f"spglib finds no symmetry at symprec {symprec}")
+    spacegroup = int(found.number)
+    hall = Group(spacegroup).hall_number
+    if hall != found.hall_number:
+        found = spglib.get_symmetry_dataset(cell, symprec=symprec, hall_number=hall)
+        if found is None or found.number != spacegroup:
+            raise EncodingError(f"spglib has no standard setting of space group {spacegroup}")
+    operations = table().group_operations(spacegroup)
+    orbits = _split_orbits(found.std_positions, found.std_types, operations)
+    return spacegroup, np.asarray(found.std_lattice), orbits
+
+
+def _split_orbits(frac: np.ndarray, numbers: np.ndarray, operations: np.ndarray) -> list[Orbit]:
+    """Group the atoms of a symmetrized conventional cell into orbits."""
+    left = np.ones(len(frac), bool)
+    orbits = []
+    while left.any():
+        first = int(np.flatnonzero(left)[0])
+        images = operations[:, :, :3] @ frac[first] + operations[:, :, 3]
+        apart = images[:, None] - frac[None]
+        apart -= np.rint(apart)
+        near = (np.abs(apart) < TOLERANCE).all(axis=2) & (numbers == numbers[first])
+        members = near.any(axis=0)
+        if not near.any(axis=1).all() or not left[members].all():
+            raise EncodingError("the atoms are not closed under the space group")
+        left &= ~members
+        orbits.append(Orbit(int(numbers[first]), frac[members]))
+    return orbits
+
+
+def _describe(
+    spacegroup: int, lattice: np.ndarray, orbits: list[Orbit], setting: np.ndarray
+) -> tuple[tuple, WyckoffCrystal] | None:
+    """Sort key and crystal in one setting of the axes and the origin."""
+    wyckoff = table()
+    turned = np.linalg.inv(setting[:, :3]).T @ lattice
+    moved = [Orbit(o.number, o.points @ setting[:, :3].T + setting[:, 3]) for o in orbits]
+    sites = _sites(wyckoff, spacegroup, moved)
+    if sites is None:
+        return None
+    polar = wyckoff.polar_axes[spacegroup - 1]
+    if polar.any():
+        shift = _polar_shift(wyckoff, sites, polar)
+        moved = [Orbit(o.number, o.points - shift) for o in moved]
+        sites = _sites(wyckoff, spacegroup, moved)
+        if sites is None:
+            return None
+    rank = formula_rank()
+    skeleton = tuple((int(wyckoff.letter[p]), int(rank[z - 1])) for p, z, _ in sites)
+    parameters = lattice_parameters(turned)
+    shape = tuple(int(round(np.log(v) * 50)) for v in parameters[:3])
+    coordinates = tuple(tuple(_grid(free)) for _, _, free in sites)
+    crystal = WyckoffCrystal(
+        spacegroup,
+        tuple(
+            Site(LETTERS[wyckoff.letter[p]], symbol_of(z), tuple(float(v) for v in free))
+            for p, z, free in sites
+        ),
+        parameters,
+    )
+    return (skeleton, shape, coordinates), crystal
+
+
+def _sites(
+    wyckoff: WyckoffTable, spacegroup: int, orbits: list[Orbit]
+) -> list[tuple[int, int, np.ndarray]] | None:
+    """(position, atomic number, free coordinates) of each orbit, in canonical order."""
+    rank = formula_rank()
+    found = []
+    for orbit in orbits:
+        place = _locate(wyckoff, spacegroup, orbit.points)
+        if place is None:
+            return None
+        position, free = place
+        found.append((position, orbit.number, free))
+    return sorted(found, key=lambda s: (s[0], rank[s[1] - 1], tuple(_grid(s[2]))))
+
+
+def _locate(
+    wyckoff: WyckoffTable, spacegroup: int, points: np.ndarray
+) -> tuple[int, np.ndarray] | None:
+    """Position that holds all points, and the free coordinates of its smallest representative."""
+    for position in wyckoff.positions_of(spacegroup):
+        if wyckoff.multiplicity[position] != len(points):
+            continue
+        free = free_coordinates(wyckoff, position, points)
+        if len(free):
+            keys = _grid(free)
+            return position, free[np.lexsort(keys.T[::-1])[0]] if keys.size else free[0]
+    return None
+
+
+def free_coordinates(wyckoff: WyckoffTable, position: int, points: np.ndarray) -> np.ndarray:
+    """Free coordinates of those points that lie on the position's first representative.
+
+    Parameters
+    ----------
+    points : ndarray, shape (K, 3)
+        Points of one orbit, fractional.
+
+    Returns
+    -------
+    ndarray, shape (K', freedom)
+        In [0, 1); K' <= K points lie on the representative.
+    """
+    operation = wyckoff.operations_of(position)[0]
+    matrix, offset = operation[:, :3], operation[:, 3]
+    variables = np.zeros_like(points)
+    for axis in np.flatnonzero(wyckoff.free_axes[position]):
+        row = _bare_row(matrix, axis)
+        variables[:, axis] = (points[:, row] - offset[row]) * matrix[row, axis]
+    apart = variables @ matrix.T + offset - points
+    on_it = (np.abs(apart - np.rint(apart)) < TOLERANCE).all(axis=1)
+    free = variables[on_it][:, wyckoff.free_axes[position]]
+    free = free - np.floor(free)
+    free[free >= 1.0 - 1e-6] = 0.0
+    return free
+
+
+def _bare_row(matrix: np.ndarray, axis: int) -> int:
+    """Row in which the variable stands alone with coefficient 1 or -1; every position has one."""
+    alone = (np.abs(matrix[:, axis]) == 1) & ((matrix != 0).sum(axis=1) == 1)
+    return int(np.flatnonzero(alone)[0])
+
+
+def _polar_shift(wyckoff: WyckoffTable, sites: list, polar: np.ndarray) -> np.ndarray:
+    """Translation along the polar axes that puts the first site's representative at zero, (3,)."""
+    position, _, free = sites[0]
+    operation = wyckoff.operations_of(position)[0]
+    variables = np.zeros(3)
+    variables[wyckoff.free_axes[position]] = free
+    return np.where(polar, operation[:, :3] @ variables + operation[:, 3], 0.0)
+
+
+def _grid(free: np.ndarray) -> np.ndarray:
+    """Coordinates as integers on the comparison grid, so that noise cannot change an order."""
+    return np.rint(np.asarray(free) * GRID).astype(int) % GRID

@@ -1,0 +1,66 @@
+"""Make what training and sampling read: symmetry tables, and shards of token rows.
+
+Run as ``python -m explorer.prepare tables`` or
+``python -m explorer.prepare shards STRUCTURES.parquet FOLDER``. Nothing imports this module.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import typer
+
+import model
+from explorer.encode import EncodingError, encode_cell
+from explorer.tables import write_tables
+from model.shards import write_shards
+from model.tokens import Row, TokenError, crystal_to_row
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def tables() -> None:
+    """Recompute ``model/wyckoff.npz`` and ``model/elements.npz``."""
+    write_tables(Path(model.__file__).parent)
+
+
+@app.command()
+def shards(structures: Path, folder: Path, workers: int = 2) -> None:
+    """Write one shard file for each value of the column ``split``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = pd.read_parquet(structures)
+    for split, rows in frame.groupby("split"):
+        _write_split(folder / f"{split}.npz", rows, workers)
+
+
+def _write_split(path: Path, frame: pd.DataFrame, workers: int) -> None:
+    cells = list(zip(frame.lattice, frame.frac_coords, frame.numbers, strict=True))
+    with get_context("spawn").Pool(workers) as pool:
+        encoded = pool.map(_encode, cells, chunksize=64)
+    kept = [k for k, row in enumerate(encoded) if isinstance(row, Row)]
+    reasons = Counter(reason for reason in encoded if isinstance(reason, str))
+    energies = frame.e_above_hull.to_numpy()[kept]
+    write_shards(path, [encoded[k] for k in kept], energies)
+    print(f"{path}: {len(kept)} of {len(cells)} crystals; left out: {dict(reasons)}", file=sys.stderr)
+
+
+def _encode(cell: tuple) -> Row | str:
+    """Token row of one structure, or the reason why there is none."""
+    lattice, frac_coords, numbers = cell
+    matrix = np.asarray(lattice, float).reshape(3, 3)
+    points = np.asarray(frac_coords, float).reshape(-1, 3)
+    try:
+        crystal = encode_cell((matrix, points, [int(n) for n in numbers]))
+        return crystal_to_row(crystal, formula=True)
+    except (EncodingError, TokenError) as error:
+        return type(error).__name__ + (": sites" if "sites" in str(error) else "")
+
+
+if __name__ == "__main__":
+    app()

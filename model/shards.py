@@ -1,0 +1,152 @@
+"""Training rows on disk: crystals already written as tokens, ragged, in one npz file.
+
+Letters in shapes: C crystals, T tokens of one row, B rows of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.tokens import (
+    ELEMENTS_FIRST,
+    FINE_STEPS,
+    NO_FORMULA,
+    PAD,
+    SPACEGROUP_FIRST,
+    STABILITY,
+    Role,
+    Row,
+)
+
+LOW_LIMIT = 0.075
+"""Energy above the hull in eV/atom up to which a crystal is called LOW."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows padded to one length."""
+
+    tokens: np.ndarray
+    """(B, T) int64, ``PAD`` after the end."""
+    fine: np.ndarray
+    """(B, T) int64."""
+    roles: np.ndarray
+    """(B, T) int64, ``Role.DONE`` after the end."""
+    sites: np.ndarray
+    """(B, T) int64, the site that a coordinate belongs to, else -1."""
+
+
+class Shards:
+    """Crystals as token rows, each written with both orders of its header."""
+
+    def __init__(self, path: Path | str) -> None:
+        with np.load(path) as stored:
+            self._arrays = {name: stored[name] for name in stored.files}
+        self.e_above_hull = self._arrays["e_above_hull"]
+        self._start = self._arrays["start"]
+        self._header = self._arrays["header"]
+
+    def __len__(self) -> int:
+        """Return the number of crystals."""
+        return len(self.e_above_hull)
+
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row with a formula in its header, (C,)."""
+        return np.diff(self._start)
+
+    def row(
+        self, index: int, *, stability: str, spacegroup_first: bool, formula: bool
+    ) -> Row:
+        """One crystal's row; the header is assembled as ``tokens.crystal_to_row`` does."""
+        start, stop = self._start[index : index + 2]
+        names = ("tokens", "fine", "roles", "sites")
+        tokens, fine, roles, sites = (self._arrays[name][start:stop] for name in names)
+        split = int(self._header[index])
+        order = _header_order(roles[:split], spacegroup_first, formula)
+        keep = np.concatenate([order, np.arange(split, len(tokens))])
+        tokens, roles = tokens[keep].copy(), roles[keep].copy()
+        tokens[0] = STABILITY[stability]
+        tokens[1] = SPACEGROUP_FIRST if spacegroup_first else ELEMENTS_FIRST
+        if not formula:
+            place = int(np.flatnonzero(roles == Role.COUNT)[0])
+            tokens[place], roles[place] = NO_FORMULA, Role.PROMPT
+        return Row(tokens, fine[keep], roles, sites[keep])
+
+    def drawn_row(self, index: int, rng: np.random.Generator) -> Row:
+        """One crystal's row with its order, formula and stability label drawn at random."""
+        known = "low" if self.e_above_hull[index] <= LOW_LIMIT else "high"
+        return self.row(
+            index,
+            stability="any" if rng.random() < 0.15 else known,
+            spacegroup_first=bool(rng.random() < 0.35),
+            formula=bool(rng.random() < 0.3) and self.has_formula(index),
+        )
+
+    def has_formula(self, index: int) -> bool:
+        """Whether the counts of the crystal's formula are in the vocabulary."""
+        start = self._start[index]
+        return bool((self._arrays["roles"][start : start + self._header[index]] == Role.COUNT).any())
+
+
+def write_shards(path: Path, rows: Sequence[Row], e_above_hull: Sequence[float]) -> None:
+    """Write rows made with ``formula=True`` and the elements first, with their hull energies."""
+    lengths = [len(row) for row in rows]
+    headers = [int(np.argmax(row.roles == Role.SPACEGROUP)) + 1 for row in rows]
+    np.savez_compressed(
+        path,
+        tokens=np.concatenate([row.tokens for row in rows]),
+        fine=np.concatenate([row.fine for row in rows]),
+        roles=np.concatenate([row.roles for row in rows]),
+        sites=np.concatenate([row.sites for row in rows]),
+        start=np.concatenate([[0], np.cumsum(lengths)]),
+        header=np.array(headers),
+        e_above_hull=np.asarray(e_above_hull, np.float32),
+    )
+
+
+def batches(
+    shards: Shards, tokens_per_batch: int, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """One pass over the crystals in random order, rows of like length together."""
+    order = rng.permutation(len(shards))
+    jitter = shards.lengths()[order] + rng.uniform(-3, 3, len(order))
+    order = order[np.argsort(jitter)]
+    groups, group, longest = [], [], 0
+    for index in order:
+        longest = max(longest, int(shards.lengths()[index]))
+        if group and longest * (len(group) + 1) > tokens_per_batch:
+            groups.append(group)
+            group, longest = [], int(shards.lengths()[index])
+        group.append(int(index))
+    groups.append(group)
+    for k in rng.permutation(len(groups)):
+        yield pad([shards.drawn_row(index, rng) for index in groups[k]])
+
+
+def pad(rows: Sequence[Row]) -> Batch:
+    """Stack rows of different length."""
+    longest = max(len(row) for row in rows)
+    shape = (len(rows), longest)
+    batch = Batch(
+        np.full(shape, PAD), np.zeros(shape, int), np.full(shape, Role.DONE), np.full(shape, -1)
+    )
+    for k, row in enumerate(rows):
+        batch.tokens[k, : len(row)] = row.tokens
+        batch.fine[k, : len(row)] = np.clip(row.fine, 0, FINE_STEPS - 1)
+        batch.roles[k, : len(row)] = row.roles
+        batch.sites[k, : len(row)] = row.sites
+    return batch
+
+
+def _header_order(roles: np.ndarray, spacegroup_first: bool, formula: bool) -> np.ndarray:
+    """Indices of the header's tokens in the order wanted; without a formula one count is kept."""
+    places = np.arange(len(roles))
+    counts = places[roles == Role.COUNT]
+    dropped = [] if formula or not len(counts) else counts[1:]
+    chemistry = [k for k in places[2:-1] if k not in dropped]
+    group = [places[-1]]
+    return np.array([0, 1, *(group + chemistry if spacegroup_first else chemistry + group)])
