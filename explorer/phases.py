@@ -1,0 +1,233 @@
+"""Phases on disk: one Parquet file, sorted by chemical system so that a system reads in moments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pymatgen.core import Composition, Structure
+
+from explorer.potentials import EnergyLevel
+
+# Small enough that one chemical system touches few rows, large enough to compress.
+ROWS_PER_GROUP = 256
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("formula", pa.string()),
+        ("chemsys", pa.string()),
+        ("n_atoms", pa.int16()),
+        ("spacegroup", pa.int16()),
+        ("e_above_hull", pa.float32()),
+        ("energy_per_atom", pa.float64()),
+        ("lattice", pa.list_(pa.float32())),
+        ("numbers", pa.list_(pa.uint8())),
+        ("frac_coords", pa.list_(pa.float32())),
+    ]
+)
+
+
+class ReferenceFileError(ValueError):
+    """A reference file that is missing, damaged or not one of ours."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """A known phase with its energy.
+
+    Attributes
+    ----------
+    id
+        Unique, such as "mp-865981".
+    source
+        Where the structure comes from: "mp", "wbm", "ase reference state", or a file name.
+    formula
+        Reduced.
+    chemsys
+        Elements in alphabetical order with dashes.
+    n_atoms
+        Of the stored cell.
+    spacegroup
+        As published (spglib, symprec 0.1 Å), None when unknown.
+    e_above_hull_dft
+        Published distance above the DFT hull, eV/atom, None when unknown.
+    energy_per_atom
+        At the level of the file that it comes from, eV/atom.
+    lattice, numbers, frac_coords
+        Shapes (3, 3) Å, (N,), (N, 3).
+    """
+
+    id: str
+    source: str
+    formula: str
+    chemsys: str
+    n_atoms: int
+    spacegroup: int | None
+    e_above_hull_dft: float | None
+    energy_per_atom: float
+    lattice: np.ndarray
+    numbers: np.ndarray
+    frac_coords: np.ndarray
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The geometry, built when first asked for."""
+        return Structure(self.lattice, self.numbers, self.frac_coords)
+
+    @property
+    def composition(self) -> Composition:
+        """Of the reduced formula."""
+        return Composition(self.formula)
+
+
+def phase_from_structure(
+    phase_id: str,
+    structure: Structure,
+    energy_per_atom: float,
+    source: str,
+    *,
+    spacegroup: int | None = None,
+    e_above_hull: float | None = None,
+) -> Phase:
+    """Describe an ordered structure as a phase."""
+    return Phase(
+        id=phase_id,
+        source=source,
+        formula=structure.composition.reduced_formula,
+        chemsys=structure.chemical_system,
+        n_atoms=len(structure),
+        spacegroup=spacegroup,
+        e_above_hull_dft=e_above_hull,
+        energy_per_atom=energy_per_atom,
+        lattice=structure.lattice.matrix,
+        numbers=np.array(structure.atomic_numbers),
+        frac_coords=structure.frac_coords,
+    )
+
+
+def write_phases(
+    path: Path, phases: Iterable[Phase], level: EnergyLevel, notes: Mapping[str, str]
+) -> None:
+    """Write phases sorted by chemical system; the level and the notes go into the metadata."""
+    ordered = sorted(phases, key=lambda p: (p.chemsys, p.formula, p.id))
+    columns: dict[str, list[Any]] = {
+        "id": [p.id for p in ordered],
+        "source": [p.source for p in ordered],
+        "formula": [p.formula for p in ordered],
+        "chemsys": [p.chemsys for p in ordered],
+        "n_atoms": [p.n_atoms for p in ordered],
+        "spacegroup": [p.spacegroup for p in ordered],
+        "e_above_hull": [p.e_above_hull_dft for p in ordered],
+        "energy_per_atom": [p.energy_per_atom for p in ordered],
+        "lattice": [np.ravel(p.lattice) for p in ordered],
+        "numbers": [p.numbers for p in ordered],
+        "frac_coords": [np.ravel(p.frac_coords) for p in ordered],
+    }
+    metadata = {"level": json.dumps(level.to_dict()), **notes}
+    table = pa.table(columns, schema=SCHEMA.with_metadata(metadata))
+    temporary = path.with_name(path.name + ".tmp")
+    pq.write_table(
+        table, temporary, compression="zstd", compression_level=19, row_group_size=ROWS_PER_GROUP
+    )
+    temporary.replace(path)
+
+
+def read_level(path: Path) -> EnergyLevel:
+    """Return the energy level that a reference file was written at.
+
+    Raises
+    ------
+    ReferenceFileError
+        When the file is missing, is no Parquet file or carries no level.
+    """
+    return EnergyLevel.from_dict(json.loads(read_notes(path)["level"]))
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Return the metadata of a reference file: level, attribution, geometry and so on."""
+    notes = _reader(path, _stamp(path))[0]
+    if "level" not in notes:
+        raise ReferenceFileError(
+            f"{path} carries no energy level: expected a file that this program's "
+            "'references build' or 'references import' wrote"
+        )
+    return notes
+
+
+def read_system(path: Path, elements: Sequence[str]) -> list[Phase]:
+    """Read the phases of a chemical system and of all systems inside it."""
+    names = subsystems(elements)
+    groups = sorted({g for name in names for g in _groups_of(path).get(name, ())})
+    if not groups:
+        return []
+    table = pq.ParquetFile(path).read_row_groups(groups)
+    table = table.filter(pc.is_in(table["chemsys"], pa.array(names)))
+    return [_phase(row) for row in table.to_pylist()]
+
+
+def subsystems(elements: Sequence[str]) -> list[str]:
+    """Return every chemical system that the elements span, "Al" to "Al-Ca-Cu"."""
+    ordered = sorted(set(elements))
+    sizes = range(1, len(ordered) + 1)
+    return ["-".join(part) for size in sizes for part in combinations(ordered, size)]
+
+
+def read_chemical_systems(path: Path) -> list[str]:
+    """Return every chemical system of the file, alphabetically."""
+    return sorted(_groups_of(path))
+
+
+def _phase(row: Mapping[str, Any]) -> Phase:
+    return Phase(
+        id=row["id"],
+        source=row["source"],
+        formula=row["formula"],
+        chemsys=row["chemsys"],
+        n_atoms=row["n_atoms"],
+        spacegroup=row["spacegroup"],
+        e_above_hull_dft=row["e_above_hull"],
+        energy_per_atom=row["energy_per_atom"],
+        lattice=np.reshape(row["lattice"], (3, 3)),
+        numbers=np.array(row["numbers"], dtype=int),
+        frac_coords=np.reshape(row["frac_coords"], (-1, 3)),
+    )
+
+
+def _groups_of(path: Path) -> dict[str, tuple[int, ...]]:
+    return _reader(path, _stamp(path))[1]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ReferenceFileError(f"cannot read reference phases {path}: {error}") from error
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4)
+def _reader(
+    path: Path, _stamp: tuple[int, int]
+) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+    """Read the metadata and the row groups of each chemical system; kept until the file changes."""
+    try:
+        column = pq.read_table(path, columns=["chemsys"])
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise ReferenceFileError(f"cannot read reference phases {path}: {error}") from error
+    groups: dict[str, set[int]] = {}
+    for row, name in enumerate(column["chemsys"].to_pylist()):
+        groups.setdefault(name, set()).add(row // ROWS_PER_GROUP)
+    metadata = column.schema.metadata or {}
+    notes = {key.decode(): value.decode() for key, value in metadata.items()}
+    return notes, {name: tuple(sorted(found)) for name, found in groups.items()}

@@ -1,0 +1,309 @@
+"""Structures in files: Parquet, CIF (file, folder or zip), extxyz, POSCAR and pymatgen JSON.
+
+Strangers' files: sizes and counts are limited, archives are read in memory and never unpacked, and
+nothing in a file can name a class to build. Parsing can still be slow, so a server should call
+`read_structures` through `explorer.isolation.run`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import ase.io
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+from pymatgen.io.cif import CifParser, CifWriter
+from pymatgen.io.vasp import Poscar
+
+MAX_FILE_BYTES = 64 * 2**20
+MAX_UNPACKED_BYTES = 256 * 2**20
+MAX_FILES = 20_000
+MAX_STRUCTURES = 50_000
+
+FORMATS = ".parquet, .cif, a folder or .zip of .cif files, .extxyz, .vasp or POSCAR, .json"
+
+
+class NamedStructure(NamedTuple):
+    """A structure and what its file calls it."""
+
+    name: str
+    structure: Structure
+
+
+class StructureFileError(ValueError):
+    """A structure file that cannot be read or written; the message names file and reason."""
+
+
+def read_structures(path: str | Path) -> list[NamedStructure]:
+    """Read every structure of a file or folder, in the order of the file or of file names.
+
+    Parameters
+    ----------
+    path
+        Parquet with columns lattice, numbers, frac_coords and optionally id; a CIF file, a folder
+        or a zip of CIF files; extxyz; POSCAR, CONTCAR or .vasp; JSON of one pymatgen Structure, of
+        entries that hold one, or of a list of either.
+
+    Raises
+    ------
+    StructureFileError
+        When the path does not exist, is too large, has another format or holds a bad structure.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise StructureFileError(f"no such file or folder: {path}")
+    reader = _reader_for(path)
+    if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
+        raise StructureFileError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: split it")
+    structures = list(islice(_named_errors(path, reader), MAX_STRUCTURES + 1))
+    if not structures:
+        raise StructureFileError(f"{path} holds no structure")
+    if len(structures) > MAX_STRUCTURES:
+        raise StructureFileError(f"{path} holds more than {MAX_STRUCTURES} structures: split it")
+    return structures
+
+
+def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> None:
+    """Write structures in the format that the suffix of `path` names; no suffix: a CIF folder.
+
+    Raises
+    ------
+    StructureFileError
+        When the suffix is unknown, or is .cif or .vasp with more than one structure.
+    """
+    path, named = Path(path).expanduser(), list(structures)
+    writers: dict[str, Callable[[Path, list[NamedStructure]], None]] = {
+        ".parquet": _write_parquet,
+        ".zip": _write_zip,
+        ".extxyz": _write_extxyz,
+        ".json": _write_json,
+        "": _write_folder,
+    }
+    if path.suffix in (".cif", ".vasp"):
+        if len(named) != 1:
+            raise StructureFileError(
+                f"{path.name} takes one structure, got {len(named)}: write a .zip or a folder"
+            )
+        structure = named[0].structure
+        text = cif_text(structure) if path.suffix == ".cif" else Poscar(structure).get_str()
+        path.write_text(text, encoding="utf-8")
+    elif path.suffix in writers:
+        writers[path.suffix](path, named)
+    else:
+        raise StructureFileError(f"cannot write {path.name}: expected {FORMATS}")
+
+
+def cif_text(structure: Structure, symprec: float = 0.1) -> str:
+    """Return a CIF with symmetry, falling back to P1 where spglib finds none at `symprec` (Å)."""
+    try:
+        return str(CifWriter(structure, symprec=symprec, angle_tolerance=5))
+    except (TypeError, ValueError, AttributeError):
+        # pymatgen lets spglib's "no dataset" surface as one of these.
+        return str(CifWriter(structure))
+
+
+def safe_name(text: str) -> str:
+    """Return `text` as a file name: letters, digits, dot, dash and underscore, at most 100."""
+    cleaned = "".join(c if (c.isascii() and c.isalnum()) or c in "-_." else "_" for c in text)
+    return cleaned.lstrip(".")[:100] or "structure"
+
+
+def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
+    if path.is_dir():
+        return _read_folder
+    readers = {
+        ".parquet": _read_parquet,
+        ".cif": _read_cif,
+        ".zip": _read_zip,
+        ".extxyz": _read_extxyz,
+        ".xyz": _read_extxyz,
+        ".json": _read_json,
+        ".vasp": _read_poscar,
+        ".poscar": _read_poscar,
+    }
+    if path.name.upper().startswith(("POSCAR", "CONTCAR")):
+        return _read_poscar
+    if path.suffix.lower() not in readers:
+        raise StructureFileError(f"unknown structure format {path.name!r}: expected {FORMATS}")
+    return readers[path.suffix.lower()]
+
+
+def _named_errors(
+    path: Path, reader: Callable[[Path], Iterator[NamedStructure]]
+) -> Iterator[NamedStructure]:
+    """Turn whatever a parser throws into one line that names the file."""
+    try:
+        yield from reader(path)
+    except StructureFileError:
+        raise
+    except MemoryError as error:
+        raise StructureFileError(f"{path} needs more memory than there is") from error
+    except Exception as error:
+        kind = type(error).__name__
+        raise StructureFileError(f"cannot read {path}: {kind}: {error}") from error
+
+
+def _read_parquet(path: Path) -> Iterator[NamedStructure]:
+    file = pq.ParquetFile(path)
+    wanted = ["lattice", "numbers", "frac_coords"]
+    missing = sorted(set(wanted) - set(file.schema_arrow.names))
+    if missing:
+        raise StructureFileError(f"{path} lacks the column {', '.join(missing)}")
+    if file.metadata.num_rows > MAX_STRUCTURES:
+        raise StructureFileError(f"{path} holds more than {MAX_STRUCTURES} structures: split it")
+    ids = [name for name in ("id", "material_id") if name in file.schema_arrow.names][:1]
+    for number, row in enumerate(file.read(columns=wanted + ids).to_pylist()):
+        name = str(row[ids[0]]) if ids else f"{path.stem}-{number}"
+        yield NamedStructure(name, structure_from_row(row))
+
+
+def structure_from_row(row: Mapping[str, Any]) -> Structure:
+    """Build a structure from flat lists: lattice (9), numbers (N), frac_coords (3 N)."""
+    coords = np.reshape(row["frac_coords"], (-1, 3))
+    return Structure(np.reshape(row["lattice"], (3, 3)), row["numbers"], coords)
+
+
+def _read_cif(path: Path) -> Iterator[NamedStructure]:
+    yield from _parse_cif(path.read_text(encoding="utf-8", errors="replace"), path.name)
+
+
+def _parse_cif(text: str, name: str) -> list[NamedStructure]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            # A primitive=False keeps the cell, so that what was written is what is read.
+            found = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
+        except Exception as error:
+            hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
+            detail = f"{error}" + (f" ({hints})" if hints else "")
+            raise StructureFileError(f"cannot read the CIF {name}: {detail}") from error
+    stem = PurePosixPath(name).stem
+    if len(found) == 1:
+        return [NamedStructure(stem, found[0])]
+    return [NamedStructure(f"{stem}-{i}", structure) for i, structure in enumerate(found)]
+
+
+def _read_folder(path: Path) -> Iterator[NamedStructure]:
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".cif")
+    if not files:
+        raise StructureFileError(f"no .cif file in the folder {path}")
+    if len(files) > MAX_FILES:
+        raise StructureFileError(f"{path} holds {len(files)} files, at most {MAX_FILES} are read")
+    for file in files:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise StructureFileError(f"{file} is larger than {MAX_FILE_BYTES // 2**20} MiB")
+        yield from _read_cif(file)
+
+
+def _read_zip(path: Path) -> Iterator[NamedStructure]:
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir()]
+        _refuse_tricks(path, members)
+        for member in sorted(members, key=lambda m: m.filename):
+            if member.filename.lower().endswith(".cif"):
+                text = archive.read(member).decode("utf-8", errors="replace")
+                yield from _parse_cif(text, member.filename)
+
+
+def _refuse_tricks(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    if len(members) > MAX_FILES:
+        raise StructureFileError(f"{path} holds {len(members)} files, at most {MAX_FILES} are read")
+    # The sizes of the directory are binding: zipfile stops reading a member at its stated size.
+    if sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
+        limit = MAX_UNPACKED_BYTES // 2**20
+        raise StructureFileError(f"{path} unpacks to more than {limit} MiB: refused")
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts:
+            raise StructureFileError(f"{path} holds the path {member.filename!r}: refused")
+        if member.flag_bits & 1:
+            raise StructureFileError(f"{path} is encrypted: unpack it first")
+
+
+def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
+    for number, atoms in enumerate(ase.io.iread(path, index=":", format="extxyz")):
+        if atoms.cell.rank < 3:
+            raise StructureFileError(f"frame {number} of {path} has no cell: expected Lattice=...")
+        name = atoms.info.get("id", atoms.info.get("name", f"{path.stem}-{number}"))
+        yield NamedStructure(
+            str(name),
+            Structure(np.asarray(atoms.cell), atoms.numbers, atoms.get_scaled_positions()),
+        )
+
+
+def _read_poscar(path: Path) -> Iterator[NamedStructure]:
+    yield NamedStructure(path.stem, Poscar.from_str(path.read_text(encoding="utf-8")).structure)
+
+
+def _read_json(path: Path) -> Iterator[NamedStructure]:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    items = data if isinstance(data, list) else data.get("structures", [data])
+    for number, item in enumerate(items):
+        inner = item.get("structure", item)
+        if not {"lattice", "sites"} <= set(inner):
+            raise StructureFileError(
+                f"item {number} of {path} is no pymatgen Structure: expected 'lattice' and 'sites'"
+            )
+        # Structure.from_dict, not a general decoder: the file must not choose the class.
+        name = item.get("entry_id") or item.get("id") or item.get("name") or f"{path.stem}-{number}"
+        yield NamedStructure(str(name), Structure.from_dict(inner))
+
+
+def _write_parquet(path: Path, named: list[NamedStructure]) -> None:
+    columns = {
+        "id": [n.name for n in named],
+        "formula": [n.structure.composition.reduced_formula for n in named],
+        "chemsys": [n.structure.chemical_system for n in named],
+        "n_atoms": [len(n.structure) for n in named],
+        "lattice": [n.structure.lattice.matrix.ravel() for n in named],
+        "numbers": [list(n.structure.atomic_numbers) for n in named],
+        "frac_coords": [n.structure.frac_coords.ravel() for n in named],
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def _cif_files(named: list[NamedStructure]) -> Iterator[tuple[str, str]]:
+    seen: dict[str, int] = {}
+    for name, structure in named:
+        stem = safe_name(name)
+        seen[stem] = seen.get(stem, 0) + 1
+        suffix = f"-{seen[stem]}" if seen[stem] > 1 else ""
+        yield f"{stem}{suffix}.cif", cif_text(structure)
+
+
+def _write_folder(path: Path, named: list[NamedStructure]) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in _cif_files(named):
+        (path / name).write_text(text, encoding="utf-8")
+
+
+def _write_zip(path: Path, named: list[NamedStructure]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in _cif_files(named):
+            archive.writestr(name, text)
+    path.write_bytes(buffer.getvalue())
+
+
+def _write_extxyz(path: Path, named: list[NamedStructure]) -> None:
+    frames = []
+    for name, structure in named:
+        atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+        atoms.info = {"id": name}
+        frames.append(atoms)
+    ase.io.write(path, frames, format="extxyz")
+
+
+def _write_json(path: Path, named: list[NamedStructure]) -> None:
+    items = [{"id": n.name, "structure": n.structure.as_dict(verbosity=0)} for n in named]
+    path.write_text(json.dumps(items), encoding="utf-8")
