@@ -68,6 +68,8 @@ class CampaignSpec(BaseModel):
         Whether crystals that match a known phase are relaxed too.
     targets : str or None
         File of structures to look for (the retrieval curve); None takes the known phases.
+    references : str or None
+        File that `hullscape references build` or `import` wrote; None takes the shipped one.
     name : str
         A label for people.
     """
@@ -90,6 +92,7 @@ class CampaignSpec(BaseModel):
     max_steps: int = Field(default=200, ge=1, le=100_000)
     relax_known: bool = False
     targets: str | None = None
+    references: str | None = None
     name: str = Field(default="", max_length=200)
 
     @field_validator("elements", mode="before")
@@ -99,7 +102,7 @@ class CampaignSpec(BaseModel):
             return tuple(part for part in re.split(r"[-,\s]+", value) if part)
         return value
 
-    @field_validator("formula", "targets", mode="before")
+    @field_validator("formula", "targets", "references", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value

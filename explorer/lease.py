@@ -84,13 +84,15 @@ class Leases:
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self.owner = owner
+        self._reader = engine
         self._writer = engine.execution_options(writes=True)
 
     def take(self, campaign_id: str | None = None) -> Lease | None:
         """Take the campaign that has waited longest (or the one named); None when none is free."""
         with self._writer.begin() as connection:
             for row in connection.execute(_open_campaigns(campaign_id)).all():
-                if row.state == CampaignState.RUNNING and alive(row.owner, row.heartbeat):
+                held = row.state == CampaignState.RUNNING and row.owner != self.owner
+                if held and alive(row.owner, row.heartbeat):
                     continue
                 lease = self._take(connection, row)
                 if lease:
@@ -112,8 +114,8 @@ class Leases:
         done = connection.execute(update(campaigns).where(unchanged).values(**change))
         return Lease(row.id, self.owner, row.fence + 1) if done.rowcount == 1 else None
 
-    def beat(self, lease: Lease) -> str:
-        """Give a sign of life for a campaign; returns the command that it is under.
+    def beat(self, lease: Lease) -> None:
+        """Give a sign of life for a campaign.
 
         Raises
         ------
@@ -122,9 +124,12 @@ class Leases:
         """
         with self._writer.begin() as connection:
             confirm(connection, lease)
-            return connection.scalar(
-                select(campaigns.c.wanted).where(campaigns.c.id == lease.campaign_id)
-            )
+
+    def wanted(self, lease: Lease) -> str:
+        """Return the last command that the campaign was given: "run", "pause" or "stop"."""
+        query = select(campaigns.c.wanted).where(campaigns.c.id == lease.campaign_id)
+        with self._reader.begin() as connection:
+            return connection.scalar(query)
 
     def release(
         self, lease: Lease, outcome: CampaignState | None = None, message: str = ""

@@ -164,9 +164,9 @@ def test_a_running_campaign_hears_of_its_command_by_heartbeat(store):
     campaign_id = queued(store)
     runner = Leases(store.engine, new_owner())
     lease = runner.take()
-    assert runner.beat(lease) == "run"
+    assert runner.wanted(lease) == "run"
     assert store.command(campaign_id, "pause") == CampaignState.RUNNING
-    assert runner.beat(lease) == "pause"
+    assert runner.wanted(lease) == "pause"
     store.command(campaign_id, "stop")
     assert runner.release(lease) == CampaignState.STOPPED
     assert runner.take() is None

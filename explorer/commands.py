@@ -1,0 +1,333 @@
+"""What the subcommands do: each takes what was asked, works, and returns what to tell."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import ase.io
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ase.calculators.singlepoint import SinglePointCalculator
+from model.sample import Draw, sample
+
+from explorer.campaign import CampaignSpec, SpecError
+from explorer.candidate import Candidate, Relaxation
+from explorer.crystals import (
+    NamedStructure,
+    read_structures,
+    to_atoms,
+    to_structure,
+    write_structures,
+)
+from explorer.headless import refuse_unwritable, replacing, run_in_folder
+from explorer.hull import Hull
+from explorer.laboratory import choose_device
+from explorer.phases import read_chemical_systems, read_notes
+from explorer.potentials import Potential, potential
+from explorer.reference_build import BuildReport, build, import_
+from explorer.references import ReferencePhases, shipped_file
+from explorer.relax import Relaxer
+from explorer.store import Store
+
+SECONDS_BETWEEN_LINES = 2.0
+WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".cif", ".vasp", "")
+
+
+class Progress(Protocol):
+    """Shows a line about how far the work is."""
+
+    def __call__(self, line: str, *, last: bool = False) -> None:
+        """Show it; `last` when nothing follows."""
+
+
+class Ticker:
+    """Shows progress now and then, not at every step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def tick(self, line: str) -> None:
+        """Show a line unless the last one is too fresh."""
+        if time.monotonic() >= self._next:
+            self._progress(line)
+            self._next = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def done(self, line: str) -> None:
+        """Show the last line."""
+        self._progress(line, last=True)
+
+
+def sample_to_file(
+    spec: CampaignSpec, output: Path, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Draw crystals and write those that decode; returns the counts and the pace."""
+    from model.checkpoint import load_network  # noqa: PLC0415 - only here
+
+    refuse_output(output)
+    network = load_network(device=choose_device(device))
+    spec.refuse_unknown(network.known_elements, "the model")
+    began, ticker, draws = time.perf_counter(), Ticker(progress), []
+    for draw in sample(
+        network,
+        spec.constraints(),
+        seed=spec.seed,
+        count=spec.n,
+        temperature=spec.temperature,
+        top_p=spec.top_p,
+    ):
+        draws.append(draw)
+        ticker.tick(f"drawn {len(draws)}/{spec.n}")
+    seconds = time.perf_counter() - began
+    ticker.done(f"drawn {len(draws)}/{spec.n} in {seconds:.1f} s")
+    decoded = [draw for draw in draws if draw.crystal is not None]
+    _write_draws(output, decoded)
+    return {
+        "drawn": len(draws),
+        "decoded": len(decoded),
+        "reasons": dict(Counter(draw.reason for draw in draws if draw.crystal is None)),
+        "seconds": round(seconds, 3),
+        "crystals_per_second": round(len(draws) / max(seconds, 1e-9), 2),
+        "checkpoint": network.checkpoint_id,
+        "seed": spec.seed,
+        "constraints": spec.constraints().to_dict(),
+        "output": str(output),
+    }
+
+
+def _write_draws(output: Path, draws: Sequence[Draw]) -> None:
+    named = [NamedStructure(f"{draw.index:06d}", to_structure(draw.crystal)) for draw in draws]
+    with replacing(output) as part:
+        write_structures(part, named)
+        if output.suffix == ".parquet":
+            pq.write_table(_with_likelihood(pq.read_table(part), draws), part, compression="zstd")
+
+
+def _with_likelihood(table: pa.Table, draws: Sequence[Draw]) -> pa.Table:
+    more = {
+        "index": [draw.index for draw in draws],
+        "spacegroup_asked": [draw.crystal.spacegroup for draw in draws],
+        "log_likelihood": [draw.log_likelihood for draw in draws],
+        "wyckoff": [json.dumps(draw.crystal.to_dict()) for draw in draws],
+    }
+    for name, values in more.items():
+        table = table.append_column(name, pa.array(values))
+    return table
+
+
+def relax_file(
+    spec: CampaignSpec, file: Path, output: Path, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Relax the structures of a file; returns how many converged, and the pace."""
+    chosen = potential(spec.potential, choose_device(device))
+    named = read_structures(file)
+    _refuse_foreign(named, chosen.elements, spec.potential)
+    refuse_output(output)
+    began, ticker = time.perf_counter(), Ticker(progress)
+    done: dict[int, Relaxation] = {}
+    with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps) as relaxer:
+        for place, relaxation in relaxer.relax(enumerate(item.structure for item in named)):
+            done[place] = relaxation
+            ticker.tick(f"relaxed {len(done)}/{len(named)}")
+    seconds = time.perf_counter() - began
+    ticker.done(f"relaxed {len(done)}/{len(named)} in {seconds:.1f} s")
+    results = [(item.name, done[place]) for place, item in enumerate(named) if place in done]
+    write_relaxed(output, results)
+    return _relaxation_report(results, seconds, str(chosen.level)) | {"output": str(output)}
+
+
+def _relaxation_report(
+    results: Sequence[tuple[str, Relaxation]], seconds: float, level: str
+) -> dict[str, Any]:
+    failed = Counter(relaxed.reason for _, relaxed in results if not relaxed.converged)
+    return {
+        "n": len(results),
+        "converged": sum(relaxed.converged for _, relaxed in results),
+        "failed": sum(failed.values()),
+        "reasons": dict(failed),
+        "steps": sum(relaxed.steps for _, relaxed in results),
+        "seconds": round(seconds, 3),
+        "structures_per_minute": round(60 * len(results) / max(seconds, 1e-9), 2),
+        "potential": level,
+    }
+
+
+def write_relaxed(output: Path, results: Sequence[tuple[str, Relaxation]]) -> None:
+    """Write relaxed structures; an extxyz file carries energy (eV), forces and stress too."""
+    sane = [(name, relaxed) for name, relaxed in results if relaxed.structure is not None]
+    with replacing(output) as part:
+        if output.suffix == ".extxyz":
+            ase.io.write(part, [_frame(name, relaxed) for name, relaxed in sane], format="extxyz")
+        else:
+            write_structures(part, [NamedStructure(name, item.structure) for name, item in sane])
+
+
+def _frame(name: str, relaxed: Relaxation) -> Any:
+    atoms = to_atoms(relaxed.structure)
+    atoms.info = {"id": name, "converged": relaxed.converged, "steps": relaxed.steps}
+    atoms.info |= {"reason": relaxed.reason} if relaxed.reason else {}
+    atoms.info |= {"level": str(relaxed.level)}
+    energy = relaxed.energy_per_atom * len(atoms)
+    atoms.calc = SinglePointCalculator(
+        atoms, energy=energy, forces=relaxed.forces, stress=relaxed.stress
+    )
+    return atoms
+
+
+def run_campaign_in_folder(
+    spec: CampaignSpec, folder: Path, *, device: str, resume: bool, progress: Progress
+) -> dict[str, Any]:
+    """Run a whole campaign in a folder; returns its summary."""
+    ticker, states = Ticker(progress), {}
+
+    def report(changed: Sequence[Candidate]) -> None:
+        states.update({candidate.id: str(candidate.state) for candidate in changed})
+        ticker.tick(_counts_line(Counter(states.values())))
+
+    campaign = run_in_folder(spec, folder, device=device, resume=resume, report=report)
+    counts = campaign.counts
+    ticker.done(f"{campaign.state}: {_counts_line(counts)}, drawn {counts['drawn']}")
+    told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return told | {"output": str(folder)}
+
+
+def _counts_line(counts: Mapping[str, Any]) -> str:
+    names = ("waiting", "relaxed", "failed", "known", "duplicate", "rejected")
+    return ", ".join(f"{name} {counts.get(name, 0)}" for name in names)
+
+
+def build_references(
+    structures: Path,
+    name: str,
+    output: Path,
+    *,
+    resume: bool,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compute a reference set from published structures."""
+    chosen = potential(name, choose_device(device))
+    if not structures.is_file():
+        raise SpecError(f"no such file: {structures}: expected a Parquet table of structures")
+    _refuse_parquet(output)
+    return _reference_report(build(structures, chosen, output, resume, progress), chosen, output)
+
+
+def import_references(
+    files: Sequence[Path], name: str, output: Path, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Compute a reference set from a user's own structures."""
+    chosen = potential(name, choose_device(device))
+    _refuse_parquet(output)
+    return _reference_report(import_(files, chosen, output, progress), chosen, output)
+
+
+def _refuse_parquet(output: Path) -> None:
+    if output.suffix != ".parquet":
+        raise SpecError(f"cannot write {output}: expected a name that ends in .parquet")
+    refuse_unwritable(output)
+
+
+def _reference_report(report: BuildReport, chosen: Potential, output: Path) -> dict[str, Any]:
+    return {
+        "written": report.written,
+        "refused": report.refused,
+        "potential": str(chosen.level),
+        "output": str(output),
+    }
+
+
+def list_references(
+    spec: CampaignSpec, name: str, file: Path | None
+) -> list[dict[str, Any]] | dict[str, Any]:
+    """Return the known phases of a chemical system; without elements, what a set holds."""
+    path = file or shipped_file(name)
+    if not spec.elements:
+        return read_notes(path) | {"systems": len(read_chemical_systems(path))}
+    found = ReferencePhases.from_file(path, spec.elements)
+    hull = Hull(found)
+    return [
+        {
+            "id": phase.id,
+            "formula": phase.formula,
+            "spacegroup": phase.spacegroup,
+            "energy_per_atom": round(phase.energy_per_atom, 4),
+            "energy_above_hull": _rounded(
+                hull.place(phase.formula, phase.energy_per_atom, found.level).energy_above_hull
+            ),
+            "source": phase.source,
+        }
+        for phase in sorted(found.phases, key=lambda phase: (phase.chemsys, phase.formula))
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def list_campaigns(url: str | None) -> list[dict[str, Any]]:
+    """Return the campaigns of a store, newest first."""
+    return [
+        {
+            "id": campaign.id,
+            "state": str(campaign.state),
+            "system": campaign.spec.chemical_system or "any",
+            "n": campaign.spec.n,
+            "drawn": campaign.counts["drawn"],
+            "relaxed": campaign.counts["relaxed"],
+            "failed": campaign.counts["failed"],
+            "message": campaign.message,
+        }
+        for campaign in Store(url).campaigns()
+    ]
+
+
+def refuse_output(output: Path) -> None:
+    """Refuse a file that cannot be written, or whose suffix names no format, before the work."""
+    if output.suffix not in WRITABLE:
+        raise SpecError(
+            f"cannot write {output}: expected a name that ends in {', '.join(WRITABLE[:-1])}, "
+            f"got {output.suffix!r}"
+        )
+    refuse_unwritable(output)
+
+
+def _refuse_foreign(named: Sequence[NamedStructure], known: frozenset[str], who: str) -> None:
+    for name, structure in named:
+        symbols = {element.symbol for element in structure.composition.elements}
+        foreign = sorted(symbols - known)
+        if foreign:
+            raise SpecError(
+                f"the potential {who} does not know {', '.join(foreign)} of structure {name}: "
+                "remove the structure or choose another potential"
+            )
+
+
+def as_json(result: Any) -> str:
+    """Return a result as JSON."""
+    return json.dumps(result, indent=2, ensure_ascii=False)
+
+
+def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Return a result as aligned text: one line for each value, or one for each row."""
+    if isinstance(result, Mapping):
+        rows = [(str(key), _short(value)) for key, value in result.items()]
+    else:
+        rows = [tuple(result[0])] if result else [("nothing here yet",)]
+        rows += [tuple(_short(value) for value in row.values()) for row in result]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value)) or "-"
+    return "-" if value in {None, ""} else str(value)

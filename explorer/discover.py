@@ -1,0 +1,162 @@
+"""The plot of the whole program: draw, screen, rank, relax, place.
+
+Every step that is done is committed, and what is committed is all there is to know: crystal i
+depends on (seed, i) alone, so after a crash drawing goes on from the number of crystals stored,
+and those that were waiting are relaxed again from where they were drawn.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pymatgen.core import Structure
+
+from explorer.campaign import CampaignSpec
+from explorer.candidate import Candidate, Relaxation, State
+from explorer.laboratory import Laboratory
+from explorer.lease import Lease
+from explorer.relaxation import STOPPED
+from explorer.store import Store
+
+if TYPE_CHECKING:
+    from model.sample import Draw
+
+BLOCK = 32  # crystals drawn, screened and committed together; also bounds how many may wait
+
+log = logging.getLogger("hullscape")
+
+
+def discover(
+    store: Store,
+    lease: Lease,
+    spec: CampaignSpec,
+    laboratory: Laboratory,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    report: Callable[[Sequence[Candidate]], None] = lambda _: None,
+) -> bool:
+    """Work on a campaign until it is done or has to stop.
+
+    Parameters
+    ----------
+    store, lease : Store, Lease
+        Where results go as soon as they exist, and the right to write there.
+    spec, laboratory : CampaignSpec, Laboratory
+        What to do and with which instruments.
+    should_stop : callable
+        Asked several times a second, also in the middle of a relaxation.
+    report : callable
+        Hears of the candidates that were just committed.
+
+    Returns
+    -------
+    bool
+        True when every crystal is drawn and has its verdict, False when it had to stop.
+
+    Raises
+    ------
+    explorer.lease.LeaseLostError
+        When another runner has taken the campaign; what it holds uncommitted is dropped.
+    """
+    return _Discovery(store, lease, spec, laboratory, should_stop, report).run()
+
+
+@dataclass
+class _Discovery:
+    """One run of `discover`: the candidates in flight, and the clock."""
+
+    store: Store
+    lease: Lease
+    spec: CampaignSpec
+    laboratory: Laboratory
+    should_stop: Callable[[], bool]
+    report: Callable[[Sequence[Candidate]], None]
+
+    def run(self) -> bool:
+        self.in_flight: dict[int, Candidate] = {}
+        self.relaxing_since = time.perf_counter()
+        relaxer = self.laboratory.relaxer
+        for index, relaxation in relaxer.relax(self.queue(), should_stop=self.should_stop):
+            candidate = self.in_flight.pop(index)
+            if relaxation.reason != STOPPED:  # a stopped one still waits, in the store
+                self.place(candidate, relaxation)
+        counts = self.store.campaign(self.lease.campaign_id).counts
+        return counts["drawn"] >= self.spec.n and not counts["waiting"]
+
+    def queue(self) -> Iterator[tuple[int, Structure]]:
+        """Yield what waits for relaxation, drawing the next block when nothing does."""
+        earlier, _ = self.store.candidates(self.lease.campaign_id)
+        earlier.sort(key=lambda candidate: candidate.index)
+        self.laboratory.screen.remember(earlier)
+        yield from self.hand_over([item for item in earlier if item.state == State.WAITING])
+        drawn = len(earlier)
+        while drawn < self.spec.n and not self.should_stop():
+            block = self.draw(drawn)
+            if block is None:
+                return
+            drawn += len(block)
+            yield from self.hand_over(rank([item for item in block if item.state == State.WAITING]))
+
+    def hand_over(self, waiting: Sequence[Candidate]) -> Iterator[tuple[int, Structure]]:
+        for candidate in waiting:
+            self.in_flight[candidate.index] = candidate
+            yield candidate.index, candidate.initial
+
+    def draw(self, start: int) -> list[Candidate] | None:
+        """Draw, screen and commit the block that holds `start`; None when it had to stop.
+
+        Blocks begin at multiples of their size, so that an interrupted campaign draws in the same
+        batches as an undisturbed one.
+        """
+        began = time.perf_counter()
+        stop = min(start - start % BLOCK + BLOCK, self.spec.n)
+        draws = self.sampled(start, stop - start)
+        if draws is None:
+            return None
+        sampled = time.perf_counter()
+        block = [self.laboratory.screen.judge(draw) for draw in draws]
+        self.commit(block, seconds_sampling=sampled - began)
+        self.relaxing_since += time.perf_counter() - began
+        return block
+
+    def sampled(self, start: int, count: int) -> list[Draw] | None:
+        draws = []
+        for draw in self.laboratory.draws(self.spec, start, count):
+            if self.should_stop():
+                return None
+            draws.append(draw)
+        return draws
+
+    def place(self, candidate: Candidate, relaxation: Relaxation) -> None:
+        """Put a relaxed candidate on the hull and commit it."""
+        placed = self.laboratory.place(candidate.with_relaxation(relaxation))
+        now = time.perf_counter()
+        self.commit([placed], seconds_relaxing=max(now - self.relaxing_since, 0.0))
+        self.relaxing_since = now
+
+    def commit(self, changed: list[Candidate], **seconds: float) -> None:
+        self.store.put_candidates(self.lease, changed, **seconds)
+        for candidate in changed:
+            log.info(
+                "%s campaign=%s candidate=%s formula=%s above_hull=%s reason=%r",
+                candidate.state,
+                self.lease.campaign_id,
+                candidate.id,
+                candidate.formula,
+                candidate.energy_above_hull,
+                candidate.reason,
+            )
+        self.report(changed)
+
+
+def rank(waiting: Sequence[Candidate]) -> list[Candidate]:
+    """Order a block so that what the model finds likeliest, per atom, is relaxed first."""
+
+    def likelihood(candidate: Candidate) -> float:
+        return candidate.log_likelihood / max(len(candidate.initial), 1)
+
+    return sorted(waiting, key=likelihood, reverse=True)

@@ -1,0 +1,251 @@
+"""A campaign in a folder, without a page: what `hullscape run` does and writes.
+
+The folder's own store is the truth while the campaign runs; the files for people are written from
+it at the end, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
+from explorer.candidate import Candidate, State
+from explorer.lease import Leases, new_owner
+from explorer.runner import Pulse, run_campaign
+from explorer.store import Store
+
+DATABASE = "campaign.db"
+COLUMNS = (
+    "id",
+    "formula",
+    "spacegroup_asked",
+    "spacegroup_generated",
+    "spacegroup_relaxed",
+    "log_likelihood",
+    "state",
+    "reason",
+    "energy_per_atom",
+    "energy_above_hull",
+    "novel",
+    "steps",
+)
+
+
+def run_in_folder(
+    spec: CampaignSpec,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    report: Callable[[Sequence[Candidate]], None] = lambda _: None,
+) -> Campaign:
+    """Run a campaign in a folder to its end, or until interrupted, and write its files.
+
+    Parameters
+    ----------
+    spec : CampaignSpec
+        What to do. When resuming, `CampaignSpec()` takes what the folder was made with.
+    folder : Path
+        Gets campaign.db, candidates.csv, summary.json and cifs/.
+    device : str
+    resume : bool
+        Go on with the run that the folder holds, if any.
+    report : callable
+        Hears of candidates as they are committed.
+
+    Raises
+    ------
+    SpecError
+        When the folder holds a run and `resume` is False, or another run than `spec`, or one that
+        another process is working on; when the campaign failed as a whole.
+    """
+    from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
+
+    spec = spec_to_run(spec, folder, resume)
+    laboratory = open_laboratory(spec, device)
+    refuse_unwritable(folder / DATABASE)
+    store = Store(folder / DATABASE)
+    campaign_id = _campaign_to_run(store, spec)
+    leases = Leases(store.engine, new_owner())
+    lease = leases.take(campaign_id)
+    if lease:
+        with Pulse(leases, lease, None) as pulse, _stop_signals() as stopped:
+            run_campaign(
+                store,
+                leases,
+                lease,
+                laboratory=lambda _: laboratory,
+                should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
+                report=report,
+            )
+    campaign = store.campaign(campaign_id)
+    if campaign.state == CampaignState.RUNNING:
+        raise SpecError(f"another process is working on the run in {folder}: wait for it")
+    if campaign.state == CampaignState.FAILED:
+        raise SpecError(f"the campaign failed: {campaign.message}")
+    candidates, _ = store.candidates(campaign_id)
+    write_results(folder, campaign, sorted(candidates, key=lambda candidate: candidate.index))
+    store.close()
+    return campaign
+
+
+def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
+    """Return the spec of the run that the folder holds, else the one that is asked for."""
+    if not (folder / DATABASE).exists():
+        return spec
+    if not resume:
+        raise SpecError(
+            f"{folder} holds a run already: go on with it by --resume, or choose another folder"
+        )
+    store = Store(folder / DATABASE)
+    earlier = [campaign.spec for campaign in store.campaigns()]
+    store.close()
+    if not earlier or spec == earlier[0]:
+        return spec
+    if spec == CampaignSpec():
+        return earlier[0]
+    name, was, now = next(
+        (name, old, getattr(spec, name)) for name, old in earlier[0] if old != getattr(spec, name)
+    )
+    raise SpecError(
+        f"the run in {folder} was made with {name} = {was!r}, got {now!r}: resume it with the same "
+        "options or with none, or choose another folder",
+        name,
+    )
+
+
+def _campaign_to_run(store: Store, spec: CampaignSpec) -> str:
+    known = store.campaigns()
+    if not known:
+        return store.create(spec)
+    store.command(known[0].id, "resume")
+    return known[0].id
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into an event, so that what is done gets written."""
+    stopped = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.set()
+        signal.signal(number, before[number])
+
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def write_results(folder: Path, campaign: Campaign, candidates: Sequence[Candidate]) -> None:
+    """Write candidates.csv, summary.json and cifs/ from what the store holds."""
+    with replacing(folder / "candidates.csv") as part, part.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        table.writerows(csv_row(candidate) for candidate in candidates)
+    write_json(folder / "summary.json", summary(campaign, candidates))
+    _write_cifs(folder / "cifs", candidates)
+
+
+def csv_row(candidate: Candidate) -> list[str]:
+    """Return a candidate as the cells of `COLUMNS`; what is not known is empty."""
+    return [_cell(getattr(candidate, name)) for name in COLUMNS]
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:  # noqa: PLR0124 - not a number
+        return ""
+    return f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def summary(campaign: Campaign, candidates: Iterable[Candidate]) -> dict[str, Any]:
+    """Return what came out of a campaign and what it was made with, ready for JSON."""
+    placed = [item for item in candidates if item.energy_above_hull is not None]
+    lowest = min(placed, key=lambda item: item.energy_above_hull, default=None)
+    spec = campaign.spec
+    return {
+        "campaign": campaign.id,
+        "state": str(campaign.state),
+        **campaign.counts,
+        "seconds_sampling": round(campaign.seconds_sampling, 3),
+        "seconds_relaxing": round(campaign.seconds_relaxing, 3),
+        "seconds_total": round(campaign.updated - campaign.started, 3),
+        "potential": campaign.provenance.get("potential", spec.potential),
+        "checkpoint": campaign.provenance.get("checkpoint", ""),
+        "reference_set": campaign.provenance.get("references", ""),
+        "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
+        "lowest_candidate": lowest.id if lowest else None,
+        "seed": spec.seed,
+        "constraints": spec.constraints().to_dict(),
+        "sampling": {"n": spec.n, "temperature": spec.temperature, "top_p": spec.top_p},
+        "relaxation": {"fmax": spec.fmax, "max_steps": spec.max_steps},
+    }
+
+
+def _write_cifs(folder: Path, candidates: Iterable[Candidate]) -> None:
+    from explorer.crystals import NamedStructure, write_structures  # noqa: PLC0415
+
+    relaxed = [
+        NamedStructure(f"{item.id}-{item.formula}", item.relaxed)
+        for item in candidates
+        if item.state == State.RELAXED
+    ]
+    with replacing(folder) as part:
+        part.mkdir()
+        write_structures(part, relaxed)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to, and put what was written in the place of `path` when it is whole."""
+    part = path.with_name(f".{os.getpid()}-{path.name}")  # the suffix still names the format
+    try:
+        yield part
+        if path.is_dir():
+            shutil.rmtree(path)
+        part.replace(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Make the folder of an output file, and find out now whether it can be written.
+
+    Raises
+    ------
+    SpecError
+        With the system's reason.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir() and path.suffix:
+            raise IsADirectoryError("it is a folder")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SpecError(f"cannot write {path}: {reason}: choose another place") from error

@@ -1,0 +1,184 @@
+"""The instruments of a campaign: sampler, screen, relaxer and hulls, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pymatgen.core import Composition
+
+from explorer.campaign import CampaignSpec, SpecError
+from explorer.candidate import Candidate, State
+from explorer.crystals import spacegroup_of
+from explorer.hull import Hull
+from explorer.potentials import Potential, potential
+from explorer.references import ReferencePhases
+from explorer.relax import Relaxer
+from explorer.screen import Screen
+
+if TYPE_CHECKING:
+    from model.sample import Draw
+
+    from model.checkpoint import LoadedNetwork
+    from model.constraints import Constraints
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """What a campaign works with.
+
+    Attributes
+    ----------
+    network, constraints : LoadedNetwork, Constraints
+        What draws crystals, and what every one of them satisfies.
+    screen : Screen
+        Judges them before any relaxation, and says what a relaxed one equals.
+    relaxer : Relaxer
+    library : Library
+        Known phases and hulls.
+    provenance : mapping of str
+        What the results come from, in words.
+    """
+
+    network: LoadedNetwork
+    constraints: Constraints
+    screen: Screen
+    relaxer: Relaxer
+    library: Library
+    provenance: Mapping[str, str]
+
+    def draws(self, spec: CampaignSpec, start: int, count: int) -> Iterator[Draw]:
+        """Draw crystals `start` to `start + count` of a campaign."""
+        from model.sample import sample  # noqa: PLC0415 - imports torch
+
+        return sample(
+            self.network,
+            self.constraints,
+            seed=spec.seed,
+            start=start,
+            count=count,
+            temperature=spec.temperature,
+            top_p=spec.top_p,
+            batch_size=count,
+        )
+
+    def place(self, candidate: Candidate) -> Candidate:
+        """Put a relaxed candidate on the hull of its elements; a failed one stays as it is."""
+        if candidate.state != State.RELAXED:
+            return candidate
+        candidate = self.screen.recognise(candidate)
+        symmetric = replace(candidate, spacegroup_relaxed=spacegroup_of(candidate.relaxed))
+        hull = self.library.hull(symmetric.formula)
+        point = hull.place(symmetric.formula, symmetric.energy_per_atom, symmetric.level)
+        if point.reason:
+            return replace(symmetric, state=State.FAILED, reason=point.reason)
+        return replace(
+            symmetric,
+            energy_above_hull=point.energy_above_hull,
+            decomposition=point.decomposition,
+        )
+
+
+@dataclass
+class Library:
+    """Known phases and hulls by chemical system, read when first asked for.
+
+    Attributes
+    ----------
+    potential : str
+        Whose energies the phases carry.
+    file : str or None
+        A reference file of the user's; None takes the one shipped for the potential.
+    system : str
+        The system of the whole campaign, "Al-Ca-Cu"; "" takes each candidate's own.
+    """
+
+    potential: str
+    file: str | None
+    system: str
+    _hulls: dict[str, Hull] = field(default_factory=dict)
+
+    def references(self, system: str) -> ReferencePhases:
+        """Read the known phases of a chemical system."""
+        if self.file:
+            return ReferencePhases.from_file(Path(self.file), system)
+        return ReferencePhases.shipped(system, self.potential)
+
+    def hull(self, formula: str) -> Hull:
+        """Return the hull that a formula belongs on."""
+        system = self.system or Composition(formula).chemical_system
+        if system not in self._hulls:
+            self._hulls[system] = Hull(self.references(system))
+        return self._hulls[system]
+
+
+def open_laboratory(spec: CampaignSpec, device: str = "auto") -> Laboratory:
+    """Load everything that a campaign needs, or say in one line why that cannot be.
+
+    Raises
+    ------
+    ValueError
+        `SpecError`, `PotentialError`, `ReferenceFileError` or a bad checkpoint.
+    """
+    from model.checkpoint import load_network  # noqa: PLC0415 - imports torch
+
+    device = choose_device(device)
+    chosen = potential(spec.potential, device)
+    network = load_network(device=device)
+    spec.refuse_unknown(network.known_elements, "the model")
+    spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
+    library = Library(spec.potential, spec.references, spec.chemical_system)
+    references = check_references(library, chosen)
+    return Laboratory(
+        network=network,
+        constraints=spec.constraints(),
+        screen=Screen(references, relax_known=spec.relax_known),
+        relaxer=Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps),
+        library=library,
+        provenance={
+            "checkpoint": network.checkpoint_id,
+            "potential": str(chosen.level),
+            "references": references.name,
+            "device": device,
+        },
+    )
+
+
+def check_references(library: Library, chosen: Potential) -> ReferencePhases:
+    """Return the known phases of the campaign's system, which must span it at the same level."""
+    references = library.references(library.system)
+    if references.level != chosen.level:
+        raise SpecError(
+            f"the reference phases are of {references.level}, the potential is {chosen.level}: "
+            f"give references that were computed with this potential",
+            "potential",
+        )
+    if library.system and references.missing_elements:
+        raise SpecError(
+            f"no elemental reference phase for {', '.join(references.missing_elements)}: "
+            f"import one with 'hullscape references import'",
+            "elements",
+        )
+    return references
+
+
+def choose_device(device: str) -> str:
+    """Return the device to work on; "auto" takes a GPU when there is one.
+
+    Raises
+    ------
+    SpecError
+        When the device does not exist.
+    """
+    import torch  # noqa: PLC0415 - seconds to import
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SpecError(f"device {device!r} cannot be used: {reason}", "device") from error
+    return device

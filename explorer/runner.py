@@ -1,0 +1,295 @@
+"""Who runs campaigns: one process for each machine or GPU, apart from the web server.
+
+`python -m explorer.runner --store URL` takes campaigns by lease and works on them until nothing
+has been asked of it for a while. It may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import OperationalError
+
+from explorer.campaign import CampaignSpec, CampaignState
+from explorer.candidate import Candidate
+from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
+from explorer.schema import StoreError
+from explorer.store import Store
+
+if TYPE_CHECKING:
+    from explorer.laboratory import Laboratory
+
+POLL_SECONDS = 0.3  # how often a runner looks for commands, and for work
+IDLE_SECONDS = 600.0
+RESTART_SECONDS = 5.0  # a runner that dies at once is not started again in a loop
+RETRY_SECONDS = 2.0  # after a full disk or a database locked by another program
+
+log = logging.getLogger("hullscape")
+_started: dict[str, tuple[subprocess.Popen, float]] = {}
+_starting = threading.Lock()
+
+
+def ensure_runner(store: Store, idle_seconds: float = IDLE_SECONDS) -> bool:
+    """Start a runner in its own session unless one is alive; returns whether one was started.
+
+    May be called by several web processes at once and as often as a page refreshes: of several
+    runners that start together one stays.
+    """
+    if store.runner_alive():
+        return False
+    with _starting:
+        process, since = _started.get(store.url, (None, 0.0))
+        young = time.monotonic() - since < RESTART_SECONDS
+        if process is not None and (young or process.poll() is None):
+            return False
+        _started[store.url] = (_spawn(store, idle_seconds), time.monotonic())
+    return True
+
+
+def _spawn(store: Store, idle_seconds: float) -> subprocess.Popen:
+    home = Path(__file__).resolve().parent.parent
+    paths = [str(home), os.environ.get("PYTHONPATH", "")]
+    # The address goes by environment, not by argument: it may hold a password.
+    environment = os.environ | {
+        "HULLSCAPE_STORE": store.url,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+    }
+    command = [sys.executable, "-m", "explorer.runner", "--idle", str(idle_seconds)]
+    with (store.folder / "runner.log").open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+class Pulse(threading.Thread):
+    """Gives signs of life for a lease and listens for commands, while the work goes on.
+
+    Attributes
+    ----------
+    wanted : str
+        The campaign's last command: "run", "pause" or "stop"; "lost" when the lease is gone.
+    """
+
+    def __init__(self, leases: Leases, lease: Lease | None, slot: str | None) -> None:
+        super().__init__(daemon=True, name="pulse")
+        self.wanted = "run"
+        self._leases, self._lease, self._slot = leases, lease, slot
+        self._over = threading.Event()
+
+    def __enter__(self) -> Pulse:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        """Beat until told otherwise. A database that is busy is tried again at the next beat."""
+        beaten = float("-inf")
+        while not self._over.is_set():
+            try:
+                if time.monotonic() - beaten >= HEARTBEAT_SECONDS:
+                    self._beat()
+                    beaten = time.monotonic()
+                if self._lease:
+                    self.wanted = self._leases.wanted(self._lease)
+            except LeaseLostError as error:
+                log.warning("lost lease=%s: %s", self._lease, error)
+                self.wanted = "lost"
+                return
+            except OperationalError as error:
+                log.warning("heartbeat missed: %s", error.orig)
+            self._over.wait(POLL_SECONDS)
+
+    def _beat(self) -> None:
+        if self._slot:
+            self._leases.beat_slot(self._slot)
+        if self._lease:
+            self._leases.beat(self._lease)
+
+
+class Runner:
+    """Takes one campaign after the other until idle for long or told to end.
+
+    Parameters
+    ----------
+    store : Store
+    slot : str
+        A machine, or one of its GPUs: a slot has one runner.
+    device : str
+        Where the network and the potential live: "cpu", "cuda", "cuda:1".
+    idle_seconds : float
+        Leave when nothing was asked for so long.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        slot: str = "",
+        device: str = "auto",
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self.store = store
+        self.slot = slot or socket.gethostname()
+        self.device = device
+        self.idle_seconds = idle_seconds
+        self.leases = Leases(store.engine, new_owner())
+        self._ending = threading.Event()
+        self._beaten = float("-inf")
+
+    def end(self) -> None:
+        """Finish soon: the campaign at hand goes back to the queue."""
+        self._ending.set()
+
+    def run(self) -> bool:
+        """Work until idle or told to end; False when another runner lives in the slot."""
+        if not self.leases.take_slot(self.slot):
+            log.info("leaving: slot=%s has a runner", self.slot)
+            return False
+        log.info("begun pid=%s slot=%s", os.getpid(), self.slot)
+        self._warm_up()
+        busy = time.monotonic()
+        while not self._ending.is_set():
+            try:
+                if self.work_once():
+                    busy = time.monotonic()
+                elif time.monotonic() - busy > self.idle_seconds and self._leave_if_idle():
+                    return True
+                self._ending.wait(POLL_SECONDS)
+            except OperationalError as error:
+                log.error("database: %s; trying again", error.orig)
+                self._ending.wait(RETRY_SECONDS)
+            except LeaseLostError:
+                if not self.leases.take_slot(self.slot):
+                    return False
+        self.leases.leave_slot(self.slot)
+        log.info("leaving: told to end")
+        return True
+
+    def _warm_up(self) -> None:
+        """Import what takes seconds before the first campaign asks for it."""
+        with Pulse(self.leases, None, self.slot):
+            import_module("explorer.discover")
+
+    def _leave_if_idle(self) -> bool:
+        leaving = self.leases.leave_slot(self.slot, only_if_idle=True)
+        if leaving:
+            log.info("leaving: idle for %.0f s", self.idle_seconds)
+        return leaving
+
+    def work_once(self) -> bool:
+        """Work on a campaign if one is free; returns whether there was one."""
+        if time.monotonic() - self._beaten > HEARTBEAT_SECONDS:
+            self.leases.beat_slot(self.slot)
+            self._beaten = time.monotonic()
+        lease = self.leases.take()
+        if lease is None:
+            return False
+        from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
+
+        with Pulse(self.leases, lease, self.slot) as pulse:
+            run_campaign(
+                self.store,
+                self.leases,
+                lease,
+                laboratory=partial(open_laboratory, device=self.device),
+                should_stop=lambda: pulse.wanted != "run" or self._ending.is_set(),
+            )
+        return True
+
+
+def run_campaign(
+    store: Store,
+    leases: Leases,
+    lease: Lease,
+    *,
+    laboratory: Callable[[CampaignSpec], Laboratory],
+    should_stop: Callable[[], bool],
+    report: Callable[[Sequence[Candidate]], None] = lambda _: None,
+) -> None:
+    """Work on a leased campaign and give it back with what became of it.
+
+    What is wrong with one candidate is that candidate's verdict; what is wrong with the campaign
+    makes it failed, with one line that says why.
+    """
+    from explorer.discover import discover  # noqa: PLC0415 - the page needs ensure_runner only
+
+    log.info("taken campaign=%s fence=%s", lease.campaign_id, lease.fence)
+    outcome, message = None, ""
+    try:
+        store.say(lease, "loading the model and the potential")
+        spec = store.campaign(lease.campaign_id).spec
+        opened = laboratory(spec)
+        store.describe(lease, opened.provenance)
+        store.say(lease, "")
+        with opened.relaxer as relaxer:
+            relaxer.warm_up()
+            done = discover(store, lease, spec, opened, should_stop=should_stop, report=report)
+        outcome = CampaignState.FINISHED if done else None
+    except (LeaseLostError, OperationalError) as error:
+        log.warning("dropped campaign=%s: %s", lease.campaign_id, one_line(error))
+        raise
+    except Exception as error:
+        log.exception("failed campaign=%s", lease.campaign_id)
+        known = isinstance(error, ValueError)
+        message = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
+        outcome = CampaignState.FAILED
+    state = leases.release(lease, outcome, message)
+    log.info("released campaign=%s state=%s", lease.campaign_id, state)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's text without its line breaks; its kind when it has none."""
+    return " ".join(str(error).split())[:1000] or type(error).__name__
+
+
+def log_to_stderr() -> None:
+    """Log one line for each event, in UTC, with the campaign and the candidate."""
+    line = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    line.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(line)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until idle; the address of the store comes from --store or HULLSCAPE_STORE."""
+    parser = argparse.ArgumentParser(prog="python -m explorer.runner", description=main.__doc__)
+    parser.add_argument("--store", default=None, help="database URL or SQLite file")
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds without work")
+    parser.add_argument("--slot", default="", help="a name for the machine or the GPU")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto")
+    options = parser.parse_args(arguments)
+    log_to_stderr()
+    try:
+        runner = Runner(Store(options.store), options.slot, options.device, options.idle)
+    except StoreError as error:
+        log.error("%s", error)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: runner.end())
+    return 0 if runner.run() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

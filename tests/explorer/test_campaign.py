@@ -1,0 +1,96 @@
+"""A campaign that cannot be run is refused in one line that says what to change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
+
+IDLE = {"drawn": 0, "waiting": 0, "relaxed": 0, "failed": 0}
+
+
+def campaign(**counts: int) -> Campaign:
+    """Make a running campaign of 100 crystals with these counts."""
+    return Campaign(
+        id="c",
+        spec=CampaignSpec(n=100),
+        state=CampaignState.RUNNING,
+        message="",
+        wanted="run",
+        counts=IDLE | counts,
+        created=0.0,
+        updated=0.0,
+        started=0.0,
+        finished=0.0,
+        seconds_sampling=0.0,
+        seconds_relaxing=0.0,
+        sequence=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "named", "text"),
+    [
+        ({"elements": "Al-Xx"}, "elements", "Xx"),
+        ({"elements": "al-Cu"}, "elements", "did you mean Al"),
+        ({"elements": "Al-Cu", "formula": "CaCu2"}, "formula", "Ca"),
+        ({"elements": "Al-Cu", "formula": "AlCu(2"}, "formula", "AlCu(2"),
+        ({"elements": "Al-Cu", "spacegroups": (231,)}, "spacegroups", "231"),
+        ({"elements": "Al-Cu", "spacegroups": (0,)}, "spacegroups", "got 0"),
+        ({"elements": "Al-Cu", "sites": ("225:4q=Al",)}, "sites", "225"),
+        ({"elements": "Al-Cu", "sites": ("nonsense",)}, "sites", "nonsense"),
+        ({"elements": "Al-Cu", "n": 0}, "n", "greater than or equal to 1"),
+        ({"elements": "Al-Cu", "n": -5}, "n", "-5"),
+        ({"elements": "Al-Cu", "temperature": 0}, "temperature", "greater than 0"),
+        ({"elements": "Al-Cu", "temperature": float("nan")}, "temperature", "nan"),
+        ({"elements": "Al-Cu", "top_p": 1.5}, "top_p", "1.5"),
+        ({"elements": "Al-Cu", "max_steps": 0}, "max_steps", "0"),
+        ({"elements": "Al-Cu", "stability": "very"}, "stability", "very"),
+        ({"elements": "Al-Cu", "max_atoms": 0}, "max_atoms", "0"),
+        ({"elements": "Al-Cu", "colour": "red"}, "colour", "red"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(fields, named, text):
+    """The error names the field and what was given."""
+    with pytest.raises(SpecError) as caught:
+        CampaignSpec.parse(**fields)
+    assert caught.value.field == named
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_formula_that_no_positions_can_make_is_refused():
+    """CaAl2Cu2 has five atoms, and nothing in F-43m with at most four atoms can hold them."""
+    with pytest.raises(SpecError):
+        CampaignSpec.parse(elements="Al-Ca-Cu", formula="CaAl2Cu2", spacegroups=(216,), max_atoms=4)
+
+
+@pytest.mark.parametrize("text", ["Al-Ca-Cu", "Al, Ca, Cu", " Al Ca  Cu ", ("Cu", "Ca", "Al")])
+def test_elements_are_read_as_people_write_them(text):
+    """Dashes, commas, blanks and lists all mean the same system."""
+    assert CampaignSpec.parse(elements=text).chemical_system == "Al-Ca-Cu"
+
+
+def test_a_spec_survives_json():
+    """What the database holds is what was asked for."""
+    spec = CampaignSpec.parse(
+        elements="Al-Ca-Cu", formula="CaAl2Cu2", spacegroups=(139,), sites=("139:2a=Ca",), seed=7
+    )
+    assert CampaignSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_elements_that_a_potential_lacks_are_named():
+    """The message says who does not know what."""
+    with pytest.raises(SpecError, match="the potential p does not know Cu"):
+        CampaignSpec.parse(elements="Al-Cu").refuse_unknown({"Al"}, "the potential p")
+
+
+def test_time_left_follows_the_pace():
+    """Drawing and relaxing both count, in the proportion seen so far."""
+    half = campaign(drawn=50, waiting=5, relaxed=18, failed=2)
+    half = replace(half, seconds_sampling=10.0, seconds_relaxing=40.0)
+    assert half.seconds_left == pytest.approx(10.0 + 2.0 * (5 + 25))
+    assert campaign().seconds_left is None
+    assert campaign(drawn=10, waiting=4).seconds_left is None
