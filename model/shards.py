@@ -58,6 +58,10 @@ class Shards:
         """Tokens of each row with a formula in its header, (C,)."""
         return np.diff(self._start)
 
+    def all_tokens(self) -> np.ndarray:
+        """Tokens of all rows end to end."""
+        return self._arrays["tokens"]
+
     def row(
         self, index: int, *, stability: str, spacegroup_first: bool, formula: bool
     ) -> Row:
@@ -71,7 +75,7 @@ class Shards:
         tokens, roles = tokens[keep].copy(), roles[keep].copy()
         tokens[0] = STABILITY[stability]
         tokens[1] = SPACEGROUP_FIRST if spacegroup_first else ELEMENTS_FIRST
-        if not formula:
+        if not formula and self.has_formula(index):
             place = int(np.flatnonzero(roles == Role.COUNT)[0])
             tokens[place], roles[place] = NO_FORMULA, Role.PROMPT
         return Row(tokens, fine[keep], roles, sites[keep])

@@ -1,0 +1,120 @@
+"""Networks on disk: a folder with ``network.json`` and safetensors shards of at most 16 MB."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.network import Network, NetworkConfig
+
+SHIPPED = Path(__file__).with_name("weights")
+SHARD_BYTES = 15_000_000
+FORMAT = 1
+"""Grows when rows or the network change so that older weights no longer fit."""
+
+
+class CheckpointError(ValueError):
+    """A folder that holds no network that this version can read."""
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network ready to draw, and what is known of it."""
+
+    network: Network
+    """In evaluation mode."""
+    checkpoint_id: str
+    """Name and the first 12 hex digits of the SHA-256 of the weights."""
+    known_elements: tuple[str, ...]
+    """Symbols that the training crystals hold."""
+    info: dict[str, Any]
+    """What the training wrote down: data, tokens, losses."""
+
+
+def save_network(
+    network: Network, folder: Path, *, name: str, known_elements: list[str], info: dict[str, Any]
+) -> None:
+    """Write a network as half-precision shards; the description comes last, so it is never half."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "network.json").unlink(missing_ok=True)
+    for old in folder.glob("part-*.safetensors"):
+        old.unlink()
+    weights = {key: value.detach().half().cpu() for key, value in network.state_dict().items()}
+    digest = hashlib.sha256()
+    for k, part in enumerate(_parts(weights)):
+        path = folder / f"part-{k:02d}.safetensors"
+        save_file(part, path)
+        digest.update(path.read_bytes())
+    description = {
+        "format": FORMAT,
+        "name": name,
+        "sha256": digest.hexdigest(),
+        "config": network.config.to_dict(),
+        "known_elements": known_elements,
+        "info": info,
+    }
+    (folder / "network.json").write_text(json.dumps(description, indent=1) + "\n")
+
+
+def load_network(folder: Path | str | None = None, device: str = "cpu") -> LoadedNetwork:
+    """Read a network, by default the one that ships with the package.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds no network, one of another format, or damaged weights.
+    """
+    folder = Path(folder) if folder is not None else SHIPPED
+    try:
+        description = json.loads((folder / "network.json").read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"expected a folder with network.json and part-*.safetensors, got {folder} ({error})"
+        ) from None
+    if description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder} has weights of format {description.get('format')}, expected {FORMAT}; "
+            "train again, or use the version that made them"
+        )
+    paths = sorted(folder.glob("part-*.safetensors"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    if digest != description["sha256"]:
+        raise CheckpointError(f"the weights in {folder} are damaged: their SHA-256 is {digest[:12]}")
+    network = Network(NetworkConfig(**description["config"]))
+    weights = {key: value for path in paths for key, value in load_file(path).items()}
+    network.load_state_dict({key: value.float() for key, value in weights.items()})
+    network.eval().requires_grad_(requires_grad=False).to(device)
+    return LoadedNetwork(
+        network,
+        f"{description['name']}-{digest[:12]}",
+        tuple(description["known_elements"]),
+        description["info"],
+    )
+
+
+def _parts(weights: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Split weights into shards; a single tensor larger than a shard has one of its own."""
+    parts: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for key, value in weights.items():
+        bytes_ = value.numel() * value.element_size()
+        if parts[-1] and size + bytes_ > SHARD_BYTES:
+            parts.append({})
+            size = 0
+        parts[-1][key] = value.contiguous()
+        size += bytes_
+    return parts
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a training state beside its place, then move it there: never half-written."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)

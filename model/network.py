@@ -1,0 +1,265 @@
+"""The network, read top to bottom: embeddings, blocks, heads.
+
+A causal transformer over token rows. The state at token t knows, besides the tokens so far, the role
+of token t + 1 and (for a coordinate) its site; it gives logits over the tokens of that role alone.
+Output weights are the input embeddings, which are sums of learned vectors and of features: elements
+from the periodic table, positions from their site symmetry, multiplicity, freedom and group.
+
+Letters in shapes: B rows, T tokens, D width, H heads, V tokens of the vocabulary, K rows at a head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model import tokens as vocabulary
+from model.elements import elements
+from model.tokens import Role
+from model.wyckoff import crystal_family, table
+
+FAMILIES = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "hexagonal", "cubic")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the network; travels inside the checkpoint."""
+
+    width: int = 192
+    """Size D of the vectors."""
+    layers: int = 6
+    """Number of blocks."""
+    heads: int = 6
+    """Attention heads; divides ``width``."""
+    dropout: float = 0.1
+    """Share of feed-forward outputs dropped in training."""
+
+    def to_dict(self) -> dict:
+        """Plain values for a checkpoint."""
+        return asdict(self)
+
+
+class Context(NamedTuple):
+    """What the network reads at each token."""
+
+    tokens: Tensor
+    """(B, T) int."""
+    fine: Tensor
+    """Step within the bin, (B, T) int."""
+    next_role: Tensor
+    """Role of the following token, (B, T) int."""
+    next_position: Tensor
+    """Token of the Wyckoff position that the following coordinate belongs to, else PAD, (B, T)."""
+    next_element: Tensor
+    """Token of its element, else PAD, (B, T) int."""
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens so far, one pair a layer."""
+
+    keys: list[Tensor]
+    """Each (B, H, T, D / H)."""
+    values: list[Tensor]
+    """Each (B, H, T, D / H)."""
+
+    def select(self, rows: Tensor) -> Cache:
+        """Keep some rows of the batch."""
+        return Cache([k[rows] for k in self.keys], [v[rows] for v in self.values])
+
+
+class Block(nn.Module):
+    """Pre-norm attention and feed-forward."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Whole rows at once, (B, T, D) -> (B, T, D)."""
+        query, key, value = self._project(x)
+        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self._finish(x, mixed)
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
+        """One token a row, (B, 1, D) -> (B, 1, D); writes its key and value at ``place``."""
+        query, key, value = self._project(x)
+        keys[:, :, place], values[:, :, place] = key[:, :, 0], value[:, :, 0]
+        mixed = functional.scaled_dot_product_attention(
+            query, keys[:, :, : place + 1], values[:, :, : place + 1]
+        )
+        return self._finish(x, mixed)
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        rows, length, width = x.shape
+        packed = self.query_key_value(self.attention_norm(x))
+        packed = packed.view(rows, length, 3, self.heads, width // self.heads)
+        query, key, value = packed.permute(2, 0, 3, 1, 4)  # each (B, H, T, D / H)
+        return query, key, value
+
+    def _finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        return x + self.drop(self.feed(self.feed_norm(x)))
+
+
+class TokenEmbedding(nn.Module):
+    """Vectors of all tokens: a learned one for each, plus features that alike tokens share."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        wyckoff = table()
+        features = torch.from_numpy(elements().features)
+        symmetries, site_symmetry = np.unique(wyckoff.site_symmetry, return_inverse=True)
+        sizes, size = np.unique(wyckoff.primitive_multiplicity, return_inverse=True)
+        groups = np.arange(230)
+        families = [FAMILIES.index(crystal_family(int(g) + 1)) for g in groups]
+        self.learned = nn.Embedding(vocabulary.VOCABULARY, width)
+        self.element = nn.Linear(features.shape[1], width, bias=False)
+        self.point_group = nn.Embedding(32, width)
+        self.family = nn.Embedding(len(FAMILIES), width)
+        self.centering = nn.Embedding(5, width)
+        self.site_symmetry = nn.Embedding(len(symmetries), width)
+        self.size = nn.Embedding(len(sizes), width)
+        self.freedom = nn.Embedding(4, width)
+        self.letter = nn.Embedding(27, width)
+        self._index("features", features)
+        self._index("point_groups", torch.from_numpy(wyckoff.point_group.astype(int)))
+        self._index("families", torch.tensor(families))
+        self._index("centerings", torch.from_numpy(wyckoff.centering.astype(int)))
+        self._index("groups", torch.from_numpy(wyckoff.group.astype(int) - 1))
+        self._index("site_symmetries", torch.from_numpy(site_symmetry))
+        self._index("sizes", torch.from_numpy(size))
+        self._index("freedoms", torch.from_numpy(wyckoff.freedom.astype(int)))
+        self._index("letters", torch.from_numpy(wyckoff.letter.astype(int)))
+        for part in self.children():
+            nn.init.normal_(part.weight, std=0.02)
+
+    def _index(self, name: str, values: Tensor) -> None:
+        """Keep a table of the symmetry data; it is known, so no checkpoint carries it."""
+        self.register_buffer(name, values, persistent=False)
+
+    def forward(self) -> Tensor:
+        """Return the vectors of all tokens, (V, D)."""
+        group = (
+            self.point_group(self.point_groups)
+            + self.family(self.families)
+            + self.centering(self.centerings)
+        )  # (230, D)
+        position = (
+            group[self.groups]
+            + self.site_symmetry(self.site_symmetries)
+            + self.size(self.sizes)
+            + self.freedom(self.freedoms)
+            + self.letter(self.letters)
+        )  # (1731, D)
+        known = torch.zeros_like(self.learned.weight)
+        known[vocabulary.ELEMENT_0 : vocabulary.SPACEGROUP_0] = self.element(self.features)
+        known[vocabulary.SPACEGROUP_0 : vocabulary.COUNT_0] = group
+        known[vocabulary.POSITION_0 : vocabulary.VOLUME_0] = position
+        return self.learned.weight + known
+
+
+class Network(nn.Module):
+    """Transformer over token rows."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.embedding = TokenEmbedding(width)
+        self.fine = nn.Embedding(vocabulary.FINE_STEPS, width)
+        self.role = nn.Embedding(len(Role), width)
+        self.place = nn.Embedding(vocabulary.MAX_LENGTH, width)
+        self.site_position = nn.Linear(width, width, bias=False)
+        self.site_element = nn.Linear(width, width, bias=False)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.to_logits = nn.Linear(width, width)
+        self.bias = nn.Parameter(torch.zeros(vocabulary.VOCABULARY))
+        self.fine_hidden = nn.Linear(2 * width, width)
+        self.fine_out = nn.Linear(width, vocabulary.FINE_STEPS)
+        for part in (self.fine, self.role, self.place):
+            nn.init.normal_(part.weight, std=0.02)
+
+    def forward(self, context: Context, vectors: Tensor) -> Tensor:
+        """States that predict the following token.
+
+        Parameters
+        ----------
+        context : Context
+            Rows of T tokens.
+        vectors : Tensor, shape (V, D)
+            The output of ``embedding``.
+
+        Returns
+        -------
+        Tensor, shape (B, T, D)
+        """
+        places = torch.arange(context.tokens.shape[1], device=context.tokens.device)
+        x = self._read(context, vectors) + self.place(places)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+    def step(self, context: Context, vectors: Tensor, cache: Cache, place: int) -> Tensor:
+        """State after one more token of every row, (B, D); the cache grows by it."""
+        x = self._read(context, vectors) + self.place.weight[place]
+        for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
+            x = block.step(x, keys, values, place)
+        return self.norm(x)[:, 0]
+
+    def new_cache(self, rows: int) -> Cache:
+        """Empty cache for rows of the greatest length."""
+        heads = self.config.heads
+        shape = (rows, heads, vocabulary.MAX_LENGTH, self.config.width // heads)
+        weight = self.bias
+        keys = [weight.new_zeros(shape) for _ in self.blocks]
+        return Cache(keys, [weight.new_zeros(shape) for _ in self.blocks])
+
+    def logits(self, states: Tensor, vectors: Tensor, candidates: Tensor) -> Tensor:
+        """Logits over some tokens, (K, D) -> (K, number of candidates)."""
+        return self.to_logits(states) @ vectors[candidates].T + self.bias[candidates]
+
+    def fine_logits(self, states: Tensor, vectors: Tensor, chosen: Tensor) -> Tensor:
+        """Logits over the steps within the bins ``chosen`` (K,), (K, D) -> (K, 64)."""
+        joined = torch.cat([states, vectors[chosen]], dim=-1)
+        return self.fine_out(functional.gelu(self.fine_hidden(joined)))
+
+    def _read(self, context: Context, vectors: Tensor) -> Tensor:
+        continuous = context.tokens >= vocabulary.VOLUME_0
+        x = vectors[context.tokens] + self.role(context.next_role)
+        x = x + self.fine(context.fine) * continuous[..., None]
+        owned = (context.next_position != vocabulary.PAD)[..., None]
+        site = self.site_position(vectors[context.next_position])
+        return x + (site + self.site_element(vectors[context.next_element])) * owned
+
+
+def candidates_of(role: Role) -> np.ndarray:
+    """Tokens that a role may choose from, before any mask."""
+    v = vocabulary
+    bounds = {
+        Role.N_ELEMENTS: (v.N_ELEMENTS_0, v.ELEMENT_0),
+        Role.ELEMENT: (v.ELEMENT_0, v.SPACEGROUP_0),
+        Role.SITE_ELEMENT: (v.ELEMENT_0, v.SPACEGROUP_0),
+        Role.SPACEGROUP: (v.SPACEGROUP_0, v.COUNT_0),
+        Role.COUNT: (v.COUNT_0, v.POSITION_0),
+    }
+    if role == Role.POSITION:
+        return np.append(np.arange(v.POSITION_0, v.VOLUME_0), v.END)
+    if role in vocabulary.SCALES:
+        scale = vocabulary.SCALES[role]
+        return np.arange(scale.first, scale.first + scale.bins)
+    return np.arange(*bounds[role])

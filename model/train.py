@@ -1,0 +1,250 @@
+"""Train the network on shards: one command, resumable, on a CPU or a bare GPU machine alike.
+
+``python -m model.train RECIPE.toml --shards FOLDER --run FOLDER`` goes on from the run's last state.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model.checkpoint import save_network, save_state
+from model.elements import symbol_of
+from model.likelihood import PARTS, part_nll, token_nll
+from model.network import Network, NetworkConfig
+from model.shards import Batch, Shards, batches, pad
+from model.tokens import ELEMENT_0, SPACEGROUP_0
+
+
+class RecipeError(ValueError):
+    """A recipe with an unknown or impossible setting."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run."""
+
+    name: str = "hullscape"
+    """Name of the weights."""
+    seed: int = 0
+    """Seed of initial weights, order and drawn row forms."""
+    steps: int = 6000
+    """Optimizer steps in all."""
+    tokens_per_batch: int = 4096
+    """Padded tokens in a batch."""
+    learning_rate: float = 2e-3
+    """Peak of AdamW's rate."""
+    warmup: int = 200
+    """Steps of linear rise."""
+    decay: float = 0.4
+    """Share of the steps, at the end, over which the rate falls linearly to zero."""
+    weight_decay: float = 0.05
+    """AdamW's decay of matrices."""
+    smoothing: float = 0.1
+    """Share of a continuous target given to the bins beside it."""
+    average: float = 0.999
+    """Decay of the running average of the weights that is shipped."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    """Shape of the network."""
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a TOML recipe.
+
+        Raises
+        ------
+        RecipeError
+            If the file cannot be read or has an unknown setting.
+        """
+        try:
+            values = tomllib.loads(path.read_text())
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise RecipeError(f"expected a TOML recipe, got {path}: {error}") from None
+        shape = values.pop("network", {})
+        known = {f.name for f in fields(cls)} | {f.name for f in fields(NetworkConfig)}
+        unknown = sorted((set(values) | set(shape)) - known)
+        if unknown:
+            raise RecipeError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
+        return cls(**values, network=NetworkConfig(**shape))
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: rise, plateau, fall."""
+        falling = self.steps * self.decay
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        fall = min(1.0, (self.steps - step) / max(1.0, falling))
+        return self.learning_rate * rise * fall
+
+
+class Trainer:
+    """A training run in a folder: state, log and the averaged weights."""
+
+    def __init__(self, recipe: Recipe, shards: Path, run: Path, device: str = "cpu") -> None:
+        self.recipe, self.run, self.device = recipe, run, device
+        self.train, self.val = Shards(shards / "train.npz"), Shards(shards / "val.npz")
+        torch.manual_seed(recipe.seed)
+        self.network = Network(recipe.network).to(device)
+        self.average = Network(recipe.network).to(device).eval()
+        self.average.load_state_dict(self.network.state_dict())
+        matrices = [p for p in self.network.parameters() if p.ndim >= 2]
+        others = [p for p in self.network.parameters() if p.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        self.step, self.epoch, self.tokens_seen, self.seconds = 0, 0, 0, 0.0
+        run.mkdir(parents=True, exist_ok=True)
+        if (run / "state.pt").exists():
+            self._load()
+
+    def fit(self, minutes: float, save_every: float = 180.0) -> None:
+        """Train until the recipe's last step or for so many minutes; saves as it goes."""
+        started = saved = time.monotonic()
+        for batch in self._stream():
+            begun = time.monotonic()
+            loss = self._update(batch)
+            self.seconds += time.monotonic() - begun
+            out_of_time = time.monotonic() - started > 60 * minutes
+            done = self.step >= self.recipe.steps
+            if self.step % 50 == 0:
+                self._report(loss)
+            if done or out_of_time or time.monotonic() - saved > save_every:
+                self.save()
+                saved = time.monotonic()
+            if done or out_of_time:
+                break
+
+    def _stream(self) -> Iterator[Batch]:
+        """Batches from where the run stands: an epoch's order depends on its number alone."""
+        while True:
+            rng = np.random.default_rng([self.recipe.seed, self.epoch])
+            yield from batches(self.train, self.recipe.tokens_per_batch, rng)
+            self.epoch += 1
+
+    def _update(self, batch: Batch) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.step)
+        self.network.train()
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            nll, _ = token_nll(self.network, batch, self.device, self.recipe.smoothing)
+        # rows of a batch are of like length: a fixed divisor weighs all tokens of an epoch alike
+        loss = nll.sum() / self.recipe.tokens_per_batch
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.step += 1
+        self.tokens_seen += int((batch.tokens > 0).sum())
+        self._follow()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the running average; early on it follows faster."""
+        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+
+    @torch.inference_mode()
+    def validate(self) -> dict[str, float]:
+        """Mean negative log-likelihood per validation crystal, in nats, whole and by part."""
+        totals: dict[str, float] = dict.fromkeys(PARTS, 0.0)
+        for start in range(0, len(self.val), 64):
+            indices = range(start, min(start + 64, len(self.val)))
+            rows = [
+                self.val.row(k, stability="any", spacegroup_first=False, formula=False)
+                for k in indices
+            ]
+            nll, roles = token_nll(self.average, pad(rows), self.device)
+            for name, value in part_nll(nll, roles).items():
+                totals[name] += float(value.sum())
+        means = {name: value / len(self.val) for name, value in totals.items()}
+        return {"nll": sum(means.values()), **means}
+
+    def save(self) -> None:
+        """Write the state, one line of the log and the averaged weights."""
+        losses = self.validate()
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "counters": [self.step, self.epoch, self.tokens_seen, self.seconds],
+        }
+        save_state(self.run / "state.pt", state)
+        info = {
+            "recipe": asdict(self.recipe),
+            "training_crystals": len(self.train),
+            "step": self.step,
+            "tokens_seen": self.tokens_seen,
+            "seconds": round(self.seconds),
+            "validation_nats_per_crystal": {k: round(v, 3) for k, v in losses.items()},
+        }
+        save_network(
+            self.average,
+            self.run / "weights",
+            name=self.recipe.name,
+            known_elements=known_elements(self.train),
+            info=info,
+        )
+        with (self.run / "log.jsonl").open("a") as log:
+            log.write(json.dumps({**losses, "step": self.step, "seconds": self.seconds}) + "\n")
+        print(f"step {self.step}: " + _format(losses), file=sys.stderr, flush=True)
+
+    def _load(self) -> None:
+        state = torch.load(self.run / "state.pt", map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.epoch, self.tokens_seen, self.seconds = state["counters"]
+        self.epoch += 1  # the rest of the interrupted epoch is left out
+
+    def _report(self, loss: float) -> None:
+        speed = self.tokens_seen / max(self.seconds, 1e-9)
+        left = (self.recipe.steps - self.step) * self.seconds / max(self.step, 1) / 60
+        print(
+            f"step {self.step}/{self.recipe.steps} loss {loss:.3f} nats/token "
+            f"{speed:.0f} tokens/s {left:.0f} min left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def known_elements(shards: Shards) -> list[str]:
+    """Symbols in the training crystals, by atomic number."""
+    tokens = np.unique(shards.all_tokens())
+    return [symbol_of(int(t) - ELEMENT_0 + 1) for t in tokens if ELEMENT_0 <= t < SPACEGROUP_0]
+
+
+def _format(losses: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+
+def main() -> None:
+    """Run from the shell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--shards", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--threads", type=int, default=0)
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    trainer = Trainer(Recipe.read(options.recipe), options.shards, options.run, options.device)
+    trainer.fit(options.minutes)
+
+
+if __name__ == "__main__":
+    main()
