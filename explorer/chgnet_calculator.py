@@ -6,6 +6,8 @@ graph for its training loss; a relaxation needs neither. Same network, same numb
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -21,7 +23,9 @@ from pymatgen.core import Structure
 
 def load_network(version: str, device: str) -> CHGNet:
     """Load the weights that come inside the chgnet wheel."""
-    network = CHGNet.load(model_name=version, use_device=device, verbose=False)
+    # It announces itself on stdout, which belongs to the answers of the command line.
+    with contextlib.redirect_stdout(sys.stderr):
+        network = CHGNet.load(model_name=version, use_device=device, verbose=False)
     network.graph_converter.set_isolated_atom_response("error")
     return network.eval()
 

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pymatgen.core import Structure
+from explorer.phases import Phase, ReferenceFileError, read_level, read_notes, read_system
+from explorer.potentials import EnergyLevel
+from explorer.reference_build import BuildReport, build, import_
 
-from explorer.crystals import gate, read_structures, spacegroup_of
-from explorer.phases import (
-    Phase,
-    ReferenceFileError,
-    phase_from_structure,
-    read_level,
-    read_notes,
-    read_system,
-    write_phases,
-)
-from explorer.potentials import EnergyLevel, Potential
+__all__ = [
+    "BuildReport",
+    "ReferenceFileError",
+    "ReferencePhases",
+    "build",
+    "import_",
+    "shipped_file",
+    "shipped_potentials",
+]
 
 DATA = Path(__file__).parent / "data"
-MAX_E_ABOVE_HULL = 0.1
-ROWS_PER_PART = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,57 +134,3 @@ def shipped_potentials() -> list[str]:
 def _symbols(system: str | Sequence[str]) -> tuple[str, ...]:
     parts = system.split("-") if isinstance(system, str) else system
     return tuple(sorted({part.strip() for part in parts}))
-
-
-def static_energies(
-    rows: pa.Table, potential: Potential, folder: Path, resume: bool = True
-) -> dict[str, float]:
-    """Compute the energy of every row on its published geometry, eV/atom by id.
-
-    Finished parts lie in `folder`, so that an interrupted computation goes on where it stopped.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    energies: dict[str, float] = {}
-    for start in range(0, len(rows), ROWS_PER_PART):
-        part = folder / f"part-{start:06d}.parquet"
-        chunk = rows.slice(start, ROWS_PER_PART)
-        if not (resume and _part_matches(part, chunk, potential)):
-            _write_part(part, chunk, potential)
-        done = pq.read_table(part)
-        energies.update(zip(done["id"].to_pylist(), done["energy"].to_pylist(), strict=True))
-        print(f"static energies {start + len(chunk)}/{len(rows)}", file=sys.stderr, flush=True)
-    return energies
-
-
-def _write_part(part: Path, chunk: pa.Table, potential: Potential) -> None:
-    structures = list(_structures(chunk))
-    energies = list(potential.static_energies(structures))
-    metadata = {"level": str(potential.level)}
-    table = pa.table({"id": chunk["id"], "energy": energies}).replace_schema_metadata(metadata)
-    temporary = part.with_suffix(".tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(part)
-
-
-def _part_matches(part: Path, chunk: pa.Table, potential: Potential) -> bool:
-    if not part.exists():
-        return False
-    done = pq.read_table(part)
-    level = (done.schema.metadata or {}).get(b"level", b"").decode()
-    return level == str(potential.level) and done["id"].to_pylist() == chunk["id"].to_pylist()
-
-
-def _structures(rows: pa.Table) -> Iterator[Structure]:
-    for row in rows.select(["lattice", "numbers", "frac_coords"]).to_pylist():
-        coords = np.reshape(row["frac_coords"], (-1, 3))
-        yield Structure(np.reshape(row["lattice"], (3, 3)), row["numbers"], coords)
-
-
-def published_rows(structures_file: Path, elements: frozenset[str]) -> pa.Table:
-    """Return the phases near the published hull, and every elemental phase, that `elements` span."""
-    rows = pq.read_table(structures_file)
-    systems = rows["chemsys"].to_pylist()
-    near = np.asarray(rows["e_above_hull"].to_numpy() <= MAX_E_ABOVE_HULL)
-    unary = np.array(["-" not in system for system in systems])
-    known = np.array([elements.issuperset(system.split("-")) for system in systems])
-    return rows.filter(pa.array((near | unary) & known))

@@ -1,0 +1,66 @@
+"""What a relaxation worker does: load a potential once, then relax what comes down the pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+
+from explorer.candidate import Relaxation
+from explorer.potentials import Potential
+from explorer.relaxation import STOPPED, relax_structure
+
+__all__ = ["STOPPED", "Settings", "work"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every structure of a Relaxer shares; units as in `explorer.relaxation`."""
+
+    potential: Potential
+    fmax: float
+    smax: float
+    max_steps: int
+
+
+def work(connection: Connection, settings: Settings, stop: Event) -> None:
+    """Relax structures until the pipe ends. One torch thread: the cores belong to the workers."""
+    import torch  # noqa: PLC0415 - seconds to import, and only workers need it
+
+    torch.set_num_threads(1)
+    # Libraries that print must not write into the parent's standard output.
+    sys.stdout = sys.stderr
+    with tempfile.TemporaryDirectory(prefix="hullscape-") as scratch:
+        # CHGNet drops a file into the working directory when it cannot build a graph.
+        os.chdir(scratch)
+        _serve(connection, settings, stop)
+        os.chdir("/")
+
+
+def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
+    calculator = settings.potential.calculator()
+    level = settings.potential.level
+    parent = parent_process()
+
+    def should_stop() -> bool:
+        return stop.is_set() or parent is None or not parent.is_alive()
+
+    while True:
+        try:
+            structure = connection.recv()
+        except (EOFError, OSError):
+            return
+        result: Relaxation = relax_structure(
+            structure,
+            calculator,
+            level,
+            fmax=settings.fmax,
+            smax=settings.smax,
+            max_steps=settings.max_steps,
+            should_stop=should_stop,
+        )
+        connection.send(result)
