@@ -70,6 +70,8 @@ class CampaignSpec(BaseModel):
         File of structures to look for (the retrieval curve); None takes the known phases.
     references : str or None
         File that `hullscape references build` or `import` wrote; None takes the shipped one.
+    checkpoint : str or None
+        Folder of the network that draws; None takes the shipped one.
     name : str
         A label for people.
     """
@@ -93,6 +95,7 @@ class CampaignSpec(BaseModel):
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None
+    checkpoint: str | None = None
     name: str = Field(default="", max_length=200)
 
     @field_validator("elements", mode="before")
@@ -102,7 +105,7 @@ class CampaignSpec(BaseModel):
             return tuple(part for part in re.split(r"[-,\s]+", value) if part)
         return value
 
-    @field_validator("formula", "targets", "references", mode="before")
+    @field_validator("formula", "targets", "references", "checkpoint", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value

@@ -49,6 +49,7 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the result as J
 ReferenceFile = Annotated[
     Path | None, typer.Option("--references", help="Reference phases other than those shipped.")
 ]
+Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a network other than shipped.")]
 StoreUrl = Annotated[str | None, typer.Option("--store", help="Database URL or SQLite file.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
@@ -67,6 +68,7 @@ def sample(
     n: Count = 100,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
+    checkpoint: Checkpoint = None,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
@@ -86,6 +88,7 @@ def sample(
         n=n,
         temperature=temperature,
         top_p=top_p,
+        checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
     )
     _tell(sample_to_file(spec, output, device=device, progress=_progress), json)
@@ -132,6 +135,7 @@ def run(
         bool, typer.Option("--relax-known", help="Relax what matches a known phase too.")
     ] = False,
     reference_file: ReferenceFile = None,
+    checkpoint: Checkpoint = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder's run.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -157,6 +161,7 @@ def run(
         max_steps=max_steps,
         relax_known=relax_known,
         references=str(reference_file) if reference_file else None,
+        checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
     )
     told = run_campaign_in_folder(spec, output, device=device, resume=resume, progress=_progress)

@@ -13,7 +13,6 @@ import ase.io
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ase.calculators.singlepoint import SinglePointCalculator
-from model.sample import Draw, sample
 
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, Relaxation
@@ -33,6 +32,7 @@ from explorer.reference_build import BuildReport, build, import_
 from explorer.references import ReferencePhases, shipped_file
 from explorer.relax import Relaxer
 from explorer.store import Store
+from model.sample import Draw, sample
 
 SECONDS_BETWEEN_LINES = 2.0
 WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".cif", ".vasp", "")
@@ -70,7 +70,7 @@ def sample_to_file(
     from model.checkpoint import load_network  # noqa: PLC0415 - only here
 
     refuse_output(output)
-    network = load_network(device=choose_device(device))
+    network = load_network(spec.checkpoint, choose_device(device))
     spec.refuse_unknown(network.known_elements, "the model")
     began, ticker, draws = time.perf_counter(), Ticker(progress), []
     for draw in sample(

@@ -75,17 +75,26 @@ class _Discovery:
     laboratory: Laboratory
     should_stop: Callable[[], bool]
     report: Callable[[Sequence[Candidate]], None]
+    stopped: bool = False
 
     def run(self) -> bool:
         self.in_flight: dict[int, Candidate] = {}
         self.relaxing_since = time.perf_counter()
         relaxer = self.laboratory.relaxer
-        for index, relaxation in relaxer.relax(self.queue(), should_stop=self.should_stop):
+        for index, relaxation in relaxer.relax(self.queue(), should_stop=self.stopping):
             candidate = self.in_flight.pop(index)
             if relaxation.reason != STOPPED:  # a stopped one still waits, in the store
                 self.place(candidate, relaxation)
-        counts = self.store.campaign(self.lease.campaign_id).counts
-        return counts["drawn"] >= self.spec.n and not counts["waiting"]
+        if self.stopped:
+            return False
+        if self.in_flight:
+            raise RuntimeError(f"{len(self.in_flight)} structures came back without a verdict")
+        return True
+
+    def stopping(self) -> bool:
+        """Whether to stop; once it was so it stays so, even when a resume follows at once."""
+        self.stopped = self.stopped or self.should_stop()
+        return self.stopped
 
     def queue(self) -> Iterator[tuple[int, Structure]]:
         """Yield what waits for relaxation, drawing the next block when nothing does."""
@@ -94,7 +103,7 @@ class _Discovery:
         self.laboratory.screen.remember(earlier)
         yield from self.hand_over([item for item in earlier if item.state == State.WAITING])
         drawn = len(earlier)
-        while drawn < self.spec.n and not self.should_stop():
+        while drawn < self.spec.n and not self.stopping():
             block = self.draw(drawn)
             if block is None:
                 return
@@ -126,7 +135,7 @@ class _Discovery:
     def sampled(self, start: int, count: int) -> list[Draw] | None:
         draws = []
         for draw in self.laboratory.draws(self.spec, start, count):
-            if self.should_stop():
+            if self.stopping():
                 return None
             draws.append(draw)
         return draws

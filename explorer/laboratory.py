@@ -19,10 +19,9 @@ from explorer.relax import Relaxer
 from explorer.screen import Screen
 
 if TYPE_CHECKING:
-    from model.sample import Draw
-
     from model.checkpoint import LoadedNetwork
     from model.constraints import Constraints
+    from model.sample import Draw
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def open_laboratory(spec: CampaignSpec, device: str = "auto") -> Laboratory:
 
     device = choose_device(device)
     chosen = potential(spec.potential, device)
-    network = load_network(device=device)
+    network = load_network(spec.checkpoint, device)
     spec.refuse_unknown(network.known_elements, "the model")
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
     library = Library(spec.potential, spec.references, spec.chemical_system)

@@ -1,0 +1,173 @@
+"""The runner: killed, frozen, paused or started twice, it loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from explorer.campaign import Campaign, CampaignSpec, CampaignState
+from explorer.runner import ensure_runner
+from explorer.store import Store
+
+N = 8
+SPEC = {
+    "elements": "Al-Cu",
+    "subset": True,
+    "max_atoms": 6,
+    "n": N,
+    "seed": 3,
+    "fmax": 0.2,
+    "max_steps": 12,
+    "relax_known": True,
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """Open a store of its own, and end every runner that works on it afterwards."""
+    opened = Store(tmp_path / "campaigns.db")
+    yield opened
+    for process in runners(opened):
+        process.kill()
+        process.wait(10)
+    opened.close()
+
+
+def runners(store: Store) -> list[psutil.Process]:
+    """Find the living runner processes of a store, by the address in their environment."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        try:
+            if "explorer.runner" in command and is_of(store, process):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def is_of(store: Store, process: psutil.Process) -> bool:
+    """Whether a living process was told of this store."""
+    alive = process.status() != psutil.STATUS_ZOMBIE
+    return alive and process.environ().get("HULLSCAPE_STORE") == store.url
+
+
+def start(store: Store, *options: str) -> subprocess.Popen:
+    """Start a runner that leaves as soon as there is nothing to do."""
+    environment = os.environ | {"HULLSCAPE_STORE": store.url, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "explorer.runner", "--idle", "0", "--device", "cpu", *options]
+    log = (store.folder / "runner.log").open("ab")
+    return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
+    """Wait for a condition; what it waited for is in the traceback when it never comes."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def seen(store: Store, campaign_id: str) -> Campaign:
+    """Read a campaign, which must not have failed as a whole."""
+    campaign = store.campaign(campaign_id)
+    assert campaign.state != CampaignState.FAILED, campaign.message
+    return campaign
+
+
+def settled(store: Store, campaign_id: str) -> int:
+    """Count the candidates with a verdict after relaxation."""
+    counts = seen(store, campaign_id).counts
+    return counts["relaxed"] + counts["failed"]
+
+
+def outcome(store: Store, campaign_id: str) -> dict[str, tuple]:
+    """Return what became of each candidate, without what may differ in the last digits."""
+    candidates, _ = store.candidates(campaign_id)
+    assert len({item.id for item in candidates}) == len(candidates)
+    return {
+        item.id: (item.formula, str(item.state), item.reason, item.crystal, item.matched)
+        for item in candidates
+    }
+
+
+def energies(store: Store, campaign_id: str) -> dict[str, float]:
+    """Return the energies of relaxed and unconverged candidates, eV/atom."""
+    candidates, _ = store.candidates(campaign_id, structures=False)
+    return {item.id: item.energy_per_atom for item in candidates if item.energy_per_atom}
+
+
+def test_a_campaign_killed_at_any_moment_ends_like_an_undisturbed_one(store, tmp_path):
+    """Kill -9 while drawing and while relaxing: same crystals, states and energies, each once."""
+    calm = Store(tmp_path / "calm" / "campaigns.db")
+    undisturbed = calm.create(CampaignSpec.parse(**SPEC))
+    other = start(calm)
+    killed = store.create(CampaignSpec.parse(**SPEC))
+    for moment in (0, 2):
+        runner = start(store)
+        until(lambda m=moment: store.drawn(killed) > 0 and settled(store, killed) >= m)
+        runner.send_signal(signal.SIGKILL)
+        runner.wait()
+    assert other.wait(120) == 0
+    assert start(store).wait(120) == 0
+    campaign = store.campaign(killed)
+    assert (campaign.state, campaign.counts["drawn"]) == (CampaignState.FINISHED, N)
+    assert campaign.counts["relaxed"] > 0
+    assert outcome(store, killed) == outcome(calm, undisturbed)
+    assert energies(store, killed) == pytest.approx(energies(calm, undisturbed), abs=1e-4)
+
+
+def test_pause_stop_and_resume_in_the_middle_of_relaxations(store):
+    """A pause is obeyed within moments with work in flight; resume goes on; stop keeps it all."""
+    campaign_id = store.create(CampaignSpec.parse(**SPEC | {"max_steps": 500, "fmax": 0.001}))
+    ensure_runner(store)
+    until(lambda: seen(store, campaign_id).counts["waiting"] > 0)
+    store.command(campaign_id, "pause")
+    until(lambda: store.campaign(campaign_id).state == CampaignState.PAUSED, seconds=10)
+    before = settled(store, campaign_id)
+    store.command(campaign_id, "resume")
+    until(lambda: settled(store, campaign_id) > before)
+    store.command(campaign_id, "stop")
+    until(lambda: store.campaign(campaign_id).state == CampaignState.STOPPED, seconds=10)
+    assert store.campaign(campaign_id).counts["drawn"] == N
+    assert store.runner_alive()
+
+
+def test_however_many_pages_ask_one_runner_starts(store):
+    """Several processes that see no runner start several; one stays."""
+    code = "import sys; from explorer.runner import *; ensure_runner(Store(sys.argv[1]))"
+    pages = [subprocess.Popen([sys.executable, "-c", code, store.url]) for _ in range(3)]
+    assert [page.wait() for page in pages] == [0, 0, 0]
+    until(store.runner_alive)
+    until(lambda: len(runners(store)) == 1)
+    assert not ensure_runner(store)
+
+
+def test_a_campaign_that_cannot_begin_fails_with_one_clear_line(store):
+    """A potential that does not exist is the campaign's failure, in words, not the runner's."""
+    spec = CampaignSpec.parse(**SPEC | {"potential": "no-such-potential"})
+    campaign_id = store.create(spec)
+    assert start(store).wait(60) == 0
+    campaign = store.campaign(campaign_id)
+    assert campaign.state == CampaignState.FAILED
+    assert "no-such-potential" in campaign.message
+    assert "\n" not in campaign.message
+
+
+def test_sigterm_gives_the_campaign_back(store):
+    """A reboot leaves the campaign in the queue, with what was committed."""
+    campaign_id = store.create(CampaignSpec.parse(**SPEC | {"max_steps": 500, "fmax": 0.001}))
+    runner = start(store)
+    until(lambda: seen(store, campaign_id).counts["waiting"] > 0)
+    runner.terminate()
+    assert runner.wait(15) == 0
+    assert store.campaign(campaign_id).state == CampaignState.QUEUED
+    assert store.campaign(campaign_id).counts["drawn"] == N

@@ -1,0 +1,183 @@
+"""The `hullscape` command: small real runs, and one clear line for every kind of bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import ase.io
+import pyarrow.parquet as pq
+import pytest
+from pymatgen.core import Structure
+
+from explorer.cli import main
+from explorer.headless import COLUMNS, DATABASE
+from explorer.store import Store
+
+SMALL = ["--elements", "Al-Cu", "--subset", "--max-atoms", "4", "--seed", "5", "--device", "cpu"]
+QUICK = ["--max-steps", "20", "--fmax", "0.2", "--relax-known"]
+AL = """Al
+1.0
+0.0 2.1 2.1
+2.1 0.0 2.1
+2.1 2.1 0.0
+Al
+1
+direct
+0 0 0
+"""
+
+
+def hullscape(*arguments: str | Path) -> int:
+    """Run the command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return ended.value.code
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Read candidates.csv."""
+    with (folder / "candidates.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(folder: Path) -> dict:
+    """Read summary.json."""
+    return json.loads((folder / "summary.json").read_text())
+
+
+BAD_INPUT = [
+    (["sample", "--elements", "Al-Xx", "-o", "out.parquet"], "Xx"),
+    (["sample", "--elements", "Al-Og", "-o", "out.parquet"], "does not know Og"),
+    (["run", "--elements", "Al-Po", "-o", "out"], "Po"),
+    (["sample", "--elements", "Al-Cu", "--formula", "CaCu2", "-o", "out.parquet"], "Ca"),
+    (["sample", "--elements", "Al-Cu", "--spacegroup", "231", "-o", "out.parquet"], "231"),
+    (["sample", "--elements", "Al-Cu", "--spacegroup", "many", "-o", "out.parquet"], "many"),
+    (["sample", "--elements", "Al-Cu", "--site", "225:4q=Al", "-o", "out.parquet"], "225"),
+    (["sample", "--elements", "Al-Cu", "-n", "0", "-o", "out.parquet"], "n: "),
+    (["run", "--elements", "Al-Cu", "-n", "-3", "-o", "out"], "-3"),
+    (["sample", "--elements", "Al-Cu", "-n", "1", "-o", "out.docx"], ".docx"),
+    (["sample", "--elements", "Al-Cu", "-n", "1", "-o", "file/out.parquet"], "cannot write"),
+    (["run", "--elements", "Al-Cu", "-n", "1", "-o", "file/out"], "cannot write"),
+    (["run", "--elements", "Al-Cu", "-n", "1", "--potential", "nonsense", "-o", "out"], "nonsense"),
+    (["run", "--elements", "Al-Cu", "-n", "1", "--device", "abacus", "-o", "out"], "abacus"),
+    (["relax", "nowhere.cif", "-o", "out.extxyz"], "nowhere.cif"),
+    (["relax", "file", "-o", "out.extxyz"], "file"),
+    (["relax"], "Missing"),
+    (["explode"], "explode"),
+    (
+        ["sample", "--elements", "Al-Cu", "--formula", "AlCu3", "--spacegroup", "225"]
+        + ["--max-atoms", "3", "-n", "1", "-o", "out.parquet"],
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), BAD_INPUT)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, text, tmp_path, monkeypatch, capsys):
+    """Nothing is written, and the line names what is wrong."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("no structure")
+    assert hullscape(*arguments) == 2
+    complaint = capsys.readouterr().err.strip()
+    assert complaint.startswith("hullscape: ")
+    assert text in complaint
+    assert "\n" not in complaint
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_help_needs_none_of_the_heavy_packages():
+    """Asking for help takes a moment, not the seconds that torch takes."""
+    code = (
+        "import sys, explorer.cli\n"
+        "try: explorer.cli.main(['run', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pymatgen', 'chgnet', 'sqlalchemy', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_sample_gives_the_same_crystals_for_the_same_seed(tmp_path, capsys):
+    """The file holds one row for each crystal, with its likelihood and Wyckoff form."""
+    for name in ("a.parquet", "b.parquet"):
+        assert hullscape("sample", *SMALL, "-n", "6", "-o", tmp_path / name) == 0
+    first, second = (pq.read_table(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    assert first.equals(second)
+    assert first.num_rows == 6
+    assert {"log_likelihood", "spacegroup_asked", "wyckoff", "frac_coords"} <= set(
+        first.schema.names
+    )
+    capsys.readouterr()
+
+
+def test_relax_writes_energies_forces_and_stress(tmp_path, capsys):
+    """A squeezed aluminium relaxes; the file can be read by ASE; the report is JSON."""
+    (tmp_path / "POSCAR").write_text(AL)
+    report = tmp_path / "report.json"
+    out = tmp_path / "out.extxyz"
+    assert hullscape("relax", tmp_path / "POSCAR", "-o", out, "--json", report) == 0
+    atoms = ase.io.read(out)
+    assert atoms.get_stress(voigt=False).shape == (3, 3)
+    assert abs(atoms.get_forces()).max() < 0.05
+    assert json.loads(report.read_text())["converged"] == 1
+    capsys.readouterr()
+
+
+def test_run_accounts_for_every_crystal_and_goes_on_after_kill_9(tmp_path, capsys):
+    """Killed in the middle, resumed, refused a second time: one row for each crystal drawn."""
+    folder = tmp_path / "out"
+    command = ["run", *SMALL, *QUICK, "-n", "8", "-o", str(folder)]
+    killed = subprocess.Popen(
+        [sys.executable, "-c", "from explorer.cli import main; main()", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for_crystals(folder)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert not (folder / "candidates.csv").exists()
+    assert hullscape(*command) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert hullscape("run", "-o", folder, "--resume", "--device", "cpu") == 0
+    check_results(folder, 8)
+    assert hullscape(*command[:-3], "9", "-o", folder, "--resume") == 2
+    assert "n = 8" in capsys.readouterr().err
+
+
+def wait_for_crystals(folder: Path) -> None:
+    """Wait until the run in a folder has committed crystals."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        if (folder / DATABASE).exists():
+            store = Store(folder / DATABASE)
+            known = store.campaigns()
+            store.close()
+            if known and known[0].counts["drawn"]:
+                return
+        time.sleep(0.1)
+    raise AssertionError("no crystal was drawn")
+
+
+def check_results(folder: Path, n: int) -> None:
+    """The table, the summary and the CIFs tell one story."""
+    table, told = rows(folder), summary(folder)
+    assert list(table[0]) == list(COLUMNS)
+    assert [row["id"] for row in table] == [f"{index:06d}" for index in range(n)]
+    assert told["drawn"] == n == len(table)
+    for state in ("rejected", "duplicate", "known", "waiting", "relaxed", "failed"):
+        assert told[state] == sum(row["state"] == state for row in table)
+    assert told["waiting"] == 0
+    assert all(row["reason"] for row in table if row["state"] in {"rejected", "failed"})
+    assert told["seconds_total"] >= told["seconds_relaxing"] > 0
+    assert told["checkpoint"] and "chgnet" in told["potential"] and told["reference_set"]
+    energies = [float(row["energy_above_hull"]) for row in table if row["energy_above_hull"]]
+    assert told["lowest_energy_above_hull"] == pytest.approx(min(energies), abs=1e-5)
+    cifs = sorted((folder / "cifs").glob("*.cif"))
+    assert len(cifs) == told["relaxed"] > 0
+    assert Structure.from_file(cifs[0]).is_ordered
