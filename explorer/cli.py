@@ -29,7 +29,8 @@ app.add_typer(references, name="references")
 Elements = Annotated[str, typer.Option(help="Chemical system, such as Al-Ca-Cu; none for any.")]
 Formula = Annotated[str | None, typer.Option(help="Reduced formula, such as CaAl2Cu2.")]
 Spacegroups = Annotated[
-    list[int] | None, typer.Option("--spacegroup", help="Space group, 1-230; may be repeated.")
+    list[str] | None,
+    typer.Option("--spacegroup", help="Space group, 1-230; 139,166 or repeated for several."),
 ]
 Sites = Annotated[
     list[str] | None, typer.Option("--site", help="Occupied site, 139:2a=Ca; may be repeated.")
@@ -80,7 +81,7 @@ def sample(
     spec = _spec(
         elements=elements,
         formula=formula,
-        spacegroups=spacegroup or (),
+        spacegroups=_numbers(spacegroup or ()),
         sites=site or (),
         max_atoms=max_atoms,
         stability=stability,
@@ -148,7 +149,7 @@ def run(
     spec = _spec(
         elements=elements,
         formula=formula,
-        spacegroups=spacegroup or (),
+        spacegroups=_numbers(spacegroup or ()),
         sites=site or (),
         max_atoms=max_atoms,
         stability=stability,
@@ -249,6 +250,15 @@ def _spec(**fields: Any) -> Any:
     from explorer.campaign import CampaignSpec  # noqa: PLC0415
 
     return CampaignSpec.parse(**fields)
+
+
+def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
+    """Read space groups, given one by one or with commas."""
+    parts = [part.strip() for text in texts for part in text.split(",")]
+    wrong = [part for part in parts if not part.removeprefix("-").isdecimal()]
+    if wrong:
+        raise ValueError(f"expected a space group from 1 to 230, such as 139, got {wrong[0]!r}")
+    return tuple(int(part) for part in parts)
 
 
 def _progress(line: str, *, last: bool = False) -> None:

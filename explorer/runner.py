@@ -234,7 +234,6 @@ def run_campaign(
     from explorer.discover import discover  # noqa: PLC0415 - the page needs ensure_runner only
 
     log.info("taken campaign=%s fence=%s", lease.campaign_id, lease.fence)
-    outcome, message = None, ""
     try:
         store.say(lease, "loading the model and the potential")
         spec = store.campaign(lease.campaign_id).spec
@@ -244,7 +243,8 @@ def run_campaign(
         with opened.relaxer as relaxer:
             relaxer.warm_up()
             done = discover(store, lease, spec, opened, should_stop=should_stop, report=report)
-        outcome = CampaignState.FINISHED if done else None
+            # Before the workers have left: a person who pressed Pause is waiting.
+            _give_back(leases, lease, CampaignState.FINISHED if done else None)
     except (LeaseLostError, OperationalError) as error:
         log.warning("dropped campaign=%s: %s", lease.campaign_id, one_line(error))
         raise
@@ -252,7 +252,12 @@ def run_campaign(
         log.exception("failed campaign=%s", lease.campaign_id)
         known = isinstance(error, ValueError)
         message = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
-        outcome = CampaignState.FAILED
+        _give_back(leases, lease, CampaignState.FAILED, message)
+
+
+def _give_back(
+    leases: Leases, lease: Lease, outcome: CampaignState | None, message: str = ""
+) -> None:
     state = leases.release(lease, outcome, message)
     log.info("released campaign=%s state=%s", lease.campaign_id, state)
 

@@ -8,6 +8,7 @@ makes it, so a reader that asks for what is newer than n never misses a row.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 import zlib
@@ -276,10 +277,15 @@ def _row(lease: Lease, candidate: Candidate, sequence: int) -> dict[str, Any]:
         "sequence": sequence,
         "state": str(candidate.state),
         "novel": -1 if candidate.novel is None else int(candidate.novel),
-        "verdict": candidate.reason.split(":")[0][:200],
+        "verdict": verdict(candidate.reason),
         "facts": json.dumps(facts),
         "structures": zlib.compress(json.dumps(heavy).encode(), level=1),
     }
+
+
+def verdict(reason: str) -> str:
+    """Return a reason without its details and figures, so that equal ones can be counted."""
+    return re.sub(r"[\d.]*\d", "…", re.split(r"[:,]", reason)[0])[:200]
 
 
 def _candidate(row: Row) -> Candidate:

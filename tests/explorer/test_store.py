@@ -79,9 +79,9 @@ def test_counts_add_up_to_the_crystals_drawn(store):
         waiting(0),
         waiting(1, state=State.RELAXED),
         waiting(2, state=State.RELAXED, novel=False),
-        waiting(3, state=State.FAILED, reason="not converged: 200 steps"),
-        waiting(4, state=State.REJECTED, novel=None, reason="atoms too close: 0.3 A"),
-        waiting(5, state=State.REJECTED, novel=None, reason="atoms too close: 0.4 A"),
+        waiting(3, state=State.FAILED, reason="not converged in 200 steps"),
+        waiting(4, state=State.REJECTED, novel=None, reason="atoms 0.31 Å apart, expected 0.7"),
+        waiting(5, state=State.REJECTED, novel=None, reason="atoms 0.4 Å apart, expected 0.7"),
         waiting(6, state=State.DUPLICATE, novel=None),
         waiting(7, state=State.KNOWN, novel=False),
     ]
@@ -90,7 +90,7 @@ def test_counts_add_up_to_the_crystals_drawn(store):
     parts = ("rejected", "duplicate", "known", "waiting", "relaxed", "failed")
     assert sum(counts[part] for part in parts) == counts["drawn"] == len(states)
     assert (counts["valid"], counts["unique"], counts["novel"]) == (6, 5, 3)
-    assert counts["reasons"] == {"not converged": 1, "atoms too close": 2}
+    assert counts["reasons"] == {"not converged in … steps": 1, "atoms … Å apart": 2}
 
 
 def test_a_draw_index_has_one_row_however_often_it_is_written(store):
