@@ -7,12 +7,9 @@ Relaxation, and is replaced.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -21,6 +18,7 @@ from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
 from explorer.crystals import gate
+from explorer.isolation import SPAWN, exit_text, one_thread
 from explorer.potentials import Potential
 from explorer.relax_worker import STOPPED, Settings, work
 from explorer.relaxation import FMAX, MAX_STEPS, SMAX
@@ -31,8 +29,6 @@ POLL_SECONDS = 0.2
 """How often the caller's `should_stop` is asked while nothing finishes."""
 STOP_SECONDS = 2.0
 """How long a worker may take to notice a stop before it is killed."""
-
-_SPAWN = get_context("spawn")
 
 
 class Relaxer:
@@ -75,7 +71,7 @@ class Relaxer:
         self.workers = count
         self.max_seconds = max_seconds
         self._settings = Settings(potential, fmax, smax, max_steps)
-        self._stop = _SPAWN.Event()
+        self._stop = SPAWN.Event()
         self._pool: list[_Worker] = []
 
     def __enter__(self) -> Relaxer:
@@ -210,9 +206,9 @@ class _Worker:
 
     def __init__(self, settings: Settings, stop: Any) -> None:
         self.connection: Connection
-        self.connection, far_end = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=work, args=(far_end, settings, stop), daemon=True)
-        with _one_thread():
+        self.connection, far_end = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=work, args=(far_end, settings, stop), daemon=True)
+        with one_thread():
             self.process.start()
         # With our copy closed, a dead worker shows as the end of the pipe.
         far_end.close()
@@ -240,7 +236,7 @@ class _Worker:
             return self.connection.recv()
         except (EOFError, OSError):
             self.process.join(STOP_SECONDS)
-            return f"worker died: {_exit_text(self.process.exitcode)}"
+            return f"worker died: {exit_text(self.process.exitcode)}"
 
     def kill(self) -> None:
         self.busy = False
@@ -255,30 +251,3 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join(STOP_SECONDS)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let a process that starts inside see one thread: spinning BLAS threads cost a factor of 10.
-
-    The libraries read these variables when they load, so that a worker cannot set its own.
-    """
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-def _exit_text(code: int | None) -> str:
-    if code is None:
-        return "no exit status"
-    if code >= 0:
-        return f"exit status {code}"
-    hint = ", perhaps out of memory" if -code == signal.SIGKILL else ""
-    return f"signal {signal.Signals(-code).name}{hint}"

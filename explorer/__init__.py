@@ -1,0 +1,1 @@
+"""From Wyckoff crystals to points on a convex hull."""

@@ -1,0 +1,227 @@
+"""A disposable child process for what may crash, hang or eat the memory.
+
+spglib, StructureMatcher and the parsers meet structures from strangers there. The child is kept
+between calls, so a call costs about a millisecond; it is killed and replaced when it fails.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from math import ceil
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+SPAWN = get_context("spawn")
+START_SECONDS = 60.0
+"""How long a new child may take to import what it needs, before the clock of a call runs."""
+
+
+class IsolationError(RuntimeError):
+    """A call that ended without a result: killed, out of time or out of memory; says which."""
+
+
+class Sandbox:
+    """One child process that runs one function at a time. Thread-safe.
+
+    Starts with the first call. Close it, or use it as a context manager.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._process: Any = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(
+        self,
+        function: Callable[..., Result],
+        *args: Any,
+        seconds: float = 10.0,
+        memory_gb: float = 4.0,
+    ) -> Result:
+        """Call an importable function in the child and return its result.
+
+        Parameters
+        ----------
+        function, args
+            Must pickle; a function defined in a notebook or in `__main__` does not.
+        seconds
+            Wall time of the call, after which the child is killed.
+        memory_gb
+            How much the child may grow during the call.
+
+        Raises
+        ------
+        IsolationError
+            When the child died, took too long or ran out of memory.
+        Exception
+            Whatever the function itself raised.
+        """
+        with self._lock:
+            connection = self._ready()
+            try:
+                connection.send((function, args, seconds, memory_gb))
+                if not connection.poll(seconds):
+                    raise IsolationError(f"took longer than {seconds:g} s")
+                succeeded, value = connection.recv()
+            except (EOFError, OSError) as error:
+                code = self._kill(patience=1.0)
+                raise IsolationError(f"the process died: {exit_text(code)}") from error
+            except BaseException:
+                # Also when Ctrl-C interrupts the wait: an answer may not meet the next question.
+                self._kill()
+                raise
+        if succeeded:
+            return value
+        raise value
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            if self._process is not None:
+                self._kill()
+
+    def _ready(self) -> Connection:
+        if self._process is not None and self._process.is_alive():
+            return self._connection
+        self._connection, far_end = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=_serve, args=(far_end,), daemon=True)
+        with one_thread():
+            self._process.start()
+        far_end.close()
+        if not self._connection.poll(START_SECONDS):
+            self._kill()
+            raise IsolationError(f"the process did not start within {START_SECONDS:g} s")
+        try:
+            self._connection.recv()
+        except EOFError as error:
+            code = self._kill(patience=1.0)
+            raise IsolationError(f"the process did not start: {exit_text(code)}") from error
+        return self._connection
+
+    def _kill(self, patience: float = 0.0) -> int | None:
+        """End the child and return its exit code; `patience` lets a dying one keep its own."""
+        self._process.join(patience)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        code = self._process.exitcode
+        self._connection.close()
+        self._connection = self._process = None
+        return code
+
+
+_shared = Sandbox()
+atexit.register(_shared.close)
+
+
+def run(
+    function: Callable[..., Result], *args: Any, seconds: float = 10.0, memory_gb: float = 4.0
+) -> Result:
+    """Call `function` in the child that this process shares; see `Sandbox.run`."""
+    return _shared.run(function, *args, seconds=seconds, memory_gb=memory_gb)
+
+
+def _serve(connection: Connection) -> None:
+    """Answer calls until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Libraries that print must not write into the parent's standard output.
+    sys.stdout = sys.stderr
+    connection.send("ready")
+    while True:
+        try:
+            function, args, seconds, memory_gb = connection.recv()
+        except (EOFError, OSError):
+            return
+        # Should the parent be killed meanwhile, nobody is left to end a call that hangs.
+        signal.alarm(ceil(seconds) + 2)
+        connection.send(_answer(function, args, memory_gb))
+        signal.alarm(0)
+
+
+def _answer(function: Callable[..., Any], args: tuple, memory_gb: float) -> tuple[bool, Any]:
+    try:
+        with _memory_limit(memory_gb):
+            value = function(*args)
+        pickle.dumps(value)
+    except MemoryError:
+        return False, IsolationError(f"needs more than {memory_gb:g} GB of memory")
+    except Exception as error:
+        return False, _portable(error)
+    return True, value
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error itself when it survives the pipe, else its words."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:
+        return IsolationError(f"{type(error).__name__}: {error}")
+    return error
+
+
+@contextmanager
+def _memory_limit(gigabytes: float) -> Iterator[None]:
+    """Bound the growth of the address space; where the system has no such limit, do nothing."""
+    try:
+        import resource  # noqa: PLC0415 - Unix only
+        from pathlib import Path  # noqa: PLC0415
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        now = pages * resource.getpagesize()
+    except (ImportError, OSError):
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = now + int(gigabytes * 1e9)
+    if before[1] != resource.RLIM_INFINITY:
+        limit = min(limit, before[1])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let a process that starts inside see one thread: spinning BLAS threads cost a factor of 10.
+
+    The libraries read these variables when they load, so that a worker cannot set its own.
+    """
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def exit_text(code: int | None) -> str:
+    """Say how a process ended, from its exit code."""
+    if code is None:
+        return "no exit status"
+    if code >= 0:
+        return f"exit status {code}"
+    hint = ", perhaps out of memory" if -code == signal.SIGKILL else ""
+    return f"signal {signal.Signals(-code).name}{hint}"

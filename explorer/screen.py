@@ -1,0 +1,121 @@
+"""Screening: what is worth a relaxation, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from explorer.candidate import Candidate, State
+from explorer.crystals import gate, spacegroup_of, to_structure
+from explorer.novelty import KnownPhases, Lookup, Matcher, MatchError, Pool
+from explorer.references import ReferencePhases
+
+if TYPE_CHECKING:
+    from model.sample import Draw
+
+
+class Screen:
+    """Judges drawn crystals one after another, remembering those of the campaign.
+
+    Parameters
+    ----------
+    references
+        The known phases of the campaign's system, or a function from a chemical system to its
+        known phases (for campaigns over any elements).
+    matcher
+        When two crystals are the same.
+    relax_known
+        Whether a crystal that equals a known phase is relaxed all the same.
+    """
+
+    def __init__(
+        self,
+        references: ReferencePhases | Lookup,
+        matcher: Matcher | None = None,
+        relax_known: bool = False,
+    ) -> None:
+        self.matcher = matcher or Matcher()
+        self.relax_known = relax_known
+        self._known = KnownPhases(references, self.matcher)
+        self._seen = Pool(self.matcher)
+        self._novel: dict[str, bool | None] = {}
+
+    def remember(self, candidates: Iterable[Candidate]) -> None:
+        """Take in candidates that were judged before, in the order of their draw."""
+        for candidate in candidates:
+            if candidate.initial is not None and candidate.state not in _NOT_POOLED:
+                self._add(candidate)
+
+    def judge(self, draw: Draw) -> Candidate:
+        """Return the drawn crystal as a candidate: REJECTED, DUPLICATE, KNOWN or WAITING."""
+        candidate = _candidate(draw)
+        if draw.crystal is None:
+            return _rejected(candidate, f"undecodable: {draw.reason}".rstrip(": "))
+        try:
+            structure = to_structure(draw.crystal)
+        except (ValueError, ArithmeticError) as error:
+            return _rejected(candidate, f"undecodable: {error}")
+        reason = gate(structure)
+        candidate = replace(candidate, initial=structure)
+        if reason:
+            return _rejected(candidate, reason)
+        candidate = replace(candidate, spacegroup_generated=spacegroup_of(structure))
+        return self._compare(candidate)
+
+    def recognise(self, candidate: Candidate) -> Candidate:
+        """Decide again, on its relaxed structure, whether a candidate is a known phase."""
+        if candidate.relaxed is None or gate(candidate.relaxed):
+            return candidate
+        try:
+            matched = self._known.match(candidate.relaxed)
+        except MatchError:
+            return replace(candidate, novel=None, matched=None)
+        return replace(candidate, novel=matched is None, matched=matched)
+
+    def _compare(self, candidate: Candidate) -> Candidate:
+        """Look for the crystal among the earlier ones, then among the known phases."""
+        try:
+            earlier = self._seen.match(candidate.initial)
+            known = None if earlier else self._known.match(candidate.initial)
+        except MatchError as error:
+            # A crystal that no matcher can handle may still be worth relaxing.
+            waiting = replace(candidate, state=State.WAITING, reason=str(error))
+            return self._add(waiting)
+        if earlier:
+            return replace(
+                candidate,
+                state=State.DUPLICATE,
+                reason="same crystal as an earlier one",
+                matched=earlier,
+                novel=self._novel[earlier],
+            )
+        if known and not self.relax_known:
+            found = replace(candidate, state=State.KNOWN, reason="known phase")
+            return self._add(replace(found, novel=False, matched=known))
+        return self._add(
+            replace(candidate, state=State.WAITING, novel=known is None, matched=known)
+        )
+
+    def _add(self, candidate: Candidate) -> Candidate:
+        self._seen.add(candidate.id, candidate.initial)
+        self._novel[candidate.id] = candidate.novel
+        return candidate
+
+
+_NOT_POOLED = {State.REJECTED, State.DUPLICATE}
+
+
+def _candidate(draw: Draw) -> Candidate:
+    return Candidate(
+        id=f"{draw.index:06d}",
+        index=draw.index,
+        crystal=draw.crystal,
+        formula="" if draw.crystal is None else draw.crystal.formula,
+        spacegroup_asked=None if draw.crystal is None else draw.crystal.spacegroup,
+        log_likelihood=draw.log_likelihood,
+    )
+
+
+def _rejected(candidate: Candidate, reason: str) -> Candidate:
+    return replace(candidate, state=State.REJECTED, reason=reason)
