@@ -47,7 +47,9 @@ def _write_split(path: Path, frame: pd.DataFrame, workers: int) -> None:
     reasons = Counter(reason for reason in encoded if isinstance(reason, str))
     energies = frame.e_above_hull.to_numpy()[kept]
     write_shards(path, [encoded[k] for k in kept], energies)
-    print(f"{path}: {len(kept)} of {len(cells)} crystals; left out: {dict(reasons)}", file=sys.stderr)
+    print(
+        f"{path}: {len(kept)} of {len(cells)} crystals; left out: {dict(reasons)}", file=sys.stderr
+    )
 
 
 def _encode(cell: tuple) -> Row | str:

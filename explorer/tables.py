@@ -115,7 +115,7 @@ def _normalizers(group: Group) -> np.ndarray:
     """Representatives that permute the positions; the identity for groups that PyXtal omits."""
     cosets = group.get_alternatives()["Coset Representative"]
     matrices = [SymmOp.from_xyz_str(text).affine_matrix for text in cosets]
-    return _stack(matrices if len(matrices) else [np.eye(4)])
+    return _stack(matrices if matrices else [np.eye(4)])
 
 
 def _polar_axes(operations: np.ndarray) -> np.ndarray:

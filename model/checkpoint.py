@@ -86,7 +86,9 @@ def load_network(folder: Path | str | None = None, device: str = "cpu") -> Loade
     paths = sorted(folder.glob("part-*.safetensors"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
     if digest != description["sha256"]:
-        raise CheckpointError(f"the weights in {folder} are damaged: their SHA-256 is {digest[:12]}")
+        raise CheckpointError(
+            f"the weights in {folder} are damaged: their SHA-256 is {digest[:12]}"
+        )
     network = Network(NetworkConfig(**description["config"]))
     weights = {key: value for path in paths for key, value in load_file(path).items()}
     network.load_state_dict({key: value.float() for key, value in weights.items()})

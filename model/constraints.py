@@ -9,7 +9,7 @@ from functools import reduce
 from math import gcd
 from typing import Any
 
-from model.elements import atomic_number, in_formula_order
+from model.elements import atomic_number, elements, in_formula_order
 from model.tokens import MAX_COUNT, MAX_ELEMENTS, MAX_SITES, STABILITY
 from model.wyckoff import LETTERS, table
 
@@ -119,7 +119,9 @@ class Constraints:
         if counts is not None:
             symbols = _formula_elements(symbols, counts, formula or "")
         groups = (spacegroups,) if isinstance(spacegroups, int) else tuple(spacegroups)
-        wanted = tuple(s if isinstance(s, SiteConstraint) else SiteConstraint.parse(s) for s in sites)
+        wanted = tuple(
+            s if isinstance(s, SiteConstraint) else SiteConstraint.parse(s) for s in sites
+        )
         made = cls(
             elements=symbols,
             formula=_write_formula(counts) if counts else None,
@@ -137,17 +139,23 @@ class Constraints:
         """Reduced counts of the formula, in formula order."""
         return parse_formula(self.formula) if self.formula else None
 
-    def check(self) -> None:
+    def check(self, known_elements: tuple[str, ...] | None = None) -> None:
         """Find out whether any crystal can satisfy the constraints.
+
+        Parameters
+        ----------
+        known_elements : tuple of str, optional
+            What the network knows; by default all elements.
 
         Raises
         ------
         ConstraintError
             If none can, saying which constraint excludes all crystals.
         """
-        from model.grammar import Grammar  # noqa: PLC0415  grammar builds on this module
+        from model.headers import HeaderGrammar  # noqa: PLC0415  it builds on this module
 
-        Grammar(self).check()
+        known = known_elements or tuple(str(s) for s in elements().symbol)
+        HeaderGrammar(self, known).check()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

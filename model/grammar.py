@@ -160,9 +160,7 @@ class Skeletons:
         costs = sorted(open_size.values(), reverse=True)
         fixed = self._fixed(state)
         # the cheapest sites without freedom go to the slots that would pay most for a free one
-        return sum(
-            min(cost, fixed[k]) if k < len(fixed) else cost for k, cost in enumerate(costs)
-        )
+        return sum(min(cost, fixed[k]) if k < len(fixed) else cost for k, cost in enumerate(costs))
 
     def _fits_formula(self, state: State, way: Way) -> bool:
         """Whether some number of formula units can be filled exactly."""

@@ -34,7 +34,8 @@ KINDS = (
 )
 """Roles that share a head."""
 PARTS = {
-    "header": (Role.N_ELEMENTS, Role.ELEMENT, Role.COUNT, Role.SPACEGROUP),
+    "elements": (Role.N_ELEMENTS, Role.ELEMENT, Role.COUNT),
+    "spacegroup": (Role.SPACEGROUP,),
     "skeleton": (Role.POSITION, Role.SITE_ELEMENT),
     "lattice": (*CONTINUOUS[0], *CONTINUOUS[1], *CONTINUOUS[2]),
     "coordinates": CONTINUOUS[3],

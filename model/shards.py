@@ -62,9 +62,7 @@ class Shards:
         """Tokens of all rows end to end."""
         return self._arrays["tokens"]
 
-    def row(
-        self, index: int, *, stability: str, spacegroup_first: bool, formula: bool
-    ) -> Row:
+    def row(self, index: int, *, stability: str, spacegroup_first: bool, formula: bool) -> Row:
         """One crystal's row; the header is assembled as ``tokens.crystal_to_row`` does."""
         start, stop = self._start[index : index + 2]
         names = ("tokens", "fine", "roles", "sites")
@@ -93,7 +91,9 @@ class Shards:
     def has_formula(self, index: int) -> bool:
         """Whether the counts of the crystal's formula are in the vocabulary."""
         start = self._start[index]
-        return bool((self._arrays["roles"][start : start + self._header[index]] == Role.COUNT).any())
+        return bool(
+            (self._arrays["roles"][start : start + self._header[index]] == Role.COUNT).any()
+        )
 
 
 def write_shards(path: Path, rows: Sequence[Row], e_above_hull: Sequence[float]) -> None:
@@ -112,9 +112,7 @@ def write_shards(path: Path, rows: Sequence[Row], e_above_hull: Sequence[float])
     )
 
 
-def batches(
-    shards: Shards, tokens_per_batch: int, rng: np.random.Generator
-) -> Iterator[Batch]:
+def batches(shards: Shards, tokens_per_batch: int, rng: np.random.Generator) -> Iterator[Batch]:
     """One pass over the crystals in random order, rows of like length together."""
     order = rng.permutation(len(shards))
     jitter = shards.lengths()[order] + rng.uniform(-3, 3, len(order))

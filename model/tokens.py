@@ -100,7 +100,9 @@ class Scale:
         if self.periodic:
             place %= steps
         if not 0 <= place < steps:
-            raise ValueError(f"expected a value between {self.low} and {self.high}, got {value:.4f}")
+            raise ValueError(
+                f"expected a value between {self.low} and {self.high}, got {value:.4f}"
+            )
         return self.first + place // FINE_STEPS, place % FINE_STEPS
 
     def decode(self, token: int, fine: int) -> float:
@@ -240,7 +242,9 @@ def row_to_crystal(tokens: np.ndarray, fine: np.ndarray) -> WyckoffCrystal:
         Site(LETTERS[table().letter[position]], symbol_of(token - ELEMENT_0 + 1), tuple(values_))
         for (position, token), values_ in zip(pairs, free, strict=True)
     )
-    shape = {role: number for (role, owner), number in zip(roles, numbers, strict=True) if owner < 0}
+    shape = {
+        role: number for (role, owner), number in zip(roles, numbers, strict=True) if owner < 0
+    }
     atoms = sum(int(table().multiplicity[position]) for position, _ in pairs)
     return WyckoffCrystal(spacegroup, sites, _lattice_from(spacegroup, shape, atoms))
 
@@ -302,9 +306,7 @@ def _lattice(crystal: WyckoffCrystal) -> list[tuple[int, int, Role, int]]:
     return [(*SCALES[role].encode(values[role]), role, -1) for role in roles]
 
 
-def _coordinates(
-    crystal: WyckoffCrystal, sites: list[Site]
-) -> list[tuple[int, int, Role, int]]:
+def _coordinates(crystal: WyckoffCrystal, sites: list[Site]) -> list[tuple[int, int, Role, int]]:
     parts = []
     for owner, site in enumerate(sites):
         axes = table().free_axes[table().position(crystal.spacegroup, site.letter)]

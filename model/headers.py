@@ -1,0 +1,237 @@
+"""Which header tokens may come next, and whether anything can satisfy the constraints.
+
+The header is short and the same for many crystals, so it is walked as a function of its prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from model.constraints import ConstraintError, Constraints
+from model.elements import atomic_number, formula_rank, symbol_of
+from model.grammar import Header, Skeletons
+from model.tokens import (
+    COUNT_0,
+    ELEMENT_0,
+    ELEMENTS_FIRST,
+    MAX_ELEMENTS,
+    N_ELEMENTS_0,
+    NO_FORMULA,
+    SPACEGROUP_0,
+    SPACEGROUP_FIRST,
+    STABILITY,
+    Role,
+)
+from model.wyckoff import LETTERS, table
+
+
+class Choice(NamedTuple):
+    """What may follow a prefix of the header."""
+
+    role: Role
+    """Role of the next token."""
+    tokens: np.ndarray
+    """Tokens that may stand there; a single one is not drawn."""
+
+
+class HeaderGrammar:
+    """Legal headers under some constraints, for a network that knows some elements."""
+
+    def __init__(self, constraints: Constraints, known_elements: tuple[str, ...]) -> None:
+        self.constraints = constraints
+        unknown = [s for s in constraints.elements if s not in known_elements]
+        if unknown:
+            raise ConstraintError(
+                "elements",
+                f"the model has seen no crystal with {', '.join(unknown)}; "
+                f"it knows {len(known_elements)} elements, choose among those",
+            )
+        pool = constraints.elements or known_elements
+        rank = formula_rank()
+        numbers = sorted((atomic_number(s) for s in pool), key=lambda z: rank[z - 1])
+        self.pool = np.array(numbers)
+        self.fixed = bool(constraints.elements) and not constraints.subset
+        self.groups = constraints.spacegroups or tuple(range(1, 231))
+        self.spacegroup_first = len(self.groups) == 1 and not self.fixed
+        self._choices: dict[tuple[int, ...], Choice | None] = {}
+
+    def prompt(self) -> tuple[int, int]:
+        """Return the first two tokens: stability and order."""
+        order = SPACEGROUP_FIRST if self.spacegroup_first else ELEMENTS_FIRST
+        return STABILITY[self.constraints.stability], order
+
+    def next(self, prefix: tuple[int, ...]) -> Choice | None:
+        """What may follow the tokens so far; None when the header is complete."""
+        if prefix not in self._choices:
+            self._choices[prefix] = self._next(prefix)
+        return self._choices[prefix]
+
+    def header(self, prefix: tuple[int, ...]) -> Header:
+        """Read a complete header."""
+        group = next(t for t in prefix if SPACEGROUP_0 <= t < COUNT_0) - SPACEGROUP_0 + 1
+        return self._header_of(group, elements_in(prefix))
+
+    def check(self) -> None:
+        """Find out whether any crystal can satisfy the constraints.
+
+        Raises
+        ------
+        ConstraintError
+            If none can, saying what excludes them and what would help.
+        """
+        choice = self.next(self.prompt())
+        if self.spacegroup_first:
+            choice = self.next((*self.prompt(), int(choice.tokens[0])))
+        if not len(choice.tokens) or (self.fixed and not len(self._groups_for(self._all()))):
+            raise self._explain()
+
+    def _next(self, prefix: tuple[int, ...]) -> Choice | None:
+        chosen = elements_in(prefix)
+        has_group = any(SPACEGROUP_0 <= t < COUNT_0 for t in prefix)
+        if self.spacegroup_first and not has_group:
+            return Choice(Role.SPACEGROUP, np.array(self.groups) + SPACEGROUP_0 - 1)
+        number = next((t for t in prefix if N_ELEMENTS_0 <= t < ELEMENT_0), None)
+        if number is None:
+            return Choice(Role.N_ELEMENTS, self._numbers() + N_ELEMENTS_0 - 1)
+        left = number - N_ELEMENTS_0 + 1 - len(chosen)
+        if left:
+            return Choice(Role.ELEMENT, self._elements(chosen, left) + ELEMENT_0 - 1)
+        counts = self._counts()
+        stated = sum(COUNT_0 <= t < COUNT_0 + 64 for t in prefix)
+        if counts is None and NO_FORMULA not in prefix[2:]:
+            return Choice(Role.PROMPT, np.array([NO_FORMULA]))
+        if counts is not None and stated < len(counts):
+            return Choice(Role.COUNT, np.array([COUNT_0 + counts[stated] - 1]))
+        if not has_group:
+            return Choice(Role.SPACEGROUP, self._groups_for(chosen) + SPACEGROUP_0 - 1)
+        return None
+
+    def _all(self) -> tuple[int, ...]:
+        return tuple(int(z) for z in self.pool)
+
+    def _counts(self) -> tuple[int, ...] | None:
+        counts = self.constraints.formula_counts
+        return tuple(counts.values()) if counts else None
+
+    def _numbers(self) -> np.ndarray:
+        """Numbers of elements with which some header can be completed."""
+        if self.fixed:
+            return np.array([len(self.pool)])
+        most = min(MAX_ELEMENTS, len(self.pool))
+        fitting = [n for n in range(1, most + 1) if self._reachable((), n)]
+        return np.array(fitting, int)
+
+    def _elements(self, chosen: tuple[int, ...], left: int) -> np.ndarray:
+        """Atomic numbers that may come next, in formula order after those chosen."""
+        if self.fixed:
+            return self.pool[len(chosen) : len(chosen) + 1]
+        after = np.flatnonzero(self.pool == chosen[-1])[0] + 1 if chosen else 0
+        fitting = [z for z in self.pool[after:] if self._reachable((*chosen, int(z)), left - 1)]
+        return np.array(fitting, int)
+
+    def _reachable(self, chosen: tuple[int, ...], left: int) -> bool:
+        """Whether ``left`` more elements can complete the header.
+
+        Elements that may fill the same required sites are interchangeable, so it is enough to try
+        how many of each such class there are.
+        """
+        after = int(np.flatnonzero(self.pool == chosen[-1])[0]) + 1 if chosen else 0
+        classes: dict[tuple[bool, ...], list[int]] = {}
+        for number in self.pool[after:]:
+            classes.setdefault(self._signature(int(number)), []).append(int(number))
+        return any(
+            len(self._groups_for((*chosen, *more)))
+            for more in _pick_from(list(classes.values()), left)
+        )
+
+    def _signature(self, number: int) -> tuple[bool, ...]:
+        """Which required sites an element may fill."""
+        symbol = symbol_of(number)
+        return tuple(not s.elements or symbol in s.elements for s in self.constraints.sites)
+
+    def _header_of(self, group: int, chosen: tuple[int, ...]) -> Header:
+        return Header(
+            group, len(chosen), self._counts(), self._required(chosen), self.constraints.max_atoms
+        )
+
+    def _required(self, chosen: tuple[int, ...]) -> tuple[tuple[int, frozenset[int]], ...]:
+        """Required sites over the slots of the chosen elements."""
+        required = []
+        for site in self.constraints.sites:
+            numbers = {atomic_number(s) for s in site.elements}
+            slots = frozenset(k for k, z in enumerate(chosen) if not numbers or z in numbers)
+            required.append((LETTERS.index(site.letter), slots))
+        return tuple(required)
+
+    def _groups_for(self, chosen: tuple[int, ...]) -> np.ndarray:
+        """Allowed space groups in which the chosen elements have some skeleton."""
+        fitting = [g for g in self.groups if possible(self._header_of(g, chosen))]
+        return np.array(fitting, int)
+
+    @cached_property
+    def _described(self) -> str:
+        wanted = self.constraints
+        groups = wanted.spacegroups
+        where = f"space group {groups[0]}" if len(groups) == 1 else "the space groups asked for"
+        what = wanted.formula or "-".join(sorted(wanted.elements)) or "any elements"
+        sites = f" with {', '.join(map(str, wanted.sites))} occupied" if wanted.sites else ""
+        place = where if groups else "any space group"
+        return (
+            f"{what} in {place}{sites} and at most {wanted.max_atoms} atoms in the primitive cell"
+        )
+
+    def _explain(self) -> ConstraintError:
+        """Name the constraint whose loosening helps."""
+        wanted = self.constraints
+        if wanted.spacegroups and not wanted.sites:
+            elsewhere = self._groups_elsewhere()
+            if elsewhere:
+                some = ", ".join(f"{g} ({table().symbol[g - 1]})" for g in elsewhere[:5])
+                return ConstraintError(
+                    "spacegroups",
+                    f"no combination of Wyckoff positions makes {self._described}; "
+                    f"{len(elsewhere)} other space groups can, such as {some}",
+                )
+        field = "sites" if wanted.sites else "formula" if wanted.formula else "max_atoms"
+        return ConstraintError(
+            field,
+            f"no combination of Wyckoff positions makes {self._described}; "
+            "allow more atoms, other sites or another formula",
+        )
+
+    def _groups_elsewhere(self) -> list[int]:
+        free = Constraints(
+            self.constraints.elements,
+            self.constraints.formula,
+            max_atoms=self.constraints.max_atoms,
+            subset=self.constraints.subset,
+        )
+        known = tuple(symbol_of(int(z)) for z in self.pool)
+        chosen = self._all() if self.fixed else self._all()[:1]
+        return [int(g) for g in HeaderGrammar(free, known)._groups_for(chosen)]
+
+
+def _pick_from(classes: list[list[int]], count: int) -> Iterator[tuple[int, ...]]:
+    """First members of each class, in every way that gives ``count`` in all."""
+    if not classes:
+        if count == 0:
+            yield ()
+        return
+    for taken in range(min(count, len(classes[0])) + 1):
+        for rest in _pick_from(classes[1:], count - taken):
+            yield (*classes[0][:taken], *rest)
+
+
+def elements_in(prefix: tuple[int, ...]) -> tuple[int, ...]:
+    """Atomic numbers of the element tokens, in order."""
+    return tuple(t - ELEMENT_0 + 1 for t in prefix if ELEMENT_0 <= t < SPACEGROUP_0)
+
+
+@lru_cache(maxsize=50_000)
+def possible(header: Header) -> bool:
+    """Whether any skeleton exists for a header."""
+    return Skeletons(header).possible()
