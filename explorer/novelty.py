@@ -5,7 +5,7 @@ Only structures of one reduced formula are ever compared, so most need no matche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -137,14 +137,25 @@ class Pool:
         MatchError
             When `structure` could not be compared.
         """
+        return next(self._equals(structure), None)
+
+    def matches(self, structure: Structure) -> list[str]:
+        """Return the ids of all crystals that equal `structure`; raises as `match` does."""
+        return list(self._equals(structure))
+
+    def _equals(self, structure: Structure) -> Iterator[str]:
         entries = self._entries.get(structure.composition.reduced_formula, [])
         if not entries:
-            return None
+            return
         pool = [(entry.id, self._reduce(entry)) for entry in entries]
         usable = [(name, cell) for name, cell in pool if cell is not None]
         cell = self.matcher.reduced(structure)
-        found = self.matcher.match_reduced(cell, [other for _, other in usable])
-        return None if found is None else usable[found][0]
+        while usable:
+            found = self.matcher.match_reduced(cell, [other for _, other in usable])
+            if found is None:
+                return
+            yield usable[found][0]
+            usable = usable[found + 1 :]
 
     def _reduce(self, entry: Entry) -> Structure | None:
         if entry.id not in self._reduced:
