@@ -24,6 +24,8 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifParser, CifWriter
 from pymatgen.io.vasp import Poscar
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from spglib import SpglibError
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -104,12 +106,25 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
 
 
 def cif_text(structure: Structure, symprec: float = 0.1) -> str:
-    """Return a CIF with symmetry, falling back to P1 where spglib finds none at `symprec` (Å)."""
+    """Return a CIF with the symmetry that spglib finds at `symprec` (Å), P1 where it finds none.
+
+    Who reads it back finds the same space group at the same tolerance: symmetrizing within a wide
+    tolerance can lift a crystal into a supergroup, so a narrower one is used where that happens.
+    """
     try:
-        return str(CifWriter(structure, symprec=symprec, angle_tolerance=5))
-    except (TypeError, ValueError, AttributeError):
+        group = _group(structure, symprec)
+        for tolerance in (symprec, symprec / 2, symprec / 5, symprec / 10):
+            analyzer = SpacegroupAnalyzer(structure, tolerance, angle_tolerance=5)
+            if _group(analyzer.get_refined_structure(), symprec) == group:
+                return str(CifWriter(structure, symprec=tolerance, angle_tolerance=5))
+    except (TypeError, ValueError, AttributeError, SpglibError):
         # pymatgen lets spglib's "no dataset" surface as one of these.
         return str(CifWriter(structure))
+    return str(CifWriter(structure))
+
+
+def _group(structure: Structure, symprec: float) -> int:
+    return SpacegroupAnalyzer(structure, symprec, angle_tolerance=5).get_space_group_number()
 
 
 def safe_name(text: str) -> str:
@@ -181,7 +196,7 @@ def _parse_cif(text: str, name: str) -> list[NamedStructure]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            # A primitive=False keeps the cell, so that what was written is what is read.
+            # primitive=False keeps the cell, so that what was written is what is read.
             found = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
         except Exception as error:
             hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
