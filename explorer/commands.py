@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from explorer import isolation
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, Relaxation
 from explorer.crystals import (
@@ -35,6 +36,7 @@ from explorer.store import Store
 from model.sample import Draw, sample
 
 SECONDS_BETWEEN_LINES = 2.0
+READ_SECONDS = 120.0
 WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".cif", ".vasp", "")
 
 
@@ -125,7 +127,7 @@ def relax_file(
 ) -> dict[str, Any]:
     """Relax the structures of a file; returns how many converged, and the pace."""
     chosen = potential(spec.potential, choose_device(device))
-    named = read_structures(file)
+    named = read_foreign(file)
     _refuse_foreign(named, chosen.elements, spec.potential)
     refuse_output(output)
     began, ticker = time.perf_counter(), Ticker(progress)
@@ -139,6 +141,14 @@ def relax_file(
     results = [(item.name, done[place]) for place, item in enumerate(named) if place in done]
     write_relaxed(output, results)
     return _relaxation_report(results, seconds, str(chosen.level)) | {"output": str(output)}
+
+
+def read_foreign(file: Path) -> list[NamedStructure]:
+    """Read a stranger's structures in a child process, which may crash or hang in our place."""
+    try:
+        return isolation.run(read_structures, file, seconds=READ_SECONDS)
+    except isolation.IsolationError as error:
+        raise SpecError(f"cannot read {file}: reading it {error}") from error
 
 
 def _relaxation_report(

@@ -19,7 +19,6 @@ from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, Relaxation, State
 from explorer.laboratory import Laboratory
 from explorer.lease import Lease
-from explorer.relaxation import STOPPED
 from explorer.store import Store
 
 if TYPE_CHECKING:
@@ -82,9 +81,7 @@ class _Discovery:
         self.relaxing_since = time.perf_counter()
         relaxer = self.laboratory.relaxer
         for index, relaxation in relaxer.relax(self.queue(), should_stop=self.stopping):
-            candidate = self.in_flight.pop(index)
-            if relaxation.reason != STOPPED:  # a stopped one still waits, in the store
-                self.place(candidate, relaxation)
+            self.place(self.in_flight.pop(index), relaxation)
         if self.stopped:
             return False
         if self.in_flight:

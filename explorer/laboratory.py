@@ -133,7 +133,7 @@ def open_laboratory(spec: CampaignSpec, device: str = "auto") -> Laboratory:
     return Laboratory(
         network=network,
         constraints=spec.constraints(),
-        screen=Screen(references, relax_known=spec.relax_known),
+        screen=Screen(library.references, relax_known=spec.relax_known),
         relaxer=Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps),
         library=library,
         provenance={

@@ -144,7 +144,7 @@ class Store:
         since : int
             The number that the last call returned; 0 for all.
         structures : bool
-            False leaves `initial` and `relaxed` out, which is some fifty times faster: what a
+            False leaves `initial` and `relaxed` out, which is some ten times faster: what a
             table or a hull needs.
         limit : int or None
             At most so many; ask again with the returned number for the rest.
