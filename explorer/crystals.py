@@ -94,7 +94,7 @@ def _gate_species(structure: Structure) -> str:
     for site in structure:
         symbol = getattr(site.specie, "symbol", "")
         if not Element.is_valid_symbol(symbol):
-            return f"unknown element {symbol or site.species_string!r}"
+            return f"unknown element {symbol or site.species_string}"
     return ""
 
 

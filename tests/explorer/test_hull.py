@@ -1,0 +1,149 @@
+"""The hull: thermodynamics on energies of one level."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Composition, Lattice, Structure
+
+from explorer.candidate import Candidate, State
+from explorer.hull import Hull, LevelError, decomposition_text
+from explorer.phases import Phase, phase_from_structure
+from explorer.potentials import EnergyLevel
+from explorer.references import ReferencePhases
+
+LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
+OTHER = EnergyLevel("toy 2", "0123456789ab", "none")
+
+
+def phase(name: str, formula: str, energy: float) -> Phase:
+    """Return a phase whose geometry does not matter."""
+    symbols = [e.symbol for e, n in Composition(formula).items() for _ in range(int(n))]
+    coords = np.linspace(0, 0.9, len(symbols))[:, None] * np.ones(3)
+    return phase_from_structure(name, Structure(Lattice.cubic(9), symbols, coords), energy, "toy")
+
+
+def references(*extra: Phase) -> ReferencePhases:
+    """Return a toy Al-Ca-Cu with one compound."""
+    corners = [phase("al", "Al", -3.0), phase("ca", "Ca", -2.0), phase("cu", "Cu", -4.0)]
+    return ReferencePhases(LEVEL, (*corners, phase("laves", "CaAl2", -3.2), *extra))
+
+
+def candidate(name: str, formula: str, energy: float, level: EnergyLevel = LEVEL) -> Candidate:
+    """Return a relaxed candidate."""
+    return Candidate(
+        id=name,
+        index=0,
+        formula=formula,
+        state=State.RELAXED,
+        energy_per_atom=energy,
+        level=level,
+    )
+
+
+def test_distance_and_decomposition_of_a_ternary() -> None:
+    """A compound of Ca, Al and Cu is measured against CaAl2 + Cu at the same composition."""
+    point = Hull(references()).place("CaAl2Cu", -3.0, LEVEL)
+    assert point.energy_above_hull == pytest.approx(-3.0 - (0.75 * -3.2 + 0.25 * -4.0))
+    assert point.decomposition == "0.75 CaAl2 + 0.25 Cu"
+    assert point.formation_energy == pytest.approx(-3.0 - (0.25 * -2 + 0.5 * -3 + 0.25 * -4))
+
+
+def test_below_the_hull_is_negative() -> None:
+    """An energy that beats every competition has a negative distance."""
+    point = Hull(references()).place("CaAl2", -3.5, LEVEL)
+    assert point.energy_above_hull == pytest.approx(-0.3)
+    assert point.decomposition == "CaAl2"
+
+
+def test_levels_do_not_mix() -> None:
+    """An energy of another level raises, and names both."""
+    hull = Hull(references())
+    with pytest.raises(LevelError, match=r"toy 1.*toy 2"):
+        hull.place("CaAl2", -3.0, OTHER)
+    with pytest.raises(LevelError):
+        hull.lowered_by([candidate("x", "CaAl2", -3.0, OTHER)])
+
+
+@pytest.mark.parametrize("energy", [float("nan"), float("inf"), None])
+def test_no_energy_is_a_value_with_a_reason(energy: float | None) -> None:
+    """A non-finite energy is not placed, and does not raise."""
+    point = Hull(references()).place("CaAl2", energy, LEVEL)
+    assert point.energy_above_hull is None
+    assert "not a finite number" in point.reason
+
+
+def test_absurd_energies_are_quarantined_and_counted() -> None:
+    """NaN and -1e6 eV leave the hull as it was, and are listed with their reasons."""
+    hull = Hull(references())
+    lowered = hull.lowered_by(
+        [candidate("nan", "CaAl2", float("nan")), candidate("deep", "CaCu", -1e6)]
+    )
+    assert lowered.stable == hull.stable
+    assert set(lowered.quarantined) == {"nan", "deep"}
+    assert "implausible" in lowered.quarantined["deep"]
+
+
+def test_a_missing_corner_is_named() -> None:
+    """Without elemental copper, what holds copper is not placed and the element is named."""
+    phases = [p for p in references().phases if p.id != "cu"]
+    hull = Hull(ReferencePhases(LEVEL, tuple(phases), ("Al", "Ca", "Cu")))
+    assert hull.missing_elements == ("Cu",)
+    assert "Cu" in hull.place("CaCu", -3.0, LEVEL).reason
+    assert hull.place("CaAl2", -3.2, LEVEL).energy_above_hull == pytest.approx(0)
+
+
+def test_a_foreign_element_is_named() -> None:
+    """A compound outside the system is not placed."""
+    assert "O outside the system" in Hull(references()).place("CaO", -6.0, LEVEL).reason
+
+
+def test_candidates_lower_the_hull() -> None:
+    """A candidate below the hull becomes a corner of the new one and leaves the old alone."""
+    hull = Hull(references())
+    lowered = hull.lowered_by([candidate("new", "CaCu", -3.5), candidate("new", "CaCu", -3.5)])
+    assert "new" in lowered.stable
+    assert "new" not in hull.stable
+    assert lowered.place("CaCu", -3.5, LEVEL).energy_above_hull == pytest.approx(0)
+    assert any("new" in facet for facet in lowered.facets())
+
+
+def test_points_are_a_table_for_plots() -> None:
+    """Every phase is a row whose fractions add up to one, and corners lie at zero."""
+    points = Hull(references(phase("high", "CaAl2", -3.1))).points().set_index("id")
+    assert np.allclose(points[["Al", "Ca", "Cu"]].sum(axis=1), 1)
+    assert points.loc["high", "energy_above_hull"] == pytest.approx(0.1)
+    assert not points.loc["high", "stable"]
+    assert points.loc["al", "formation_energy"] == pytest.approx(0)
+
+
+def test_phase_ids_are_unique() -> None:
+    """Two phases of one id would be mixed up; that is refused."""
+    with pytest.raises(ValueError, match="unique"):
+        references(phase("al", "Al", -2.9))
+
+
+FORMULAS = ["CaAl", "CaAl4", "Ca8Al3", "AlCu", "AlCu3", "Al2Cu", "CaCu5", "CaCu", "CaAlCu"]
+ENTRIES = st.lists(st.tuples(st.sampled_from(FORMULAS), st.floats(-5, -1)), min_size=1, max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(entries=ENTRIES, extra=st.tuples(st.sampled_from(FORMULAS), st.floats(-5, -1)))
+def test_a_new_phase_lowers_no_distance(
+    entries: list[tuple[str, float]], extra: tuple[str, float]
+) -> None:
+    """Adding a phase never brings another one closer to the hull."""
+    known = [phase(f"p{i}", formula, energy) for i, (formula, energy) in enumerate(entries)]
+    before = Hull(references(*known))
+    after = before.lowered_by([candidate("extra", *extra)])
+    for known_phase in before.references.phases:
+        old = before.place(known_phase.formula, known_phase.energy_per_atom, LEVEL)
+        new = after.place(known_phase.formula, known_phase.energy_per_atom, LEVEL)
+        assert new.energy_above_hull >= old.energy_above_hull - 1e-9
+        assert old.energy_above_hull >= -1e-9
+
+
+def test_decompositions_read_well() -> None:
+    """Fractions of atoms, the largest first; one phase stands alone."""
+    assert decomposition_text({"Cu": 0.25, "CaAl2": 0.75}) == "0.75 CaAl2 + 0.25 Cu"
+    assert decomposition_text({"CaAl2": 1.0}) == "CaAl2"
