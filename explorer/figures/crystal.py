@@ -1,0 +1,79 @@
+"""A structure as a 3-D scene of Crystal Toolkit."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from crystal_toolkit.core.legend import Legend
+from pymatgen.analysis.graphs import StructureGraph
+from pymatgen.analysis.local_env import CrystalNN, MinimumDistanceNN
+from pymatgen.core import Lattice, Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from explorer.crystals import gate
+
+MOST_ATOMS_FOR_CRYSTALNN = 40  # its Voronoi cells take seconds beyond that
+MOST_ATOMS_CONVENTIONAL = 96
+# Crystal axes stand with c upwards on the screen: (x, y, z) becomes (x, z, -y).
+UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+
+
+@dataclass(frozen=True)
+class CrystalScene:
+    """What the viewer shows.
+
+    Attributes
+    ----------
+    scene
+        JSON of Crystal Toolkit's scene; None when the structure cannot be shown.
+    colours
+        CSS colour of each element.
+    n_atoms
+        Atoms in the cell shown.
+    message
+        Why there is no scene; "" when there is one.
+    """
+
+    scene: dict[str, Any] | None
+    colours: dict[str, str]
+    n_atoms: int = 0
+    message: str = ""
+
+
+def crystal_scene(structure: Structure) -> CrystalScene:
+    """Draw the conventional cell with bonds (CrystalNN for small cells, else by distance)."""
+    reason = gate(structure)
+    if reason:
+        return CrystalScene(None, {}, len(structure), f"This structure cannot be shown: {reason}")
+    shown = _upright(_conventional(structure))
+    legend = Legend(shown, color_scheme="Jmol")
+    with warnings.catch_warnings():  # CrystalNN guesses where no oxidation states are given
+        warnings.simplefilter("ignore")
+        graph = StructureGraph.from_local_env_strategy(shown, _neighbours(len(shown)))
+        scene = graph.get_scene(
+            legend=legend, draw_image_atoms=True, bonded_sites_outside_unit_cell=False
+        ).to_json()
+    colours = {symbol: colour for colour, symbol in legend.get_legend()["colors"].items()}
+    return CrystalScene(scene, colours, len(shown))
+
+
+def _neighbours(n_atoms: int) -> CrystalNN | MinimumDistanceNN:
+    return CrystalNN() if n_atoms <= MOST_ATOMS_FOR_CRYSTALNN else MinimumDistanceNN()
+
+
+def _conventional(structure: Structure) -> Structure:
+    """Return the conventional cell where it stays readable, else the cell as given."""
+    analyzer = SpacegroupAnalyzer(structure, symprec=0.1)
+    try:
+        conventional = analyzer.get_conventional_standard_structure()
+    except (TypeError, ValueError):  # spglib finds no cell for badly distorted structures
+        return structure
+    return conventional if len(conventional) <= MOST_ATOMS_CONVENTIONAL else structure
+
+
+def _upright(structure: Structure) -> Structure:
+    matrix = structure.lattice.matrix @ UPRIGHT
+    return Structure(Lattice(matrix), structure.species, structure.frac_coords)

@@ -1,0 +1,249 @@
+"""The convex hull: ladder, binary line, Gibbs triangle, tetrahedron, and a strip for more."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from explorer.figures.marks import kind_traces, line_trace, selected_trace
+from explorer.figures.picture import Dot, HullPicture, barycentric
+from explorer.figures.style import Palette, layout, palette
+
+HEIGHT = float(np.sqrt(3) / 2)
+TRIANGLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, HEIGHT]])
+TETRAHEDRON = np.array(
+    [
+        [0.0, 0.0, 0.0],
+        [1.0, 0.0, 0.0],
+        [0.5, HEIGHT, 0.0],
+        [0.5, HEIGHT / 3, float(np.sqrt(2 / 3))],
+    ]
+)
+
+
+def hull_figure(
+    picture: HullPicture,
+    *,
+    selected: str = "",
+    threshold: float | None = None,
+    dark: bool = False,
+    revision: str = "hull",
+) -> go.Figure:
+    """Draw a chemical system.
+
+    Parameters
+    ----------
+    picture : HullPicture
+        Its elements decide the kind of figure: 1 ladder, 2 line, 3 triangle, 4 tetrahedron; any
+        other number gives distances above the hull in the order of drawing.
+    selected : str
+        Key of the point to ring, "candidate:ID" or "phase:ID".
+    threshold : float or None
+        Points further above the hull than this, in eV/atom, are left out.
+    dark : bool
+        For a dark page.
+    revision : str
+        Zoom and camera survive redrawing while this stays the same.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Each point's `customdata` is its key.
+    """
+    draw = {1: _ladder, 2: _binary, 3: _ternary, 4: _quaternary}.get(len(picture.elements), _strip)
+    traces, frame = draw(picture, selected, threshold, palette(dark))
+    return go.Figure(data=traces, layout=layout(palette(dark), revision, **frame))
+
+
+def _fractions(dots: Sequence[Dot], count: int) -> np.ndarray:
+    return np.array([dot.fractions for dot in dots], float).reshape(-1, count)
+
+
+def _energy_axis(colours: Palette, title: str) -> dict[str, Any]:
+    return {
+        "title": {"text": title, "font": {"size": 12}},
+        "gridcolor": colours.grid,
+        "zeroline": True,
+        "zerolinecolor": colours.muted,
+        "zerolinewidth": 1,
+        "automargin": True,
+        "tickfont": {"color": colours.muted},
+    }
+
+
+def _traces(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette, place: Any
+) -> list[dict[str, Any]]:
+    return [
+        line_trace(picture, colours, place, 4 if len(picture.elements) == 4 else 1.3),
+        *kind_traces(picture, colours, threshold, place),
+        selected_trace(picture, selected, colours, place),
+    ]
+
+
+def _ladder(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette
+) -> tuple[list[dict], dict]:
+    """One element: rungs of energy, known phases on the left, candidates on the right."""
+
+    def place(dots: Sequence[Dot]) -> np.ndarray:
+        sides = [(_side(dot), dot.energy_above_hull) for dot in dots]
+        return np.array(sides, float).reshape(-1, 2)
+
+    traces = _traces(picture, selected, threshold, colours, place)
+    for item in traces:
+        item.pop("text", None)
+        item["mode"] = "lines" if item["mode"] == "lines" else "markers"
+    sides = {
+        "range": [-0.6, 1.6],
+        "tickvals": [0, 1],
+        "ticktext": ["known phases", "candidates"],
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
+    title = f"eV/atom above the lowest known {picture.elements[0]}"
+    return traces, {"xaxis": sides, "yaxis": _energy_axis(colours, title)}
+
+
+def _side(dot: Dot) -> float:
+    """Spread rungs sideways, always the same way for the same point, so that none hides another."""
+    spread = (zlib.crc32(dot.id.encode()) % 1000) / 1000 - 0.5
+    return (1.0 if dot.is_candidate else 0.0) + 0.5 * spread
+
+
+def _binary(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette
+) -> tuple[list[dict], dict]:
+    """Two elements: formation energy against composition."""
+
+    def place(dots: Sequence[Dot]) -> np.ndarray:
+        rows = [(dot.fractions[1], dot.formation_energy) for dot in dots]
+        return np.array(rows, float).reshape(-1, 2)
+
+    first, second = picture.elements
+    composition = {
+        "title": {"text": f"atomic fraction of {second}", "font": {"size": 12}},
+        "range": [-0.04, 1.04],
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+        "ticktext": [first, "0.25", "0.5", "0.75", second],
+        "gridcolor": colours.grid,
+        "zeroline": False,
+        "automargin": True,
+    }
+    axes = {"xaxis": composition, "yaxis": _energy_axis(colours, "formation energy (eV/atom)")}
+    return _traces(picture, selected, threshold, colours, place), axes
+
+
+def _ternary(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette
+) -> tuple[list[dict], dict]:
+    """Three elements: the Gibbs triangle seen from above, the facets of the hull as tie lines."""
+
+    def place(dots: Sequence[Dot]) -> np.ndarray:
+        return barycentric(_fractions(dots, 3), TRIANGLE)
+
+    hidden = {"visible": False, "showgrid": False, "zeroline": False}
+    frame = {
+        "xaxis": {**hidden, "range": [-0.09, 1.09]},
+        "yaxis": {**hidden, "range": [-0.12, HEIGHT + 0.09], "scaleanchor": "x"},
+        "annotations": _corner_names(picture.elements, colours),
+        "dragmode": "pan",
+    }
+    border = _triangle_border(colours)
+    return [border, *_traces(picture, selected, threshold, colours, place)], frame
+
+
+def _triangle_border(colours: Palette) -> dict[str, Any]:
+    """Return the edges of the triangle with a faint grid at every fifth."""
+    steps: list[Any] = []
+    for fifth in range(6):
+        t = fifth / 5
+        for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+            start = (1 - t) * TRIANGLE[a] + t * TRIANGLE[b]
+            end = (1 - t) * TRIANGLE[a] + t * TRIANGLE[c]
+            steps += [start.tolist(), end.tolist(), [None, None]]
+    return {
+        "type": "scatter",
+        "uid": "BORDER",
+        "mode": "lines",
+        "x": [row[0] for row in steps],
+        "y": [row[1] for row in steps],
+        "line": {"width": 1, "color": colours.grid},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _corner_names(elements: Sequence[str], colours: Palette) -> list[dict[str, Any]]:
+    away = ((-0.045, -0.045), (0.045, -0.045), (0.0, 0.06))
+    return [
+        {
+            "x": float(corner[0] + shift[0]),
+            "y": float(corner[1] + shift[1]),
+            "text": f"<b>{symbol}</b>",
+            "showarrow": False,
+            "font": {"size": 16, "color": colours.text},
+        }
+        for symbol, corner, shift in zip(elements, TRIANGLE, away, strict=True)
+    ]
+
+
+def _quaternary(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette
+) -> tuple[list[dict], dict]:
+    """Four elements: compositions in a tetrahedron that can be turned."""
+
+    def place(dots: Sequence[Dot]) -> np.ndarray:
+        return barycentric(_fractions(dots, 4), TETRAHEDRON)
+
+    middle = TETRAHEDRON.mean(axis=0)
+    names = middle + 1.12 * (TETRAHEDRON - middle)
+    corners = {
+        "type": "scatter3d",
+        "uid": "CORNERS",
+        "mode": "text",
+        "text": [f"<b>{symbol}</b>" for symbol in picture.elements],
+        "textfont": {"size": 16, "color": colours.text},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        **dict(zip("xyz", names.T.tolist(), strict=True)),
+    }
+    hidden = {"visible": False, "showbackground": False}
+    camera = {"eye": {"x": 0.95, "y": -1.25, "z": 0.55}, "center": {"x": 0, "y": 0, "z": -0.08}}
+    scene = {
+        "xaxis": hidden,
+        "yaxis": hidden,
+        "zaxis": hidden,
+        "aspectmode": "data",
+        "camera": camera,
+        "dragmode": "orbit",
+    }
+    return [*_traces(picture, selected, threshold, colours, place), corners], {"scene": scene}
+
+
+def _strip(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette
+) -> tuple[list[dict], dict]:
+    """Five elements or more: no picture of the hull, but the distance of every candidate from it."""
+    order = {dot.key: place for place, dot in enumerate(d for d in picture.dots if d.is_candidate)}
+    candidates = [dot for dot in picture.dots if dot.is_candidate]
+    only = replace(picture, dots=tuple(candidates), tie_lines=())
+
+    def place(dots: Sequence[Dot]) -> np.ndarray:
+        rows = [(order[dot.key] + 1, dot.energy_above_hull) for dot in dots]
+        return np.array(rows, float).reshape(-1, 2)
+
+    number = {
+        "title": {"text": "candidates placed on the hull, in order", "font": {"size": 12}},
+        "gridcolor": colours.grid,
+        "zeroline": False,
+        "automargin": True,
+    }
+    traces = _traces(only, selected, threshold, colours, place)
+    return traces, {"xaxis": number, "yaxis": _energy_axis(colours, "eV/atom above the hull")}

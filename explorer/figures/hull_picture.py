@@ -1,0 +1,106 @@
+"""From a hull and the candidates of a campaign to the points that a figure shows."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+
+import pandas as pd
+
+from explorer.candidate import Candidate, State
+from explorer.figures.picture import ON_HULL, Dot, HullPicture, Kind
+from explorer.figures.words import fractions
+from explorer.hull import Hull
+
+
+def known_picture(hull: Hull) -> HullPicture:
+    """Return the known phases of a hull and its tie lines, or why there is no hull."""
+    missing = hull.missing_elements
+    if missing:
+        message = (
+            f"There is no elemental reference phase for {', '.join(missing)}, so nothing can be "
+            "placed on a hull. Import one with: hullscape references import"
+        )
+        return HullPicture(hull.references.elements, level=str(hull.level), message=message)
+    points = hull.points()
+    groups = {phase.id: phase.spacegroup for phase in hull.references.phases}
+    dots = [_known_dot(row, hull, groups) for row in points.to_dict("records")]
+    return HullPicture(
+        elements=tuple(hull.elements),
+        dots=tuple(dots),
+        tie_lines=_tie_lines(hull, dots),
+        corners=tuple(_corner(points, symbol) for symbol in hull.elements),
+        level=str(hull.level),
+    )
+
+
+def _known_dot(row: dict, hull: Hull, groups: dict[str, int | None]) -> Dot:
+    return Dot(
+        id=row["id"],
+        kind=Kind.STABLE if row["stable"] else Kind.UNSTABLE,
+        formula=row["formula"],
+        spacegroup=groups.get(row["id"]),
+        fractions=tuple(float(row[symbol]) for symbol in hull.elements),
+        formation_energy=float(row["formation_energy"]),
+        energy_above_hull=max(0.0, float(row["energy_above_hull"])),
+        note=f"{row['id']} ({row['source']})",
+    )
+
+
+def _tie_lines(hull: Hull, dots: list[Dot]) -> tuple[tuple[int, int], ...]:
+    """Return the edges of all facets, each once, as places in `dots`."""
+    place = {dot.id: index for index, dot in enumerate(dots)}
+    edges = {
+        tuple(sorted((place[a], place[b])))
+        for corners in hull.facets()
+        for a, b in combinations(corners, 2)
+    }
+    return tuple(sorted(edges))
+
+
+def _corner(points: pd.DataFrame, symbol: str) -> float:
+    """Return the lowest energy of a pure element, eV/atom."""
+    pure = points[symbol] > 1 - 1e-9
+    return float(points.loc[pure, "energy_per_atom"].min())
+
+
+def with_candidates(known: HullPicture, candidates: Iterable[Candidate]) -> HullPicture:
+    """Return the picture with the placed candidates added and the phases found again marked.
+
+    Parameters
+    ----------
+    known : HullPicture
+        From `known_picture`.
+    candidates : iterable of Candidate
+        Those that did not relax or have no finite distance above the hull are passed over.
+    """
+    candidates = list(candidates)
+    again = Counter(c.matched for c in candidates if c.novel is False and c.matched)
+    known_dots = [replace(dot, again=again.get(dot.id, 0)) for dot in known.dots]
+    drawn = [_candidate_dot(c, known) for c in candidates if _has_place(c, known)]
+    return replace(known, dots=(*known_dots, *drawn))
+
+
+def _has_place(candidate: Candidate, known: HullPicture) -> bool:
+    energies = (candidate.energy_above_hull, candidate.energy_per_atom)
+    finite = all(energy is not None and math.isfinite(energy) for energy in energies)
+    return finite and candidate.state == State.RELAXED and bool(known.corners)
+
+
+def _candidate_dot(candidate: Candidate, known: HullPicture) -> Dot:
+    shares = fractions(candidate.formula, known.elements)
+    pure = sum(share * energy for share, energy in zip(shares, known.corners, strict=True))
+    on_hull = candidate.energy_above_hull <= ON_HULL
+    return Dot(
+        id=candidate.id,
+        kind=Kind.FOUND if on_hull else Kind.CANDIDATE,
+        formula=candidate.formula,
+        spacegroup=candidate.spacegroup_relaxed or candidate.spacegroup_generated,
+        fractions=shares,
+        formation_energy=candidate.energy_per_atom - pure,
+        energy_above_hull=candidate.energy_above_hull,
+        note=f"competes with {candidate.decomposition}" if candidate.decomposition else "",
+    )

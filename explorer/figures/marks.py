@@ -1,0 +1,185 @@
+"""Marker traces shared by the hull figures: one shape and colour for each kind of point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from explorer.figures.picture import Dot, HullPicture, Kind
+from explorer.figures.style import Palette
+from explorer.figures.words import formula_label
+
+# Symbols exist in two and in three dimensions, except the star.
+SYMBOLS = {
+    Kind.STABLE: "circle",
+    Kind.UNSTABLE: "circle-open",
+    Kind.CANDIDATE: "diamond",
+    Kind.FOUND: "star",
+}
+SYMBOLS_3D = SYMBOLS | {Kind.FOUND: "square"}
+SIZES = {Kind.STABLE: 10, Kind.UNSTABLE: 8, Kind.CANDIDATE: 13, Kind.FOUND: 17}
+SIZES_3D = {Kind.STABLE: 6, Kind.UNSTABLE: 4, Kind.CANDIDATE: 5, Kind.FOUND: 7}
+# What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
+ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.STABLE, Kind.FOUND)
+DEFAULT_SPAN = 0.5  # eV/atom, the colour scale's length when nothing is hidden
+
+
+def marker(
+    kind: Kind, dots: Sequence[Dot], colours: Palette, span: float, three_d: bool = False
+) -> dict[str, Any]:
+    """Return a Plotly marker; candidates are coloured by their distance above the hull."""
+    style: dict[str, Any] = {
+        "symbol": (SYMBOLS_3D if three_d else SYMBOLS)[kind],
+        "size": (SIZES_3D if three_d else SIZES)[kind],
+        "line": {"width": 1.2, "color": colours.surface},
+        "color": {
+            Kind.STABLE: colours.stable,
+            Kind.UNSTABLE: colours.unstable,
+            Kind.FOUND: colours.found,
+        }.get(kind),
+    }
+    if kind == Kind.UNSTABLE:
+        style["opacity"] = 0.8
+    if kind in {Kind.STABLE, Kind.UNSTABLE} and not three_d:
+        style["line"] = _rims(kind, dots, colours)
+    if kind == Kind.CANDIDATE:
+        style |= _distance_scale(dots, colours, span)
+    return style
+
+
+def _rims(kind: Kind, dots: Sequence[Dot], colours: Palette) -> dict[str, Any]:
+    """Return marker outlines: known phases that the campaign found again get a thick one."""
+    plain = colours.surface if kind == Kind.STABLE else colours.unstable
+    return {
+        "width": [3.0 if dot.again else 1.3 for dot in dots],
+        "color": [colours.found if dot.again else plain for dot in dots],
+    }
+
+
+def _distance_scale(dots: Sequence[Dot], colours: Palette, span: float) -> dict[str, Any]:
+    return {
+        "color": [dot.energy_above_hull for dot in dots],
+        "cmin": 0.0,
+        "cmax": span,
+        "colorscale": [list(stop) for stop in colours.distance],
+        "line": {"width": 1.0, "color": colours.text},
+        "showscale": bool(dots),
+        "colorbar": {
+            "title": {"text": "eV/atom above hull", "side": "right", "font": {"size": 11}},
+            "thickness": 9,
+            "len": 0.62,
+            "y": 0.46,
+            "x": 1.0,
+            "outlinewidth": 0,
+            "tickfont": {"size": 10, "color": colours.muted},
+            "nticks": 5,
+        },
+    }
+
+
+def ring(colours: Palette, three_d: bool = False) -> dict[str, Any]:
+    """Return the marker around the selected point."""
+    if three_d:
+        return {"symbol": "circle-open", "size": 15, "color": colours.selected, "line": {"width": 4}}
+    line = {"width": 3, "color": colours.selected}
+    return {"symbol": "circle", "size": 22, "color": "rgba(0,0,0,0)", "line": line}
+
+
+def trace(
+    dots: Sequence[Dot], kind: Kind, points: np.ndarray, colours: Palette, span: float
+) -> dict[str, Any]:
+    """Return a scatter trace of one kind at `points` (N, 2) or (N, 3)."""
+    three_d = points.shape[1] == 3
+    labelled = kind in {Kind.STABLE, Kind.FOUND}
+    axes = dict(zip("xyz", points.T.tolist(), strict=False))
+    return {
+        "type": "scatter3d" if three_d else "scatter",
+        "name": kind.value,
+        "uid": kind.name,
+        "mode": "markers+text" if labelled else "markers",
+        "text": [_label(dot) for dot in dots] if labelled else None,
+        "textposition": _positions(points) if not three_d else "top center",
+        "textfont": {"size": 11, "color": colours.text},
+        "marker": marker(kind, dots, colours, span, three_d),
+        "customdata": [dot.key for dot in dots],
+        "hovertext": [dot.hover for dot in dots],
+        "hoverinfo": "text",
+        "cliponaxis": False,
+        **axes,
+    }
+
+
+def _label(dot: Dot) -> str:
+    """Name compounds; the corners of the figure already name the elements."""
+    return "" if max(dot.fractions, default=0) > 0.999 else formula_label(dot.formula)
+
+
+def _positions(points: np.ndarray) -> list[str]:
+    """Alternate label sides from left to right, so that neighbours do not cover each other."""
+    sides = ("top center", "bottom center")
+    ranks = np.argsort(np.argsort(points[:, 0], kind="stable"), kind="stable")
+    return [sides[rank % 2] for rank in ranks]
+
+
+def kind_traces(
+    picture: HullPicture,
+    colours: Palette,
+    threshold: float | None,
+    place: Any,
+) -> list[dict[str, Any]]:
+    """Return one trace for each kind, in drawing order; `place` maps dots to (N, D)."""
+    span = threshold if threshold else DEFAULT_SPAN
+    traces = []
+    for kind in ORDER:
+        dots = picture.of_kind(kind, threshold)
+        item = trace(dots, kind, place(dots), colours, span)
+        if item["type"] == "scatter3d":
+            item.pop("cliponaxis")
+        traces.append(item)
+    return traces
+
+
+def selected_trace(
+    picture: HullPicture, selected: str, colours: Palette, place: Any
+) -> dict[str, Any]:
+    """Return the ring around the selected point, an empty trace when there is none."""
+    dot = picture.find(selected)
+    points = place([dot] if dot else [])
+    three_d = points.shape[1] == 3
+    axes = dict(zip("xyz", points.T.tolist(), strict=False))
+    return {
+        "type": "scatter3d" if three_d else "scatter",
+        "name": "selected",
+        "uid": "SELECTED",
+        "mode": "markers",
+        "marker": ring(colours, three_d),
+        "hoverinfo": "skip",
+        "showlegend": dot is not None,
+        **axes,
+    }
+
+
+def line_trace(
+    picture: HullPicture, colours: Palette, place: Any, width: float = 1.2
+) -> dict[str, Any]:
+    """Return the tie lines as one trace with gaps."""
+    points = place(list(picture.dots))
+    gap = [None] * points.shape[1]
+    steps = [row for a, b in picture.tie_lines for row in (points[a], points[b], gap)]
+    axes = {
+        axis: [None if row[k] is None else float(row[k]) for row in steps]
+        for k, axis in enumerate("xyz"[: points.shape[1]])
+    }
+    return {
+        "type": "scatter3d" if points.shape[1] == 3 else "scatter",
+        "name": "hull",
+        "uid": "HULL",
+        "mode": "lines",
+        "line": {"width": width, "color": colours.stable},
+        "opacity": 0.55,
+        "hoverinfo": "skip",
+        "showlegend": False,
+        **axes,
+    }

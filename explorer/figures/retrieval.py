@@ -1,0 +1,72 @@
+"""The retrieval curve: known phases found again, against crystals drawn and against relaxations."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import holoviews as hv
+import numpy as np
+
+from explorer.candidate import Candidate, State
+from explorer.retrieval import Curve
+
+hv.extension("bokeh", logo=False)
+
+DRAWN, SPENT, CEILING = "#1f83c4", "#d9690f", "#8492a3"
+NOTHING = Curve(*(np.zeros(1, int) for _ in range(4)), total=0)
+
+
+def curve_of(candidates: Sequence[Candidate], targets: Collection[str]) -> Curve:
+    """Count the targets that candidates were found to equal, before or after relaxation.
+
+    The screen has compared them with the known phases already, so nothing is matched again here.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        In the order in which they were drawn.
+    targets : collection of str
+        Ids of the known phases that count.
+    """
+    wanted, seen = set(targets), set()
+    drawn, spent = [0], [0]
+    for candidate in candidates:
+        if candidate.novel is False and candidate.matched in wanted:
+            seen.add(candidate.matched)
+        drawn.append(len(seen))
+        if candidate.state in {State.RELAXED, State.FAILED}:
+            spent.append(len(seen))
+    return Curve(
+        *(np.arange(len(drawn)), np.array(drawn)),
+        *(np.arange(len(spent)), np.array(spent)),
+        total=len(wanted),
+    )
+
+
+def retrieval_figure(curve: Curve) -> hv.Overlay:
+    """Draw both curves as steps, under a dotted line at the number of targets."""
+    horizon = int(max(curve.crystals[-1], 1))
+    top = max(curve.total, 1)
+    axes = ("crystals drawn, or relaxations", "known phases found")
+    lines = [
+        hv.Curve(points, *axes, label=label).opts(
+            color=colour, line_width=2.5, line_dash=dash, interpolation="steps-post"
+        )
+        for points, label, colour, dash in (
+            ((curve.crystals, curve.found_by_crystals), "by crystals drawn", DRAWN, "solid"),
+            ((curve.relaxations, curve.found_by_relaxations), "by relaxations", SPENT, "dashed"),
+        )
+    ]
+    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all of them")
+    return hv.Overlay([ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]).opts(
+        responsive=True,
+        min_height=230,
+        toolbar=None,
+        show_grid=True,
+        legend_position="top_left",
+        legend_opts={"background_fill_alpha": 0.0, "label_text_font_size": "12px"},
+        fontsize={"labels": "12px", "ticks": "11px"},
+        xlim=(0, horizon),
+        ylim=(0, top * 1.45),
+        framewise=True,
+    )

@@ -1,0 +1,73 @@
+"""How formulas, space groups and energies are written, the same in every figure and view."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from functools import cache
+
+from pymatgen.core import Composition
+from pymatgen.symmetry.groups import sg_symbol_from_int_number
+
+SUBSCRIPTS = str.maketrans("0123456789.", "₀₁₂₃₄₅₆₇₈₉.")
+# Last space group of each crystal system, International Tables A.
+CRYSTAL_SYSTEMS = {
+    2: "triclinic",
+    15: "monoclinic",
+    74: "orthorhombic",
+    142: "tetragonal",
+    167: "trigonal",
+    194: "hexagonal",
+    230: "cubic",
+}
+# Counts stand behind an element or a bracket; fractions as in "0.5 CaAl2" stand before.
+COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?")
+SCREW_AXIS = re.compile(r"_(\d)")
+NOT_KNOWN = "–"
+
+
+def escape(text: object) -> str:
+    """Make a string from data harmless wherever HTML is read."""
+    return html.escape(str(text), quote=True)
+
+
+def formula_label(formula: str) -> str:
+    """Write a formula with subscripts: CaAl2 becomes CaAl₂."""
+    return COUNT.sub(lambda match: match[0].translate(SUBSCRIPTS), formula)
+
+
+@cache
+def spacegroup_symbol(number: int) -> str:
+    """Short Hermann-Mauguin symbol with its screw axes, such as I4/mmm for 139, P2₁/c for 14."""
+    symbol = sg_symbol_from_int_number(number)
+    if crystal_system(number) == "monoclinic":  # P12_1/c1: only the unique axis b says something
+        symbol = f"{symbol[0]}{symbol[2:-1]}"
+    return SCREW_AXIS.sub(lambda match: match[1].translate(SUBSCRIPTS), symbol)
+
+
+def spacegroup_label(number: int | None) -> str:
+    """Symbol and number, "I4/mmm (139)"; a dash when there is none."""
+    return f"{spacegroup_symbol(number)} ({number})" if number else NOT_KNOWN
+
+
+@cache
+def crystal_system(number: int) -> str:
+    """Crystal system of a space group: 139 is tetragonal."""
+    return next(name for last, name in CRYSTAL_SYSTEMS.items() if number <= last)
+
+
+def energy_label(energy: float | None, signed: bool = False) -> str:
+    """Three decimals and the unit, "0.042 eV/atom"; a dash when there is no energy."""
+    if energy is None or not math.isfinite(energy):
+        return NOT_KNOWN
+    value = round(energy, 3) + 0.0  # no "-0.000"
+    number = f"{value:+.3f}" if signed else f"{value:.3f}"
+    return f"{number.replace('-', '−')} eV/atom"
+
+
+@cache
+def fractions(formula: str, elements: tuple[str, ...]) -> tuple[float, ...]:
+    """Atomic fraction of each of `elements` in a formula; they add up to 1 inside the system."""
+    composition = Composition(formula)
+    return tuple(float(composition.get_atomic_fraction(symbol)) for symbol in elements)

@@ -1,0 +1,193 @@
+"""The sidebar: what to search for, checked while it is typed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from explorer.figures.words import crystal_system, escape, spacegroup_symbol
+from explorer.ui.draft import PRESETS, Draft, examine
+from explorer.ui.periodic_table import PeriodicTable
+from explorer.ui.theme import LINE, words
+
+FOOT = f"""
+:host {{ position: sticky; bottom: 0; z-index: 5; background: var(--panel-surface-color);
+  border-top: 1px solid {LINE}; padding: 10px 16px 12px; box-sizing: border-box; }}
+"""
+STABILITIES = {
+    "near the hull": "low",
+    "far from the hull": "high",
+    "anywhere": "any",
+}
+
+
+def spacegroup_options() -> dict[str, int]:
+    """Return the labels of the 230 space groups, searchable by number, symbol and system."""
+    return {
+        f"{number} · {spacegroup_symbol(number)} · {crystal_system(number)}": number
+        for number in range(1, 231)
+    }
+
+
+class ConstraintsView(Viewer):
+    """The form of a campaign.
+
+    Parameters
+    ----------
+    draft : Draft
+    potentials : list of str
+        Names to choose from.
+    blocked_by : callable
+        Potential name to {symbol: reason}: the elements that cannot be chosen with it.
+    run : callable
+        Coroutine function that starts the campaign of `draft.spec`.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        potentials: list[str],
+        blocked_by: Callable[[str], Mapping[str, str]],
+        run: Callable[[], Any],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.draft, self._blocked_by, self._run = draft, blocked_by, run
+        self.table = PeriodicTable(sizing_mode="stretch_width", margin=(2, 0, 4, 0))
+        self.element_note = words()
+        self.inputs = self._inputs(potentials)
+        self.run_button = pmui.Button(
+            label="Run search", color="primary", variant="contained", icon="play_arrow",
+            sizing_mode="stretch_width", margin=(0, 0, 4, 0), disabled=True,
+        )  # fmt: skip
+        self.reason = words(min_height=18)
+        self._wire()
+
+    def _inputs(self, potentials: list[str]) -> dict[str, pn.widgets.WidgetBase]:
+        look = {"sizing_mode": "stretch_width", "margin": (5, 0)}
+        small = {**look, "size": "small"}
+        fields = self.draft.param
+        return {
+            "formula": pmui.TextInput.from_param(
+                fields.formula, label="Formula", placeholder="any, or CaAl2", **small
+            ),
+            "spacegroups": pmui.MultiChoice.from_param(
+                fields.spacegroups, label="Space groups", options=spacegroup_options(),
+                searchable=True, placeholder="any, or type 139, I4/mmm, cubic", **look
+            ),
+            "sites": pmui.TextInput.from_param(
+                fields.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=Al",
+                **small
+            ),
+            "max_atoms": pmui.IntInput.from_param(
+                fields.max_atoms, label="Most atoms", **small
+            ),
+            "stability": pmui.Select.from_param(
+                fields.stability, label="Aim for crystals", options=STABILITIES, **small
+            ),
+            "n": pmui.IntInput.from_param(fields.n, label="Crystals to draw", **small),
+            "seed": pmui.IntInput.from_param(fields.seed, label="Seed", **small),
+            "temperature": pmui.FloatInput.from_param(
+                fields.temperature, label="Temperature", step=0.1, **small
+            ),
+            "potential": pmui.Select.from_param(
+                fields.potential, label="Potential", options=potentials, **small
+            ),
+            "subset": pmui.Checkbox.from_param(
+                fields.subset, label="Allow crystals of fewer elements", **look | {"margin": 0}
+            ),
+        }  # fmt: skip
+
+    def _wire(self) -> None:
+        draft = self.draft
+        self.table.value = list(draft.elements)
+        self.table.param.watch(lambda event: draft.param.update(elements=event.new), "value")
+        draft.param.watch(lambda event: self.table.param.update(value=event.new), "elements")
+        draft.param.watch(self._check, list(draft.FIELDS))
+        draft.param.watch(self._tell, ["spec", "problem", "problem_field"])
+        self.run_button.on_click(self._start)
+        self.table.blocked = dict(self._blocked_by(draft.potential))
+        draft.check(self.table.blocked)
+        self._tell()
+
+    async def _check(self, *_: Any) -> None:
+        """Examine the fields beside the event loop; an answer that came too late is dropped."""
+        fields = self.draft.fields()
+        blocked = dict(self._blocked_by(self.draft.potential))
+        self.table.blocked = blocked
+        outcome = await asyncio.to_thread(examine, fields, blocked)
+        if fields == self.draft.fields():
+            self.draft.conclude(outcome)
+
+    def _tell(self, *_: Any) -> None:
+        """Show the problem at its field, and why Run cannot be pressed."""
+        draft = self.draft
+        for name, widget in self.inputs.items():
+            if hasattr(widget, "error_state"):
+                wrong = draft.problem_field == name
+                widget.error_state = wrong
+                widget.helper_text = draft.problem if wrong else ""
+        at_elements = draft.problem_field == "elements" and bool(draft.elements)
+        note = f"<p class='problem'>{escape(draft.problem)}</p>" if at_elements else ""
+        self.element_note.object = note
+        self.run_button.disabled = draft.spec is None
+        self.reason.object = (
+            f"<p class='{'problem' if draft.elements else 'muted'}'>{escape(draft.problem)}</p>"
+            if draft.problem
+            else f"<p class='muted'>{escape(_summary(draft))}</p>"
+        )
+
+    async def _start(self, *_: Any) -> None:
+        await self._check()
+        if self.draft.spec is not None:
+            await self._run()
+
+    def _presets(self) -> pn.Row:
+        buttons = []
+        for name, values in PRESETS.items():
+            button = pmui.Button(
+                label=name, variant="outlined", color="secondary", size="small", margin=(0, 6, 0, 0)
+            )
+            button.on_click(lambda _, chosen=values: self.draft.take(chosen))
+            buttons.append(button)
+        return pn.Row(*buttons, margin=(0, 0, 8, 0))
+
+    def __panel__(self) -> pn.Column:
+        box = self.inputs
+
+        def pair(left: str, right: str) -> pn.Row:
+            return pn.Row(
+                box[left], pn.Spacer(width=10), box[right], sizing_mode="stretch_width", margin=0
+            )
+
+        form = pn.Column(
+            words("<h3>Elements</h3>", margin=(0, 0, 6, 0)),
+            self._presets(),
+            self.table,
+            self.element_note,
+            box["subset"],
+            words("<h3>Composition and symmetry</h3>", margin=(10, 0, 2, 0)),
+            box["formula"],
+            box["spacegroups"],
+            box["sites"],
+            pair("max_atoms", "stability"),
+            words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
+            pair("n", "seed"),
+            pair("temperature", "potential"),
+            margin=(12, 16, 16, 16),
+            sizing_mode="stretch_width",
+        )
+        foot = pn.Column(
+            self.run_button, self.reason, stylesheets=[FOOT], margin=0, sizing_mode="stretch_width"
+        )
+        return pn.Column(form, foot, sizing_mode="stretch_width", margin=0)
+
+
+def _summary(draft: Draft) -> str:
+    system = draft.spec.chemical_system if draft.spec else ""
+    return f"{draft.n} crystals of {system or 'any elements'}, relaxed with {draft.potential}"

@@ -1,0 +1,131 @@
+"""The question as it is being typed, and whether it can be asked. No widgets here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import param
+
+from explorer.campaign import CampaignSpec, SpecError
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "Al-Ca-Cu": {"elements": ["Al", "Ca", "Cu"], "n": 64, "seed": 1},
+    "Mg-Si binary": {"elements": ["Mg", "Si"], "n": 48, "seed": 1},
+    "Ti-O rutile site": {
+        "elements": ["O", "Ti"],
+        "spacegroups": [136],
+        "sites": "136:2a=Ti",
+        "n": 32,
+        "seed": 1,
+    },
+}
+
+
+class Draft(param.Parameterized):
+    """Everything a person chooses before pressing Run; the names are those of `CampaignSpec`."""
+
+    elements = param.List(default=[], item_type=str, doc="Chemical symbols")
+    formula = param.String(
+        default="", doc="Reduced formula, such as CaAl2; empty for any stoichiometry"
+    )
+    spacegroups = param.List(
+        default=[], item_type=int, doc="Only these space groups; none chosen means any"
+    )
+    sites = param.String(
+        default="",
+        doc="Atoms that must sit on Wyckoff positions: 139:2a=Ca says that in space group 139 "
+        "position 2a holds Ca; 139:2a=Ca/Cu allows either. Several are separated by commas",
+    )
+    max_atoms = param.Integer(default=64, doc="Most atoms in the primitive cell")
+    stability = param.Selector(
+        default="low",
+        objects=["low", "high", "any"],
+        doc="What the model aims for: within about 0.075 eV/atom of the hull, above that, or both",
+    )
+    subset = param.Boolean(
+        default=False, doc="Otherwise every crystal holds all of the chosen elements"
+    )
+    n = param.Integer(default=64, doc="How many crystals the model draws")
+    seed = param.Integer(default=1, doc="The same seed draws the same crystals")
+    temperature = param.Number(
+        default=1.0, doc="Below 1 the model keeps to what it finds likely, above 1 it strays"
+    )
+    potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
+    name = param.String(default="", doc="A label for people")
+
+    spec = param.ClassSelector(class_=CampaignSpec, allow_None=True, doc="None while invalid")
+    problem = param.String(default="", doc="expected, got, how to mend it; empty when valid")
+    problem_field = param.String(default="", doc="the field that has to change")
+
+    FIELDS = (
+        "elements",
+        "formula",
+        "spacegroups",
+        "sites",
+        "max_atoms",
+        "stability",
+        "subset",
+        "n",
+        "seed",
+        "temperature",
+        "potential",
+    )
+
+    def fields(self) -> dict[str, Any]:
+        """Return the arguments of `CampaignSpec.parse`."""
+        values = {name: getattr(self, name) for name in self.FIELDS}
+        return values | {"sites": split_sites(self.sites)}
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Set all fields at once: a preset, or the spec of an earlier campaign."""
+        fresh = {name: self.param[name].default for name in self.FIELDS}
+        self.param.update(**fresh | dict(values))
+
+    def take_spec(self, spec: CampaignSpec) -> None:
+        """Fill the form with what an earlier campaign asked."""
+        values = {name: getattr(spec, name) for name in self.FIELDS}
+        values["elements"] = list(spec.elements)
+        values["spacegroups"] = list(spec.spacegroups)
+        values["sites"] = "\n".join(spec.sites)
+        values["formula"] = spec.formula or ""
+        self.take(values)
+
+    def conclude(self, outcome: CampaignSpec | SpecError) -> None:
+        """Take over what `examine` found."""
+        if isinstance(outcome, SpecError):
+            self.param.update(spec=None, problem=str(outcome), problem_field=outcome.field)
+        else:
+            self.param.update(spec=outcome, problem="", problem_field="")
+
+    def check(self, blocked: Mapping[str, str] | None = None) -> None:
+        """Examine the fields now and take over the outcome."""
+        self.conclude(examine(self.fields(), blocked or {}))
+
+
+def examine(fields: Mapping[str, Any], blocked: Mapping[str, str]) -> CampaignSpec | SpecError:
+    """Return the spec that these fields make, or what is wrong with them; never raises.
+
+    Parameters
+    ----------
+    fields : mapping
+        Arguments of `CampaignSpec.parse`.
+    blocked : mapping
+        Symbol to the reason why the model or the potential cannot take it.
+    """
+    if not fields["elements"] and not fields["formula"]:
+        return SpecError("choose at least one element in the periodic table", "elements")
+    for symbol in fields["elements"]:
+        if symbol in blocked:
+            return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")
+    try:
+        return CampaignSpec.parse(**fields)
+    except SpecError as error:
+        return error
+
+
+def split_sites(text: str) -> list[str]:
+    """Split "139:2a=Ca, 139:4d=Al Cu" at commas before a space group, at semicolons and lines."""
+    parts: Iterable[str] = re.split(r"[;\n]+|,(?=\s*\d+\s*:)", text)
+    return [part.strip() for part in parts if part.strip()]

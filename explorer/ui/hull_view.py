@@ -1,0 +1,106 @@
+"""The hull, live: a click on a point selects it everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from explorer.figures.hull import hull_figure
+from explorer.figures.hull_picture import with_candidates
+from explorer.figures.picture import HullPicture
+from explorer.figures.words import escape
+from explorer.ui.known import NOTHING, known_of
+from explorer.ui.plot import PlotView, figure_json
+from explorer.ui.theme import card, heading, words
+from explorer.ui.workbench import Workbench
+
+TITLES = {
+    0: "Distance from the hull",
+    1: "Energy ladder",
+    2: "Binary hull",
+    3: "Ternary hull",
+    4: "Quaternary hull",
+}
+
+
+class HullView(Viewer):
+    """Redraws when candidates, selection, threshold or theme change; zoom and camera stay."""
+
+    def __init__(self, bench: Workbench, **params: Any) -> None:
+        super().__init__(**params)
+        self.bench = bench
+        self.known = NOTHING
+        self.picture = HullPicture(())
+        self._drawing = asyncio.Lock()
+        self.plot = PlotView(sizing_mode="stretch_both", min_height=390, margin=0)
+        self.title = words("<h2>Convex hull</h2>", align="center")
+        self.slider = pmui.FloatSlider.from_param(
+            bench.param.threshold, label="", start=0.02, end=1.0, step=0.02, show_value=False, description="",
+            width=120, size="small", margin=(0, 10), align="center", throttled=True,
+        )  # fmt: skip
+        self.limit = words(sizing_mode=None, align="center")
+        self.level = words()
+        self.plot.param.watch(self._click, "clicked")
+        bench.param.watch(self._redraw, ["revision", "campaign_id", "dark"])
+        bench.param.watch(self._redraw, ["selected", "threshold", "campaign"])
+
+    def _click(self, *_: Any) -> None:
+        if self.plot.clicked_key:
+            self.bench.selected = self.plot.clicked_key
+
+    async def _redraw(self, *events: Any) -> None:
+        if {event.name for event in events} == {"campaign"} and self._same_system(events[0]):
+            return
+        async with self._drawing:
+            figure = await asyncio.to_thread(self._figure)
+            with pn.io.hold():
+                self.plot.figure = figure
+                self._describe()
+
+    @staticmethod
+    def _same_system(event: Any) -> bool:
+        old, new = event.old, event.new
+        return old is not None and new is not None and old.spec == new.spec
+
+    def _figure(self) -> dict[str, Any]:
+        bench = self.bench
+        campaign = bench.campaign
+        self.known = known_of(campaign.spec if campaign else None)
+        self.picture = with_candidates(self.known.picture, list(bench.candidates.values()))
+        figure = hull_figure(
+            self.picture,
+            selected=self._selected_key(),
+            threshold=bench.threshold,
+            dark=bench.dark,
+            revision=f"{bench.campaign_id} {len(self.picture.elements)}",
+        )
+        return figure_json(figure)
+
+    def _selected_key(self) -> str:
+        """A candidate that equals a known phase is shown where that phase lies."""
+        candidate = self.bench.selected_candidate
+        if candidate is not None and self.picture.find(self.bench.selected) is None:
+            return f"phase:{candidate.matched}" if candidate.matched else self.bench.selected
+        return self.bench.selected
+
+    def _describe(self) -> None:
+        picture = self.picture
+        limit = f"up to {self.bench.threshold:.2f} eV/atom"
+        self.limit.object = f"<span class='muted'>{limit}</span>"
+        system = "–".join(picture.elements)
+        title = TITLES.get(len(picture.elements), TITLES[0])
+        self.title.object = f"<h2>{title}</h2><span class='muted'>{escape(system)}</span>"
+        if picture.message:
+            self.level.object = f"<p class='problem'>{escape(picture.message)}</p>"
+        else:
+            level = f"Energies: {picture.level}" if picture.level else ""
+            self.level.object = f"<p class='muted'>{escape(level)}</p>"
+
+    def __panel__(self) -> pn.Column:
+        line = heading("", self.limit, self.slider)
+        line[0] = self.title
+        return card(line, self.plot, self.level, name="hull")

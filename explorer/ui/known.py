@@ -1,0 +1,64 @@
+"""Known phases of a campaign's chemical system, read once for all sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from explorer.campaign import CampaignSpec
+from explorer.figures.hull_picture import known_picture
+from explorer.figures.picture import HullPicture
+from explorer.hull import Hull
+from explorer.phases import Phase, ReferenceFileError
+from explorer.references import ReferencePhases
+
+LARGEST_SYSTEM = 6  # a hull of more elements takes too long to build for a figure
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a chemical system before the campaign.
+
+    Attributes
+    ----------
+    picture
+        Known phases and tie lines; its message says why there is no hull.
+    phases
+        By id.
+    targets
+        Ids of the phases that the retrieval curve counts.
+    """
+
+    picture: HullPicture
+    phases: dict[str, Phase]
+    targets: tuple[str, ...] = ()
+
+
+NOTHING = Known(HullPicture(()), {})
+
+
+def known_of(spec: CampaignSpec | None) -> Known:
+    """Return what is known of a campaign's system; slow the first time, then cached."""
+    if spec is None or not spec.elements:
+        return NOTHING
+    return _known(spec.chemical_system, spec.potential, spec.references)
+
+
+@lru_cache(maxsize=32)
+def _known(system: str, potential: str, file: str | None) -> Known:
+    elements = tuple(system.split("-"))
+    try:
+        references = (
+            ReferencePhases.from_file(Path(file), elements)
+            if file
+            else ReferencePhases.shipped(elements, potential)
+        )
+    except ReferenceFileError as error:
+        return Known(HullPicture(elements, message=str(error)), {})
+    targets = tuple(phase.id for phase in references.targets())
+    phases = {phase.id: phase for phase in references.phases}
+    if len(elements) > LARGEST_SYSTEM:
+        picture = HullPicture(elements, corners=(0.0,) * len(elements), level=str(references.level))
+        return Known(picture, phases, targets)
+    return Known(known_picture(Hull(references)), phases, targets)

@@ -1,0 +1,151 @@
+"""The page: state and views put together, and the pulse that reads the store."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from explorer.campaign import CampaignSpec
+from explorer.runner import ensure_runner
+from explorer.store import Store
+from explorer.ui.constraints_view import ConstraintsView
+from explorer.ui.draft import PRESETS, Draft
+from explorer.ui.elements import blocked_elements, potential_names
+from explorer.ui.export_view import ExportView
+from explorer.ui.hull_view import HullView
+from explorer.ui.known import known_of
+from explorer.ui.retrieval_view import RetrievalView
+from explorer.ui.run_bar import RunBar
+from explorer.ui.table_view import TableView
+from explorer.ui.theme import PAGE, THEME, words
+from explorer.ui.viewer import ViewerView
+from explorer.ui.welcome import welcome
+from explorer.ui.workbench import Workbench
+
+PERIOD = 700  # ms between looks into the store
+LIST_EVERY = 6  # looks between two readings of the list of campaigns
+LOGO = Path(__file__).parents[2] / "assets" / "logo.svg"
+GRID = """
+:host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px; padding: 0 12px 12px; box-sizing: border-box;
+  grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr);
+  grid-template-areas: "hull viewer" "table table" "retrieval retrieval"; }
+.hull { grid-area: hull; } .viewer { grid-area: viewer; }
+.table { grid-area: table; } .retrieval { grid-area: retrieval; }
+@media (min-width: 1600px) {
+  :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
+    grid-template-areas: "hull viewer retrieval" "table table table"; }
+}
+"""
+
+
+BODY = {"sizing_mode": "stretch_width", "margin": 0}
+
+
+@cache
+def shared_store() -> Store:
+    """Return the one store of this server process."""
+    return Store()
+
+
+class Session:
+    """One browser tab: its state, its views, and its pulse."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.bench = Workbench(store)
+        self.draft = Draft()
+        self.draft.take(PRESETS["Al-Ca-Cu"] | {"elements": []})
+        self.constraints = ConstraintsView(
+            self.draft, potential_names(), blocked_elements, self.run
+        )
+        self.run_bar = RunBar(self.bench, self.wake, self.draft.take_spec)
+        export = ExportView(self.bench)
+        self.views = (
+            HullView(self.bench),
+            ViewerView(self.bench),
+            TableView(self.bench, (export,)),
+            RetrievalView(self.bench),
+        )
+        grid = pn.Column(
+            *self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
+        )
+        self.results = pn.Column(grid, margin=0, sizing_mode="stretch_width")
+        self.welcome = welcome(self.draft)
+        self._looks = 0
+        self._looking = False
+        self.bench.param.watch(self._arrange, "campaign_id")
+        self._arrange()
+
+    def _arrange(self, *_: Any) -> None:
+        self.results.visible = bool(self.bench.campaign_id)
+        self.welcome.visible = not self.bench.campaign_id
+
+    async def run(self) -> None:
+        """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""
+        spec: CampaignSpec = self.draft.spec
+        self.bench.campaign_id = await asyncio.to_thread(self.store.create, spec)
+        self._looks = 0
+        await self.wake()
+        await self.look()
+
+    async def wake(self) -> None:
+        """Start a runner unless one is alive."""
+        await asyncio.to_thread(ensure_runner, self.store)
+
+    async def look(self) -> None:
+        """Read what is new and hand it to the views in one batch."""
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            news = await asyncio.to_thread(self.bench.look)
+            await asyncio.to_thread(known_of, news.campaign.spec if news.campaign else None)
+            with pn.io.hold():
+                self.bench.take(news)
+            if self._looks % LIST_EVERY == 0:
+                self.run_bar.offer(await asyncio.to_thread(self.store.campaigns))
+            self._looks += 1
+            if not news.runner_alive:
+                await self.wake()
+        finally:
+            self._looking = False
+
+    def page(self) -> pmui.Page:
+        """Return the page; the pulse starts when the browser has it."""
+        page = pmui.Page(
+            title="Hullscape",
+            logo=LOGO if LOGO.is_file() else None,
+            header=[words("<span>Search a chemical space, live</span>", HEADER)],
+            sidebar=[self.constraints],
+            sidebar_width=420,
+            sidebar_resizable=False,
+            main=[pn.Column(self.run_bar, self.welcome, self.results, **BODY)],
+            theme_config=THEME,
+            sx=PAGE,
+            busy_indicator=None,
+        )
+        page.param.watch(lambda event: self.bench.param.update(dark=event.new), "dark_theme")
+        if pn.state.location is not None:
+            pn.state.location.sync(self.bench, {"campaign_id": "campaign"})
+            pn.state.location.sync(page, {"dark_theme": "dark"})
+        pn.state.onload(self._begin)
+        return page
+
+    async def _begin(self) -> None:
+        """Start reading once the browser is there: Panel drops changes made while it connects."""
+        await self.look()
+        pn.state.add_periodic_callback(self.look, period=PERIOD)
+
+
+HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"
+
+
+def open_page() -> pmui.Page:
+    """Return the page of a new session."""
+    return Session(shared_store()).page()
+

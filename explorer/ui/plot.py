@@ -1,0 +1,50 @@
+"""A Plotly figure that the page owns alone: no theme of a library changes its layout afterwards.
+
+Only clicks travel to the server; hovering, zooming and turning stay in the browser.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import param
+import plotly.graph_objects as go
+from panel.custom import JSComponent
+
+from explorer.ui.scripts import plotly_urls
+
+STATIC = Path(__file__).parent / "static"
+
+STYLES = """
+:host { display: block; }
+.plot { width: 100%; height: 100%; }
+"""
+
+
+class PlotView(JSComponent):
+    """A figure whose points carry a key in ``customdata``; the last one clicked is `clicked`."""
+
+    figure = param.Dict(default={}, doc="data and layout, plain JSON values")
+    clicked = param.List(default=[], doc="[key of the point, number of the click]")
+    scripts = param.List(default=[], item_type=str, doc="URLs in loading order")
+
+    _esm: ClassVar[Path] = STATIC / "plot.js"
+    _stylesheets: ClassVar[list[str]] = [STYLES]
+
+    def __init__(self, **params: Any) -> None:
+        params.setdefault("scripts", plotly_urls())
+        super().__init__(**params)
+
+    @property
+    def clicked_key(self) -> str:
+        """Key of the point that was clicked last, "" before any click."""
+        return str(self.clicked[0]) if self.clicked else ""
+
+
+def figure_json(figure: go.Figure) -> dict[str, Any]:
+    """Return data and layout of a figure as plain JSON values, without a template."""
+    content = json.loads(figure.to_json())
+    content["layout"].pop("template", None)
+    return content

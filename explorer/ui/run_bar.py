@@ -1,0 +1,232 @@
+"""The run at a glance: which campaign, what has become of its crystals, how long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from explorer.campaign import Campaign, CampaignState
+from explorer.figures.words import escape
+from explorer.ui.theme import card, words
+from explorer.ui.workbench import Workbench, may
+
+NEW = "New search"
+SEGMENTS = (
+    ("relaxed", "relaxed"),
+    ("failed", "failed"),
+    ("known", "known"),
+    ("duplicate", "duplicates"),
+    ("rejected", "rejected"),
+    ("waiting", "waiting"),
+)
+STATES = {
+    CampaignState.QUEUED: "Queued",
+    CampaignState.RUNNING: "Running",
+    CampaignState.PAUSED: "Paused",
+    CampaignState.STOPPED: "Stopped",
+    CampaignState.FINISHED: "Finished",
+    CampaignState.FAILED: "Failed",
+}
+BAR = """
+.line { display: flex; flex-wrap: wrap; align-items: baseline; gap: 4px 18px; margin-top: 8px; }
+.line b { font-variant-numeric: tabular-nums; font-weight: 600; }
+.line .left { margin-left: auto; color: var(--muted); }
+.track { display: flex; height: 8px; border-radius: 4px; overflow: hidden; margin-top: 10px;
+  background: color-mix(in srgb, var(--panel-on-surface-color) 12%, transparent); }
+.track i { transition: width 0.4s; }
+.dot { display: inline-block; width: 9px; height: 9px; border-radius: 3px; margin-right: 6px; }
+.relaxed { background: #00926b; } .failed { background: #cc4b37; } .known { background: #2b7fc1; }
+.duplicate { background: #8b98a8; } .rejected { background: #b9852e; }
+.waiting { background: repeating-linear-gradient(135deg, #9fb3c8 0 4px, #c3d0dd 4px 8px); }
+"""
+CHIP = """
+.chip { display: inline-flex; align-items: center; padding: 3px 10px; border-radius: 12px;
+  font-size: 12px; font-weight: 600; color: #fff; background: #5b6675; white-space: nowrap; }
+.running { background: #1558a6; } .finished { background: #00785a; }
+.failed { background: #b3261e; }
+.paused { background: #8a5a00; }
+"""
+
+
+class RunBar(Viewer):
+    """Campaign chooser, Pause / Resume / Stop, and the progress bar.
+
+    Parameters
+    ----------
+    bench : Workbench
+    wake : callable
+        Coroutine function that starts a runner when none is alive.
+    reuse : callable
+        Called with the spec that is to fill the form.
+    """
+
+    def __init__(
+        self,
+        bench: Workbench,
+        wake: Callable[[], Any],
+        reuse: Callable[[Any], None],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.bench, self._wake, self._reuse = bench, wake, reuse
+        self.chooser = pmui.Select(
+            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="", width=300,
+            margin=(4, 12, 0, 0),
+        )  # fmt: skip
+        self.chip = words(extra=CHIP, sizing_mode=None, align="center", margin=(0, 12, 0, 0))
+        self.buttons = {
+            name: pmui.Button(
+                label=label, icon=icon, variant="outlined", size="small", disabled=True,
+                margin=(4, 0, 0, 8), align="center",
+            )
+            for name, label, icon in (
+                ("pause", "Pause", "pause"),
+                ("resume", "Resume", "play_arrow"),
+                ("stop", "Stop", "stop"),
+            )
+        }  # fmt: skip
+        self.copy = pmui.Button(
+            label="Use these settings", icon="edit_note", variant="text", size="small",
+            margin=(4, 0, 0, 8), align="center", disabled=True,
+        )  # fmt: skip
+        self.progress = words(extra=BAR)
+        self.banner = pmui.Alert(
+            severity="warning", visible=False, margin=(10, 0, 0, 0), sizing_mode="stretch_width"
+        )
+        self._wire()
+
+    def _wire(self) -> None:
+        for name, button in self.buttons.items():
+            button.on_click(lambda _, command=name: self._command(command))
+        self.copy.on_click(lambda _: self._reuse(self.bench.campaign.spec))
+        self.chooser.param.watch(self._choose, "value")
+        self.bench.param.watch(self._show, ["campaign", "runner_alive", "error"])
+        self.bench.param.watch(self._point, "campaign_id")
+        self._show()
+
+    def _choose(self, event: Any) -> None:
+        if event.new is not None and event.new != self.bench.campaign_id:
+            self.bench.campaign_id = event.new
+
+    async def _command(self, command: str) -> None:
+        bench = self.bench
+        await asyncio.to_thread(bench.store.command, bench.campaign_id, command)
+        if command == "resume":
+            await self._wake()
+        bench.take(await asyncio.to_thread(bench.look))
+
+    def offer(self, campaigns: list[Campaign]) -> None:
+        """List the campaigns, newest first."""
+        options = {NEW: ""} | {campaign_label(campaign): campaign.id for campaign in campaigns}
+        if options != self.chooser.options:
+            self.chooser.options = options
+        self._point()
+
+    def _point(self, *_: Any) -> None:
+        """Let the chooser show the campaign that the page looks at, once it is listed."""
+        current = self.bench.campaign_id
+        if self.chooser.value != current and current in self.chooser.options.values():
+            self.chooser.value = current
+
+    def _show(self, *_: Any) -> None:
+        campaign = self.bench.campaign
+        allowed = may(campaign)
+        self.buttons["pause"].visible = campaign is not None and not allowed["resume"]
+        self.buttons["resume"].visible = allowed["resume"]
+        for name, button in self.buttons.items():
+            button.disabled = not allowed[name]
+        for button in (self.copy, self.buttons["stop"]):
+            button.visible = campaign is not None
+        self.copy.disabled = campaign is None
+        self._tell()
+        self.progress.visible = campaign is not None
+        if campaign is None:
+            self.chip.object = self.progress.object = ""
+            return
+        word = STATES[campaign.state]
+        if campaign.active and campaign.wanted != "run":
+            word = "Pausing" if campaign.wanted == "pause" else "Stopping"
+        self.chip.object = f"<span class='chip {campaign.state.value}'>{word}</span>"
+        self.progress.object = progress_html(campaign)
+
+    def _tell(self) -> None:
+        """Say what stands in the way, if anything does."""
+        bench, campaign = self.bench, self.bench.campaign
+        severity, text = "warning", ""
+        if bench.error:
+            severity, text = "error", bench.error
+        elif campaign is not None and campaign.state == CampaignState.FAILED:
+            severity, text = "error", f"This campaign failed: {campaign.message}"
+        elif campaign is not None and campaign.active and not bench.runner_alive:
+            text = "No runner is alive; one is being started. Nothing that was found is lost."
+        self.banner.param.update(severity=severity, object=escape(text), visible=bool(text))
+
+    def __panel__(self) -> pn.Column:
+        line = pn.Row(
+            self.chooser, self.chip, pn.Spacer(sizing_mode="stretch_width"), self.copy,
+            *self.buttons.values(), sizing_mode="stretch_width", margin=0,
+        )  # fmt: skip
+        return card(line, self.progress, self.banner, name="run-bar", margin=12)
+
+
+def progress_html(campaign: Campaign) -> str:
+    """Return the bar of fates, its numbers and the time left."""
+    counts, wanted = campaign.counts, max(campaign.spec.n, 1)
+    parts = "".join(
+        f"<i class='{key}' style='width:{100 * counts[key] / wanted:.3f}%'></i>"
+        for key, _ in SEGMENTS
+        if counts[key]
+    )
+    done = counts["drawn"] - counts["waiting"]
+    bar = (
+        f"<div class='track' role='progressbar' aria-valuemin='0' aria-valuemax='{wanted}' "
+        f"aria-valuenow='{done}' aria-label='crystals with a verdict'>{parts}</div>"
+    )
+    kept = counts["waiting"] + counts["relaxed"] + counts["failed"]
+    numbers = [
+        f"<span><b>{counts['drawn']}</b> of {wanted} drawn</span>",
+        f"<span><b>{kept}</b> kept</span>",
+    ]
+    numbers += [
+        f"<span><span class='dot {key}'></span><b>{counts[key]}</b> {label}</span>"
+        for key, label in SEGMENTS
+        if counts[key] or key in {"relaxed", "failed"}
+    ]
+    left = f"<span class='left'>{escape(time_words(campaign))}</span>"
+    return f"{bar}<div class='line'>{''.join(numbers)}{left}</div>"
+
+
+def time_words(campaign: Campaign) -> str:
+    """Say how long it will take, or what the runner is busy with."""
+    if campaign.state == CampaignState.FINISHED:
+        spent = campaign.seconds_sampling + campaign.seconds_relaxing
+        return f"{duration(spent)} of work"
+    if not campaign.active:
+        return campaign.message if campaign.state != CampaignState.FAILED else ""
+    if campaign.seconds_left is None:
+        return campaign.message or "estimating the time"
+    return f"about {duration(campaign.seconds_left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Write a time span for people: 42 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes < 10 else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def campaign_label(campaign: Campaign) -> str:
+    """Name a campaign in the chooser; the start of its id keeps names apart."""
+    what = campaign.spec.name or campaign.spec.formula or campaign.spec.chemical_system or "any"
+    when = time.strftime("%d %b %H:%M", time.localtime(campaign.created))
+    return f"{what} · {campaign.spec.n} crystals · {when} · {campaign.id[:4]}"

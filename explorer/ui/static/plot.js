@@ -1,0 +1,87 @@
+// A Plotly figure that is redrawn in place: zoom and camera survive by its uirevision.
+
+const CONFIG = {
+  displaylogo: false,
+  responsive: false,
+  scrollZoom: false,  // the wheel scrolls the page
+}
+
+function loadScript(url) {
+  return new Promise((resolve, reject) => {
+    const script = document.createElement("script")
+    script.src = new URL(url, document.baseURI).href
+    script.onload = resolve
+    script.onerror = () => reject(new Error(`could not load ${url}`))
+    document.head.appendChild(script)
+  })
+}
+
+async function fetchPlotly(scripts) {
+  for (const url of scripts) { await loadScript(url) }
+  return window.Plotly
+}
+
+// Plotly keeps its rules in the page's <head>, where they do not reach a shadow root.
+function adoptStyles(root) {
+  for (const sheet of document.querySelectorAll('style[id^="plotly.js-style"]')) {
+    const copy = document.createElement("style")
+    copy.textContent = [...sheet.sheet.cssRules].map((rule) => rule.cssText).join("\n")
+    root.prepend(copy)
+  }
+}
+
+export function render({model}) {
+  const box = document.createElement("div")
+  box.className = "plot"
+  const plot = document.createElement("div")
+  plot.style.cssText = "width: 100%; height: 100%"
+  box.append(plot)
+  let Plotly = null
+  let clicks = 0
+
+  const drawOnce = async () => {
+    if (!model.figure.data || !box.isConnected) { return }
+    if (Plotly === null) {
+      window.hullscapePlotly ??= fetchPlotly(model.scripts)
+      Plotly = await window.hullscapePlotly
+      adoptStyles(box)
+    }
+    const {width, height} = box.getBoundingClientRect()
+    if (width < 20 || height < 20) { return }
+    const buttons = model.figure.layout.scene
+      ? [["toImage", "resetCameraDefault3d"]]
+      : [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
+    const fresh = !plot.classList.contains("js-plotly-plot")
+    const {data, layout} = structuredClone(model.figure)
+    await Plotly.react(plot, data, {...layout, width, height}, {...CONFIG, modeBarButtons: buttons})
+    if (fresh) {
+      plot.on("plotly_click", (event) => {
+        const point = event.points.find((candidate) => candidate.customdata)
+        if (point) { model.clicked = [point.customdata, ++clicks] }
+      })
+    }
+  }
+
+  // One drawing at a time; what changed meanwhile is drawn once, afterwards.
+  let drawing = false
+  let stale = false
+  const draw = async () => {
+    stale = true
+    if (drawing) { return }
+    drawing = true
+    while (stale) {
+      stale = false
+      await drawOnce()
+    }
+    drawing = false
+  }
+
+  const observer = new ResizeObserver(() => draw())
+  observer.observe(box)
+  model.on("figure", draw)
+  model.on("remove", () => {
+    observer.disconnect()
+    if (Plotly !== null) { Plotly.purge(plot) }
+  })
+  return box
+}

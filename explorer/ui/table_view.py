@@ -1,0 +1,176 @@
+"""The live table: one row for every crystal drawn. A row click selects, ticks choose for export."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import panel as pn
+from bokeh.models.widgets.tables import NumberFormatter
+from panel.viewable import Viewer
+
+from explorer.candidate import Candidate, State
+from explorer.figures.words import formula_label, spacegroup_label
+from explorer.ui.theme import card, heading
+from explorer.ui.workbench import Workbench
+
+COLUMNS = {
+    "mark": "",
+    "number": "#",
+    "formula": "Formula",
+    "asked": "Asked",
+    "generated": "Generated",
+    "relaxed": "Relaxed",
+    "above_hull": "eV/atom above hull",
+    "log_p": "log p",
+    "novelty": "Novelty",
+    "state": "State",
+    "reason": "Reason",
+}
+WIDTHS = {
+    "mark": 24,
+    "number": 48,
+    "formula": 96,
+    "asked": 112,
+    "generated": 112,
+    "relaxed": 112,
+    "above_hull": 142,
+    "log_p": 68,
+    "novelty": 130,
+    "state": 88,
+    "reason": 260,
+}
+TIPS = {
+    "asked": "Space group that the model was asked for",
+    "generated": "Space group that spglib finds before relaxation (symprec 0.1 Å)",
+    "relaxed": "Space group that spglib finds after relaxation (symprec 0.1 Å)",
+    "above_hull": "Energy above the hull of the known phases; negative is below it",
+    "log_p": "Natural logarithm of the crystal's probability under the model",
+    "novelty": "The known phase or earlier candidate that it equals",
+}
+SELECTED = "●"
+# The theme's own rules are as specific as can be, hence the exclamation marks.
+ROWS = """
+.tabulator { border: 0; background: transparent; font-size: 13px !important; }
+.tabulator .tabulator-header { border: 0; border-bottom: 1px solid var(--border-color);
+  background: transparent; font-size: 12px; }
+.tabulator .tabulator-header .tabulator-col { background: transparent !important; border: 0; }
+.tabulator .tabulator-header .tabulator-header-filter input { font: inherit; padding: 2px 6px;
+  height: 24px; border: 1px solid var(--border-color); border-radius: 4px; color: inherit;
+  background: transparent; }
+.tabulator .tabulator-row { min-height: 30px !important; border: 0 !important; cursor: pointer;
+  background: transparent !important; color: var(--panel-on-surface-color) !important; }
+.tabulator .tabulator-row .tabulator-cell { height: 30px !important; padding: 6px 8px !important;
+  font-size: 13px !important; border: 0 !important;
+  border-bottom: 1px solid
+    color-mix(in srgb, var(--panel-on-surface-color) 9%, transparent) !important; }
+.tabulator .tabulator-row:hover {
+  background: color-mix(in srgb, var(--panel-primary-color) 9%, transparent) !important; }
+.tabulator .tabulator-row.tabulator-selected {
+  background: color-mix(in srgb, var(--panel-primary-color) 17%, transparent) !important; }
+.tabulator .tabulator-row .tabulator-cell.tabulator-row-header {
+  background: transparent !important; }
+.tabulator .tabulator-row .tabulator-cell[tabulator-field="mark"] { color: #d6278d;
+  padding: 6px 2px !important; }
+.tabulator .tabulator-tableholder .tabulator-table { background: transparent !important; }
+"""
+
+
+class TableView(Viewer):
+    """A Tabulator whose rows follow the candidates."""
+
+    def __init__(self, bench: Workbench, tools: tuple[Any, ...] = (), **params: Any) -> None:
+        super().__init__(**params)
+        self.bench, self._tools = bench, tools
+        self._ids: list[str] = []
+        self.table = pn.widgets.Tabulator(
+            frame([], ""),
+            titles=COLUMNS,
+            widths=WIDTHS,
+            header_tooltips=TIPS,
+            formatters={
+                "above_hull": NumberFormatter(format="0.000", nan_format="–"),
+                "log_p": NumberFormatter(format="0.0", nan_format="–"),
+            },
+            text_align={"above_hull": "right", "log_p": "right", "number": "right"},
+            header_filters={
+                "formula": {"type": "input", "func": "like", "placeholder": "filter"},
+                "state": {"type": "input", "func": "like", "placeholder": "filter"},
+            },
+            selectable="checkbox",
+            show_index=False,
+            disabled=True,
+            layout="fit_data_stretch",
+            height=330,
+            sizing_mode="stretch_width",
+            margin=0,
+            stylesheets=[ROWS],
+            sorters=[],
+        )
+        self.table.on_click(self._click)
+        self.table.param.watch(self._choose, "selection")
+        bench.param.watch(self._fill, ["revision", "campaign_id"])
+        bench.param.watch(self._mark, "selected")
+
+    def _fill(self, *_: Any) -> None:
+        candidates = self.bench.in_order()
+        self._ids = [candidate.id for candidate in candidates]
+        self.table.value = frame(candidates, self.bench.selected)
+        chosen = set(self.bench.chosen)
+        self.table.selection = [i for i, name in enumerate(self._ids) if name in chosen]
+
+    def _mark(self, event: Any) -> None:
+        """Move the dot, without sending the whole table again."""
+        rows = {name: place for place, name in enumerate(self._ids)}
+        patches = []
+        for key, mark in ((event.old, ""), (event.new, SELECTED)):
+            kind, _, name = key.partition(":")
+            if kind == "candidate" and name in rows:
+                patches.append((rows[name], mark))
+        if patches:
+            self.table.patch({"mark": patches})
+
+    def _click(self, event: Any) -> None:
+        if 0 <= event.row < len(self._ids):
+            self.bench.select_candidate(self._ids[event.row])
+
+    def _choose(self, event: Any) -> None:
+        chosen = [self._ids[row] for row in event.new if row < len(self._ids)]
+        if chosen != self.bench.chosen:
+            self.bench.chosen = chosen
+
+    def __panel__(self) -> pn.Column:
+        return card(heading("Candidates", *self._tools), self.table, name="table")
+
+
+def frame(candidates: list[Candidate], selected: str) -> pd.DataFrame:
+    """Return the table's rows, in the order given."""
+    rows = [_row(candidate, selected) for candidate in candidates]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"above_hull": float, "log_p": float})
+
+
+def _row(candidate: Candidate, selected: str) -> dict[str, Any]:
+    energy = candidate.energy_above_hull
+    return {
+        "mark": SELECTED if selected == f"candidate:{candidate.id}" else "",
+        "number": candidate.index + 1,
+        "formula": formula_label(candidate.formula),
+        "asked": spacegroup_label(candidate.spacegroup_asked),
+        "generated": spacegroup_label(candidate.spacegroup_generated),
+        "relaxed": spacegroup_label(candidate.spacegroup_relaxed),
+        "above_hull": math.nan if energy is None else energy,
+        "log_p": candidate.log_likelihood,
+        "novelty": novelty_words(candidate),
+        "state": candidate.state.value,
+        "reason": candidate.reason,
+    }
+
+
+def novelty_words(candidate: Candidate) -> str:
+    """Say what a candidate equals, if anything."""
+    if candidate.state == State.DUPLICATE:
+        return f"same as {candidate.matched}"
+    if candidate.novel is None:
+        return ""
+    return "new" if candidate.novel else f"known: {candidate.matched}"

@@ -1,0 +1,83 @@
+"""How the page looks: one palette in two themes, and the card that every view sits in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+
+# Material UI's theme; the names are its own.
+_SHARED = {
+    "typography": {"fontSize": 12.5, "button": {"textTransform": "none", "fontWeight": 500}},
+    "shape": {"borderRadius": 6},
+}
+THEME = {
+    "light": {
+        **_SHARED,
+        "palette": {
+            "primary": {"main": "#1558a6"},
+            "secondary": {"main": "#5b6675"},
+            "success": {"main": "#00785a"},
+            "background": {"default": "#f1f4f8", "paper": "#ffffff"},
+            "text": {"primary": "#1c2430", "secondary": "#5b6675"},
+        },
+    },
+    "dark": {
+        **_SHARED,
+        "palette": {
+            "primary": {"main": "#7db8f5"},
+            "secondary": {"main": "#9aa7b6"},
+            "success": {"main": "#2fd6a3"},
+            "background": {"default": "#0e1319", "paper": "#171d26"},
+            "text": {"primary": "#e6eaf0", "secondary": "#9aa7b6"},
+        },
+    },
+}
+
+BAR = "52px"
+PAGE = {
+    "& .header": {"backgroundColor": "#12233b", "backgroundImage": "none", "color": "#fff"},
+    "& .MuiToolbar-root": {"minHeight": f"{BAR} !important", "paddingLeft": "16px"},
+    "& .title": {"fontSize": "1.25rem", "fontWeight": 600, "letterSpacing": "0.01em"},
+    "& .logo": {"height": "30px !important"},
+    "& .main": {"backgroundColor": "background.default"},
+    "& .sidebar": {"backgroundImage": "none"},
+}
+
+LINE = "color-mix(in srgb, var(--panel-on-surface-color) 15%, transparent)"
+CARD = f"""
+:host {{ --hs-line: {LINE}; background: var(--panel-surface-color); border: 1px solid var(--hs-line);
+  border-radius: 10px; padding: 12px 14px; box-sizing: border-box; min-width: 0;
+  color: var(--panel-on-surface-color); }}
+"""
+
+WORDS = """
+:host { color: var(--panel-on-surface-color); font-size: 13px; line-height: 1.45;
+  --muted: color-mix(in srgb, var(--panel-on-surface-color) 66%, transparent); }
+h2 { font-size: 14px; font-weight: 600; margin: 0; letter-spacing: 0.005em; }
+h3 { font-size: 11px; font-weight: 600; margin: 0; letter-spacing: 0.06em; color: var(--muted);
+  text-transform: uppercase; }
+p { margin: 0; }
+.muted { color: var(--muted); }
+.problem { color: light-dark(#b3261e, #ff8a80); }
+"""
+
+
+def words(html: str = "", extra: str = "", **params: Any) -> pn.pane.HTML:
+    """Return a text pane; whatever comes from data must have gone through `words.escape`."""
+    params.setdefault("sizing_mode", "stretch_width")
+    params.setdefault("margin", 0)
+    return pn.pane.HTML(html, stylesheets=[WORDS + extra], **params)
+
+
+def card(*objects: Any, name: str, extra: str = "", **params: Any) -> pn.Column:
+    """Return a bordered surface with a CSS class to place it by."""
+    params.setdefault("sizing_mode", "stretch_width")
+    params.setdefault("margin", 0)
+    return pn.Column(*objects, css_classes=[name], stylesheets=[CARD + extra], **params)
+
+
+def heading(title: str, *tools: Any) -> pn.Row:
+    """Return a card's first line: what it shows, and its tools at the right."""
+    label = words(f"<h2>{title}</h2>", sizing_mode="stretch_width", align="center")
+    return pn.Row(label, *tools, margin=(0, 0, 6, 0), sizing_mode="stretch_width", min_height=30)

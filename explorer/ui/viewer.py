@@ -1,0 +1,160 @@
+"""The selected structure in 3-D, before or after relaxation, and what is known about it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+from pymatgen.core import Structure
+
+from explorer.candidate import Candidate
+from explorer.figures.crystal import CrystalScene, crystal_scene
+from explorer.figures.words import NOT_KNOWN, energy_label, escape, formula_label, spacegroup_label
+from explorer.phases import Phase
+from explorer.store import StoreError
+from explorer.ui.known import known_of
+from explorer.ui.scene import CrystalView
+from explorer.ui.table_view import novelty_words
+from explorer.ui.theme import card, heading, words
+from explorer.ui.workbench import Workbench
+
+DETAILS = """
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 14px; margin: 8px 0 0; }
+dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 12px; justify-content: center; }
+.legend i { display: inline-block; width: 11px; height: 11px; border-radius: 50%;
+  margin-right: 5px; vertical-align: -1px;
+  border: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 35%, transparent); }
+"""
+NOTHING_SELECTED = "Click a point of the hull or a row of the table to see the crystal."
+STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
+
+
+class ViewerView(Viewer):
+    """Crystal Toolkit's scene with the facts of the selected candidate or known phase."""
+
+    def __init__(self, bench: Workbench, **params: Any) -> None:
+        super().__init__(**params)
+        self.bench = bench
+        self.scene = CrystalView(
+            placeholder=NOTHING_SELECTED, sizing_mode="stretch_both", min_height=300, margin=0
+        )
+        self.stage = pmui.RadioButtonGroup.from_param(
+            bench.param.stage, label="", options=STAGES, size="small", margin=0, align="center",
+            sx={"& .MuiButtonBase-root": {"whiteSpace": "nowrap", "padding": "2px 10px",
+                                          "textTransform": "none"}},
+        )  # fmt: skip
+        self.legend = words(extra=DETAILS)
+        self.details = words(extra=DETAILS)
+        self._shown: tuple[Any, ...] = ()
+        bench.param.watch(self._show, ["selected", "stage", "revision", "campaign_id"])
+        bench.param.watch(lambda event: self.scene.param.update(dark=event.new), "dark")
+
+    async def _show(self, *_: Any) -> None:
+        """Read and draw beside the event loop; what was overtaken by another click is dropped."""
+        candidate = self.bench.selected_candidate
+        wanted = (self.bench.selected, self.bench.stage, candidate and candidate.state)
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        drawn, details, note = await asyncio.to_thread(self._prepare)
+        if wanted == self._shown:
+            self._present(drawn, details, note)
+
+    def _prepare(self) -> tuple[CrystalScene | None, str, str]:
+        bench = self.bench
+        kind, _, name = bench.selected.partition(":")
+        if kind == "phase":
+            phase = known_of(bench.campaign.spec if bench.campaign else None).phases.get(name)
+            if phase is not None:
+                return crystal_scene(phase.structure), phase_details(phase), ""
+        if kind != "candidate":
+            return None, "", NOTHING_SELECTED
+        try:
+            candidate = bench.store.candidate(bench.campaign_id, name)
+        except StoreError as error:
+            return None, "", str(error)
+        structure, note = staged(candidate, bench.stage)
+        details = candidate_details(candidate)
+        return (crystal_scene(structure) if structure else None), details, note
+
+    def _present(self, drawn: CrystalScene | None, details: str, note: str) -> None:
+        visible = drawn is not None and drawn.scene is not None
+        with pn.io.hold():
+            self.scene.param.update(
+                scene=drawn.scene if visible else None,
+                placeholder=note or (drawn.message if drawn else ""),
+                subject=self.bench.selected,
+            )
+            self.legend.object = legend_html(drawn) if visible else ""
+            self.details.object = details
+            self.stage.disabled = not self.bench.selected.startswith("candidate:")
+
+    def __panel__(self) -> pn.Column:
+        return card(
+            heading("Crystal", self.stage), self.scene, self.legend, self.details, name="viewer"
+        )
+
+
+def staged(candidate: Candidate, stage: str) -> tuple[Structure | None, str]:
+    """Return the structure of a stage, or why there is none."""
+    if candidate.initial is None:
+        return None, f"No crystal could be built: {candidate.reason or 'it was rejected'}."
+    if stage == "relaxed" and candidate.relaxed is not None:
+        return candidate.relaxed, ""
+    return candidate.initial, ""
+
+
+def candidate_details(candidate: Candidate) -> str:
+    """Return the facts of a candidate as an HTML list."""
+    groups = {
+        "asked": candidate.spacegroup_asked,
+        "generated": candidate.spacegroup_generated,
+        "relaxed": candidate.spacegroup_relaxed,
+    }
+    relaxation = candidate.state.value
+    if candidate.steps is not None:
+        relaxation += f", {candidate.steps} steps"
+    stage = "" if candidate.relaxed is not None else " (shown as drawn)"
+    return _list(
+        {
+            "Candidate": f"{candidate.id} · {formula_label(candidate.formula) or NOT_KNOWN}",
+            "Space group": " → ".join(f"{when} {spacegroup_label(group)}" for when, group in groups.items()),
+            "Above the hull": energy_label(candidate.energy_above_hull),
+            "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
+            "Novelty": novelty_words(candidate) or NOT_KNOWN,
+            "State": relaxation + stage,
+            "Reason": candidate.reason,
+            "log p": f"{candidate.log_likelihood:.2f}",
+        }
+    )
+
+
+def phase_details(phase: Phase) -> str:
+    """Return the facts of a known phase as an HTML list."""
+    return _list(
+        {
+            "Known phase": f"{phase.id} · {formula_label(phase.formula)}",
+            "Space group": spacegroup_label(phase.spacegroup),
+            "Above the hull": f"{energy_label(phase.e_above_hull_dft)} (published, DFT)",
+            "Source": phase.source,
+        }
+    )
+
+
+def _list(facts: dict[str, str]) -> str:
+    rows = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def legend_html(drawn: CrystalScene) -> str:
+    """Return the colour of each element and the size of the cell."""
+    dots = "".join(
+        f"<span><i style='background:{escape(colour)}'></i>{escape(symbol)}</span>"
+        for symbol, colour in sorted(drawn.colours.items())
+    )
+    cell = f"<span class='muted'>{drawn.n_atoms} atoms in the cell</span>"
+    return f"<div class='legend'>{dots}{cell}</div>"

@@ -1,0 +1,165 @@
+"""What the page looks at: one campaign, its candidates so far, and the selected point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import param
+
+from explorer.campaign import Campaign, CampaignState
+from explorer.candidate import Candidate, State
+from explorer.store import Store, StoreError
+
+BATCH = 2000  # candidates read at once, so that opening a long campaign stays responsive
+
+
+@dataclass(frozen=True)
+class News:
+    """What one look into the store brought.
+
+    Attributes
+    ----------
+    campaign_id
+        The campaign that was asked for.
+    campaign
+        None when it does not exist.
+    changed
+        Candidates that are new or different, without structures.
+    sequence
+        Number to ask with next time.
+    runner_alive
+        Whether anybody works.
+    error
+        Why the store could not be read; "" when it could.
+    """
+
+    campaign_id: str
+    campaign: Campaign | None = None
+    changed: tuple[Candidate, ...] = ()
+    sequence: int = 0
+    runner_alive: bool = True
+    error: str = ""
+
+
+class Workbench(param.Parameterized):
+    """The state of one browser tab; views watch it and never each other."""
+
+    campaign_id = param.String(default="", doc="in the page's address")
+    campaign = param.ClassSelector(class_=Campaign, allow_None=True)
+    revision = param.Integer(default=0, doc="grows when candidates changed")
+    selected = param.String(default="", doc='"candidate:ID", "phase:ID" or empty')
+    chosen = param.List(default=[], item_type=str, doc="ids of the candidates to export")
+    threshold = param.Number(default=0.5, bounds=(0.0, None), doc="eV/atom; hides what is above")
+    stage = param.Selector(default="relaxed", objects=["relaxed", "initial"])
+    dark = param.Boolean(default=False)
+    runner_alive = param.Boolean(default=True)
+    error = param.String(default="", doc="why the store or the campaign cannot be read")
+
+    def __init__(self, store: Store, **params: Any) -> None:
+        self.store = store
+        self.candidates: dict[str, Candidate] = {}
+        self._sequence = 0
+        super().__init__(**params)
+
+    @param.depends("campaign_id", watch=True)
+    def _forget(self) -> None:
+        self.candidates, self._sequence = {}, 0
+        self.param.update(
+            campaign=None, selected="", chosen=[], error="", revision=self.revision + 1
+        )
+
+    def look(self) -> News:
+        """Read what is new; safe in a thread because it changes nothing."""
+        campaign_id, since = self.campaign_id, self._sequence
+        if not campaign_id:
+            return News("")
+        try:
+            # The candidates first: a campaign read later never shows fewer than its own counts.
+            changed, sequence = self.store.candidates(
+                campaign_id, since, structures=False, limit=BATCH
+            )
+            campaign = self.store.campaign(campaign_id)
+            alive = not campaign.active or self.store.runner_alive()
+        except StoreError as error:
+            return News(campaign_id, error=str(error))
+        return News(campaign_id, campaign, tuple(changed), sequence, alive)
+
+    def take(self, news: News) -> None:
+        """Take over a look; one that belongs to another campaign is dropped."""
+        if news.campaign_id != self.campaign_id:
+            return
+        if news.error:
+            self.error = news.error
+            return
+        for candidate in news.changed:
+            self.candidates[candidate.id] = candidate
+        self._sequence = max(self._sequence, news.sequence)
+        self.param.update(
+            campaign=news.campaign,
+            runner_alive=news.runner_alive,
+            error="",
+            revision=self.revision + bool(news.changed),
+        )
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all of the campaign's candidates are here."""
+        return self.campaign is None or self._sequence >= self.campaign.sequence
+
+    def in_order(self) -> list[Candidate]:
+        """Return the candidates as they were drawn."""
+        return sorted(self.candidates.values(), key=lambda candidate: candidate.index)
+
+    def placed(self) -> list[Candidate]:
+        """Return the candidates with a distance from the hull."""
+        return [c for c in self.in_order() if is_placed(c)]
+
+    @property
+    def selected_candidate(self) -> Candidate | None:
+        """The selected candidate, without its structures."""
+        kind, _, name = self.selected.partition(":")
+        return self.candidates.get(name) if kind == "candidate" else None
+
+    def select_candidate(self, candidate_id: str) -> None:
+        """Select everywhere."""
+        self.selected = f"candidate:{candidate_id}"
+
+    def to_export(self) -> list[str]:
+        """Return the ids of the chosen candidates that have a structure, else the selected one."""
+        names = self.chosen or [self.selected.partition(":")[2]]
+        known = [self.candidates[name] for name in names if name in self.candidates]
+        return [candidate.id for candidate in known if candidate.crystal is not None]
+
+
+def is_placed(candidate: Candidate) -> bool:
+    """Whether a relaxed candidate has a finite distance from the hull."""
+    energy = candidate.energy_above_hull
+    return candidate.state == State.RELAXED and energy is not None and math.isfinite(energy)
+
+
+def lowest(candidates: Iterable[Candidate]) -> Candidate | None:
+    """Return the candidate nearest to the hull, or furthest below it."""
+    placed = [candidate for candidate in candidates if is_placed(candidate)]
+    return min(placed, key=lambda candidate: candidate.energy_above_hull, default=None)
+
+
+def may(campaign: Campaign | None) -> dict[str, bool]:
+    """Return which of pause, resume and stop make sense now."""
+    if campaign is None:
+        return {"pause": False, "resume": False, "stop": False}
+    open_ = campaign.state not in {CampaignState.FINISHED, CampaignState.FAILED}
+    wanted = campaign.wanted
+    return {
+        "pause": campaign.active and wanted == "run",
+        "resume": not (campaign.active and wanted == "run")
+        and campaign.state != CampaignState.FINISHED,
+        "stop": open_ and campaign.state != CampaignState.STOPPED and wanted != "stop",
+    }
+
+
+def with_structures(store: Store, campaign_id: str, ids: Iterable[str]) -> list[Candidate]:
+    """Read candidates again, now with their structures."""
+    return [store.candidate(campaign_id, name) for name in ids]
