@@ -1,0 +1,72 @@
+"""What crashes, hangs or eats memory ends in a reason, and the next call works."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import spglib
+
+from explorer.isolation import IsolationError, Sandbox, exit_text, run
+from explorer.structure_files import StructureFileError, read_structures
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One child for the module, replaced whenever a test kills it."""
+    with Sandbox() as shared:
+        yield shared
+
+
+def test_a_call_returns_its_value_and_keeps_the_child(sandbox: Sandbox) -> None:
+    """Two calls run in one process, which is not ours."""
+    first, second = sandbox.run(os.getpid), sandbox.run(os.getpid)
+    assert first == second != os.getpid()
+
+
+def test_a_hang_is_ended(sandbox: Sandbox) -> None:
+    """A call that takes too long is killed, and the next one is answered."""
+    with pytest.raises(IsolationError, match=r"longer than 0\.5 s"):
+        sandbox.run(time.sleep, 60, seconds=0.5)
+    assert sandbox.run(abs, -1) == 1
+
+
+def test_spglib_dies_of_nan_alone(sandbox: Sandbox) -> None:
+    """A segmentation fault costs the child, not this process."""
+    cell = (np.eye(3), [[float("nan")] * 3], [1])
+    with pytest.raises(IsolationError, match="SIGSEGV"):
+        sandbox.run(spglib.get_symmetry_dataset, cell)
+    assert sandbox.run(abs, -1) == 1
+
+
+def test_memory_is_bounded(sandbox: Sandbox) -> None:
+    """A call that wants more than it may have is refused it."""
+    with pytest.raises(IsolationError, match="1 GB of memory"):
+        sandbox.run(bytearray, 4 * 10**9, memory_gb=1)
+    assert sandbox.run(abs, -1) == 1
+
+
+def test_what_the_function_raises_comes_through(sandbox: Sandbox) -> None:
+    """Errors keep their class and their words."""
+    with pytest.raises(StructureFileError, match="no such file"):
+        sandbox.run(read_structures, "nowhere.cif")
+
+
+def test_a_child_killed_between_calls_is_replaced(sandbox: Sandbox) -> None:
+    """Somebody else may kill the child while it is idle."""
+    os.kill(sandbox.run(os.getpid), signal.SIGKILL)
+    time.sleep(0.2)
+    assert sandbox.run(abs, -1) == 1
+
+
+def test_the_shared_child() -> None:
+    """`run` needs no sandbox of one's own."""
+    assert run(abs, -1) == 1
+
+
+def test_exits_in_words() -> None:
+    """A signal is named, and the usual suspect of SIGKILL with it."""
+    assert exit_text(-9) == "signal SIGKILL, perhaps out of memory"
+    assert exit_text(3) == "exit status 3"

@@ -1,0 +1,185 @@
+"""The relaxer: converged means converged, and failures are values with a reason."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+from toy_potentials import emt
+
+from explorer.crystals import spacegroup_of
+from explorer.potentials import potential
+from explorer.relax import Relaxer
+from explorer.relaxation import FMAX, SMAX, STOPPED, relax_structure
+
+
+def fcc(symbol: str, a: float = 4.2, shift: float = 0.0) -> Structure:
+    """Return a cubic cell of four atoms, the second one displaced."""
+    sites = [[0, 0, 0], [0.5 + shift, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    return Structure(Lattice.cubic(a), [symbol] * 4, sites)
+
+
+@pytest.fixture(scope="module")
+def relaxer() -> Iterator[Relaxer]:
+    """Two workers with the toy potential."""
+    with Relaxer(emt(), workers=2, max_seconds=30) as shared:
+        yield shared
+
+
+def relaxed(structure: Structure, **options: float) -> object:
+    """Relax in this process with the toy potential."""
+    return relax_structure(structure, emt().calculator(), emt().level, **options)
+
+
+def test_converged_means_forces_and_stress() -> None:
+    """A strained, displaced crystal ends below both limits, at the right lattice constant."""
+    result = relaxed(fcc("Cu", a=3.9, shift=0.03))
+    assert result.converged
+    assert result.reason == ""
+    assert np.linalg.norm(result.forces, axis=1).max() < FMAX
+    assert np.abs(result.stress).max() < SMAX
+    assert result.structure.lattice.a == pytest.approx(3.59, abs=0.03)
+    assert spacegroup_of(result.structure) == 225
+    assert result.forces.shape == (4, 3)
+    assert result.stress.shape == (3, 3)
+
+
+def test_zero_force_under_pressure_is_not_converged() -> None:
+    """Symmetry alone makes forces vanish; the cell still has to relax."""
+    result = relaxed(fcc("Cu", a=3.9), max_steps=0)
+    assert np.abs(result.forces).max() < 1e-6
+    assert not result.converged
+    assert result.reason == "not converged in 0 steps"
+    assert result.energy_per_atom is not None
+
+
+def test_the_step_cap_keeps_the_last_frame() -> None:
+    """What does not converge keeps its structure and energy but says so."""
+    result = relaxed(fcc("Cu", a=4.3, shift=0.05), max_steps=3)
+    assert result.steps == 3
+    assert not result.converged
+    assert result.structure is not None
+
+
+def test_nan_in_the_middle_keeps_the_last_sane_frame() -> None:
+    """Forces that turn NaN end the relaxation within a step."""
+    result = relaxed(fcc("Au", a=4.4, shift=0.02))
+    assert "non-finite" in result.reason
+    assert not result.converged
+    assert np.isfinite(result.structure.frac_coords).all()
+    assert np.isfinite(result.energy_per_atom)
+
+
+def test_an_unfit_structure_never_meets_the_potential() -> None:
+    """The gate's reason becomes the reason of the relaxation."""
+    bad = fcc("Cu")
+    bad.translate_sites([0], [float("nan")] * 3)
+    result = relaxed(bad)
+    assert result.structure is None
+    assert "non-finite" in result.reason
+
+
+def test_an_exploding_cell_is_stopped() -> None:
+    """Atoms out of each other's reach feel nothing; that is not called relaxed."""
+    result = relaxed(fcc("Cu", a=2.0), max_steps=200)
+    assert not result.converged
+    assert result.reason != ""
+
+
+def test_stop_is_obeyed_between_steps() -> None:
+    """A stop ends the relaxation with a reason of its own."""
+    result = relax_structure(
+        fcc("Cu", a=4.3), emt().calculator(), emt().level, should_stop=lambda: True
+    )
+    assert result.reason == STOPPED
+    assert result.steps == 0
+
+
+def test_every_structure_gets_exactly_one_answer(relaxer: Relaxer) -> None:
+    """All keys come back once, whatever the order, bad ones among them."""
+    bad = fcc("Cu")
+    bad.translate_sites([0], [float("nan")] * 3)
+    items = [(i, fcc("Cu", a=3.7 + 0.02 * i)) for i in range(9)]
+    items += [("nan", bad), ("unknown", fcc("Po", a=4.6))]
+    answers = list(relaxer.relax(items))
+    assert sorted(map(str, dict(answers))) == sorted(str(key) for key, _ in items)
+    assert len(answers) == len(items)
+    results = dict(answers)
+    assert all(results[i].converged for i in range(9))
+    assert "non-finite" in results["nan"].reason
+    assert results["unknown"].reason == "emt does not know Po"
+
+
+def test_a_crash_costs_one_structure(relaxer: Relaxer) -> None:
+    """The structure that kills its worker fails with the signal named; the others succeed."""
+    items = [("a", fcc("Cu")), ("crash", fcc("Ag")), ("b", fcc("Al")), ("c", fcc("Cu"))]
+    results = dict(relaxer.relax(items))
+    assert "SIGSEGV" in results["crash"].reason
+    assert all(results[key].converged for key in "abc")
+
+
+def test_a_hang_is_given_up() -> None:
+    """A structure that takes longer than its time loses its worker; the next one gets a new one."""
+    with Relaxer(emt(), workers=1, max_seconds=1.0, max_steps=10_000) as relaxer:
+        # The clock of a structure includes the start of its worker.
+        relaxer.warm_up()
+        time.sleep(4)
+        results = dict(relaxer.relax([("slow", fcc("Ni", a=4.4, shift=0.05))]))
+    assert "gave up after 1 s" in results["slow"].reason
+
+
+def test_a_stop_reaches_the_middle_of_a_relaxation(relaxer: Relaxer) -> None:
+    """What is in flight is abandoned without an answer, and the relaxer can be used again."""
+    seen: list[str] = []
+    asked = iter([False] * 3)
+    items = [("slow", fcc("Ni", a=4.6, shift=0.05)), ("later", fcc("Ni", a=4.6))]
+    for key, _ in relaxer.relax(items, should_stop=lambda: next(asked, True)):
+        seen.append(key)
+    assert seen == []
+    assert dict(relaxer.relax([("again", fcc("Cu"))]))["again"].converged
+
+
+def test_items_are_taken_as_workers_fall_idle(relaxer: Relaxer) -> None:
+    """A generator is not drained ahead: at most one item more than there are workers."""
+    taken = []
+
+    def items() -> Iterator[tuple[int, Structure]]:
+        for i in range(6):
+            taken.append(i)
+            yield i, fcc("Cu")
+
+    answers = relaxer.relax(items())
+    next(answers)
+    assert len(taken) <= relaxer.workers + 2
+    answers.close()
+    assert not relaxer._busy()
+
+
+def test_a_worker_killed_from_outside_is_named(relaxer: Relaxer) -> None:
+    """An out-of-memory kill looks like SIGKILL."""
+    relaxer.warm_up()
+    os.kill(relaxer._pool[0].process.pid, signal.SIGKILL)
+    results = dict(relaxer.relax([(i, fcc("Cu", a=4.0 + 0.01 * i)) for i in range(4)]))
+    assert len(results) == 4
+    assert all(r.converged or "SIGKILL" in r.reason for r in results.values())
+
+
+def test_a_relaxer_needs_a_worker() -> None:
+    """Zero workers would wait for ever."""
+    with pytest.raises(ValueError, match="at least one worker, got 0"):
+        Relaxer(emt(), workers=0)
+
+
+def test_chgnet_relaxes_rock_salt() -> None:
+    """The real potential, in a real worker, finds the lattice constant within two percent."""
+    salt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.3), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ).get_primitive_structure()
+    with Relaxer(potential("chgnet"), workers=1) as relaxer:
+        result = dict(relaxer.relax([("salt", salt)]))["salt"]
+    assert result.converged
+    assert (result.structure.volume * 4) ** (1 / 3) == pytest.approx(5.66, rel=0.02)
+    assert result.level.potential == "chgnet 0.3.0"

@@ -1,0 +1,45 @@
+"""Small real potentials with faults, importable by worker processes."""
+
+import os
+import signal
+import time
+
+import numpy as np
+from ase.calculators.calculator import Calculator
+from ase.calculators.emt import EMT
+
+from explorer.potentials import Potential
+
+ELEMENTS = frozenset({"Cu", "Al", "Ni", "Au", "Ag"})
+
+
+class EmtPotential(Potential):
+    """ASE's effective medium theory; what goes wrong with it depends on the element."""
+
+    def calculator(self) -> Calculator:
+        """Return the calculator of a worker."""
+        return FaultyEmt()
+
+
+class FaultyEmt(EMT):
+    """Copper and aluminium behave; silver kills the process, gold is NaN, nickel hangs."""
+
+    calls = 0
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:
+        """Evaluate, or fail as the element says."""
+        symbols = set(atoms.get_chemical_symbols())
+        if "Ag" in symbols:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "Ni" in symbols:
+            time.sleep(0.2)
+        super().calculate(atoms, properties, system_changes)
+        if "Au" in symbols:
+            self.calls += 1
+            if self.calls >= 3:
+                self.results["forces"] = np.full_like(self.results["forces"], np.nan)
+
+
+def emt() -> EmtPotential:
+    """Return the toy potential."""
+    return EmtPotential("emt", "1", "0" * 12, ELEMENTS, "none")
