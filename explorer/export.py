@@ -110,7 +110,8 @@ def _write_folder(path: Path, files: Mapping[str, str]) -> None:
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
-    path.unlink(missing_ok=True)
+    elif path.exists():
+        path.unlink()
 
 
 def _cifs(candidates: Sequence[Candidate]) -> Iterator[tuple[str, str]]:

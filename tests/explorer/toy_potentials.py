@@ -40,6 +40,6 @@ class FaultyEmt(EMT):
                 self.results["forces"] = np.full_like(self.results["forces"], np.nan)
 
 
-def emt() -> EmtPotential:
-    """Return the toy potential."""
-    return EmtPotential("emt", "1", "0" * 12, ELEMENTS, "none")
+def emt(elements: frozenset[str] = ELEMENTS) -> EmtPotential:
+    """Return the toy potential, perhaps knowing only some of its elements."""
+    return EmtPotential("emt", "1", "0" * 12, elements, "none")

@@ -1,0 +1,140 @@
+"""Exports: whole or not at all, readable by others, and traceable."""
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymatgen.core import Structure
+
+from explorer.candidate import Candidate, Relaxation, State
+from explorer.crystals import spacegroup_of, to_structure
+from explorer.export import ExportError, cell, export_candidates
+from explorer.potentials import EnergyLevel
+from model.crystal import Site, WyckoffCrystal
+
+LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
+SALT = WyckoffCrystal(225, (Site("a", "Na", ()), Site("b", "Cl", ())), (5.6, 5.6, 5.6, 90, 90, 90))
+PROVENANCE = {"checkpoint": "net-1", "seed": 7, "constraints": '=HYPERLINK("x")'}
+
+
+def candidates() -> list[Candidate]:
+    """Return one relaxed candidate and one that could not be decoded."""
+    structure = to_structure(SALT)
+    structure.perturb(0.01)
+    waiting = Candidate(
+        id="000000",
+        index=0,
+        crystal=SALT,
+        formula="NaCl",
+        spacegroup_asked=225,
+        spacegroup_generated=225,
+        log_likelihood=-3.25,
+        state=State.WAITING,
+        initial=to_structure(SALT),
+    )
+    relaxation = Relaxation(
+        structure=structure,
+        energy_per_atom=-3.5,
+        forces=np.array([[0.01, 0.0, 0.02], [-0.01, 0.0, -0.02]]),
+        stress=np.array([[0.001, 2e-4, 3e-4], [2e-4, 0.002, 1e-4], [3e-4, 1e-4, 0.003]]),
+        steps=12,
+        converged=True,
+        seconds=0.5,
+        reason="",
+        level=LEVEL,
+    )
+    lost = Candidate(id="000001", index=1, state=State.REJECTED, reason="undecodable")
+    return [waiting.with_relaxation(relaxation), lost]
+
+
+def test_a_candidate_survives_json() -> None:
+    """Every field comes back from plain JSON, NaN included."""
+    for candidate in candidates():
+        back = Candidate.from_dict(json.loads(json.dumps(candidate.to_dict(), allow_nan=False)))
+        assert back.to_dict() == candidate.to_dict()
+        assert back.state == candidate.state
+        assert back.crystal == candidate.crystal
+        assert back.relaxed == candidate.relaxed
+    assert np.isnan(back.log_likelihood)
+
+
+def test_a_failed_relaxation_keeps_its_reason() -> None:
+    """Not converged is FAILED, with the last energy still there."""
+    relaxation = Relaxation(None, None, None, None, 200, False, 1.0, "not converged", LEVEL)
+    failed = candidates()[1].with_relaxation(relaxation)
+    assert (failed.state, failed.reason) == (State.FAILED, "not converged")
+
+
+@pytest.mark.parametrize("name", ["out.zip", "out"])
+def test_the_cifs_are_read_back_with_their_symmetry(tmp_path: Path, name: str) -> None:
+    """Pymatgen finds the same group and composition; what has no structure has no CIF."""
+    path = export_candidates(candidates(), PROVENANCE, tmp_path / "deep" / name)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(tmp_path / "unpacked")
+        path = tmp_path / "unpacked"
+    (cif,) = (path / "cifs").iterdir()
+    assert cif.name == "000000-NaCl.cif"
+    assert "_symmetry_Int_Tables_number   225" in cif.read_text()
+    structure = Structure.from_file(cif)
+    assert spacegroup_of(structure) == 225
+    assert structure.composition.reduced_formula == "NaCl"
+
+
+def test_extxyz_carries_energy_forces_and_stress(tmp_path: Path) -> None:
+    """ASE reads back the totals in eV, eV/Å and eV/Å³."""
+    path = export_candidates(candidates(), PROVENANCE, tmp_path / "out")
+    (atoms,) = ase.io.read(path / "candidates.extxyz", index=":")
+    relaxed = candidates()[0]
+    assert atoms.get_potential_energy() == pytest.approx(2 * -3.5)
+    assert np.allclose(atoms.get_forces(), relaxed.forces)
+    assert np.allclose(atoms.get_stress(voigt=False), relaxed.stress)
+    assert atoms.info["level"] == str(LEVEL)
+
+
+def test_the_table_names_the_origin_of_every_row(tmp_path: Path) -> None:
+    """Each candidate is a row with the provenance, and no cell is a formula."""
+    path = export_candidates(candidates(), PROVENANCE, tmp_path / "out")
+    rows = list(csv.DictReader(io.StringIO((path / "candidates.csv").read_text())))
+    assert [row["id"] for row in rows] == ["000000", "000001"]
+    assert rows[0]["energy_per_atom"] == "-3.500000"
+    assert rows[0]["spacegroup_symprec_0.1"] == "225"
+    assert rows[1]["log_likelihood"] == ""
+    for row in rows:
+        assert row["checkpoint"] == "net-1"
+        assert row["seed"] == "7"
+        assert row["constraints"].startswith("'=")
+
+
+@given(st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans()))
+def test_no_cell_starts_a_formula(value: object) -> None:
+    """Whatever the value, a spreadsheet computes nothing; numbers stay numbers."""
+    text = cell(value)
+    if isinstance(value, str):
+        assert not text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    elif isinstance(value, int):
+        assert text == str(value)
+
+
+def test_an_export_replaces_an_older_one(tmp_path: Path) -> None:
+    """A folder or zip of that name is exchanged whole; nothing else is left behind."""
+    for name in ("out", "out.zip"):
+        export_candidates(candidates(), PROVENANCE, tmp_path / name)
+        export_candidates(candidates()[1:], PROVENANCE, tmp_path / name)
+    assert not (tmp_path / "out" / "cifs").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.zip"]
+
+
+def test_an_impossible_place_is_named(tmp_path: Path) -> None:
+    """A file where a folder should be is an error in words, and stays as it is."""
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ExportError, match="cannot write"):
+        export_candidates(candidates(), PROVENANCE, tmp_path / "file" / "out.zip")
+    assert (tmp_path / "file").read_text() == "mine"

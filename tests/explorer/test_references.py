@@ -1,0 +1,192 @@
+"""Reference phases: what ships, what a user builds or imports, and what is missing."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pymatgen.core import Lattice, Structure
+from toy_potentials import emt as faulty_emt
+
+from explorer.crystals import NamedStructure, gate, spacegroup_of, write_structures
+from explorer.elements import TEXTBOOK, elemental_structure
+from explorer.hull import Hull
+from explorer.phases import read_chemical_systems, read_notes, subsystems
+from explorer.potentials import Potential, potential
+from explorer.references import (
+    ReferenceFileError,
+    ReferencePhases,
+    build,
+    import_,
+    shipped_file,
+    shipped_potentials,
+)
+
+
+def emt() -> Potential:
+    """Return a toy potential without its faults."""
+    return faulty_emt(frozenset({"Al", "Cu"}))
+
+
+def quiet(_: str) -> None:
+    """Swallow progress."""
+
+
+def test_a_shipped_system_brings_its_subsystems() -> None:
+    """Al-Ca-Cu comes with its binaries and elements, at the level of today's CHGNet."""
+    found = ReferencePhases.shipped("Al-Ca-Cu")
+    assert {p.chemsys for p in found.phases} <= set(subsystems(["Al", "Ca", "Cu"]))
+    assert {"Al", "Ca", "Cu"} <= {p.chemsys for p in found.phases}
+    assert found.missing_elements == ()
+    assert found.level == potential("chgnet").level
+    assert ReferencePhases.shipped(["Cu", "Al", "Ca"]).name == found.name
+    assert all(p.structure.composition.reduced_formula for p in found.phases)
+
+
+def test_every_element_of_the_potential_has_a_corner() -> None:
+    """No hull of known elements lacks a terminal reference."""
+    for symbol in potential("chgnet").elements:
+        assert ReferencePhases.shipped([symbol]).missing_elements == (), symbol
+
+
+def test_the_shipped_file_says_what_it_is() -> None:
+    """Attribution and geometry travel in the file; it holds thousands of systems, once each."""
+    notes = read_notes(shipped_file("chgnet"))
+    assert "Materials Project" in notes["attribution"]
+    assert "static energy" in notes["geometry"]
+    systems = read_chemical_systems(shipped_file("chgnet"))
+    assert len(systems) == len(set(systems)) > 10_000
+    assert shipped_potentials() == ["chgnet"]
+
+
+def test_shipped_energies_agree_with_the_published_hull() -> None:
+    """Phases that DFT finds stable lie near the CHGNet hull of their system."""
+    distances = []
+    for system in ("Ca-O-Ti", "Ba-Cu-O", "Al-Cs-O", "Mn-Na-O", "As-Cu-O", "Bi-Cl-O"):
+        found = ReferencePhases.shipped(system)
+        hull = Hull(found)
+        distances += [
+            hull.place(p.formula, p.energy_per_atom, found.level).energy_above_hull
+            for p in found.phases
+            if p.e_above_hull_dft is not None and p.e_above_hull_dft <= 0
+        ]
+    assert len(distances) >= 15
+    assert np.median(distances) < 0.02
+
+
+def test_targets_are_the_near_hull_phases_of_the_whole_system() -> None:
+    """The retrieval curve counts ternaries of a ternary system only."""
+    found = ReferencePhases.shipped("Ca-O-Ti")
+    targets = found.targets()
+    assert targets
+    assert all(t.chemsys == "Ca-O-Ti" and t.e_above_hull_dft <= 0.02 for t in targets)
+    assert {t.chemsys for t in found.targets("Ti-O", 0.1)} == {"O-Ti"}
+    assert len(found.targets(max_e_above_hull=0.1)) >= len(targets)
+
+
+@pytest.mark.parametrize("name", ["nothing", "matgl:/some/path"])
+def test_potentials_without_shipped_phases_are_told(name: str) -> None:
+    """The message says what there is and how to make more."""
+    with pytest.raises(ReferenceFileError, match="references build"):
+        ReferencePhases.shipped("Al-Cu", name)
+
+
+def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
+    """A Parquet file without a level, and a file that is no Parquet, are named."""
+    pq.write_table(pa.table({"chemsys": ["Al"]}), tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_text("no")
+    with pytest.raises(ReferenceFileError, match="no energy level"):
+        ReferencePhases.from_file(tmp_path / "a.parquet", "Al")
+    for name in ("b.parquet", "missing.parquet"):
+        with pytest.raises(ReferenceFileError, match=name):
+            ReferencePhases.from_file(tmp_path / name, "Al")
+
+
+def published(path: Path) -> Path:
+    """Write a small table of published structures: two near the hull, one far, one foreign."""
+    l12 = Structure.from_spacegroup(
+        "Pm-3m", Lattice.cubic(3.7), ["Al", "Cu"], [[0, 0, 0], [0, 0.5, 0.5]]
+    )
+    b2 = Structure(Lattice.cubic(2.9), ["Al", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    far = Structure(Lattice.cubic(2.6), ["Cu"], [[0, 0, 0]])
+    salt = Structure(Lattice.cubic(3.5), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    rows = [("a", l12, 0.0), ("b", b2, 0.05), ("c", b2, 0.5), ("d", far, 0.6), ("e", salt, 0.0)]
+    pq.write_table(
+        pa.table(
+            {
+                "id": [name for name, _, _ in rows],
+                "source": ["toy" for _ in rows],
+                "formula": [s.composition.reduced_formula for _, s, _ in rows],
+                "chemsys": [s.chemical_system for _, s, _ in rows],
+                "n_atoms": [len(s) for _, s, _ in rows],
+                "spacegroup": [spacegroup_of(s) for _, s, _ in rows],
+                "e_above_hull": [e for _, _, e in rows],
+                "lattice": [s.lattice.matrix.ravel() for _, s, _ in rows],
+                "numbers": [list(s.atomic_numbers) for _, s, _ in rows],
+                "frac_coords": [s.frac_coords.ravel() for _, s, _ in rows],
+            }
+        ),
+        path,
+    )
+    return path
+
+
+def test_a_set_is_built_from_published_structures(tmp_path: Path) -> None:
+    """Near-hull rows and all elements are taken, far compounds are not, corners are added."""
+    out = tmp_path / "set.parquet"
+    report = build(published(tmp_path / "in.parquet"), emt(), out, progress=quiet)
+    found = ReferencePhases.from_file(out, "Al-Cu")
+    assert report.refused == {}
+    assert {p.id for p in found.phases} == {"a", "b", "d", "element-Al", "element-Cu"}
+    assert found.level == emt().level
+    assert Hull(found).stable[-1] in {"element-Al", "element-Cu", "a"}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.parquet", "set.parquet"]
+
+
+def test_an_interrupted_build_goes_on(tmp_path: Path) -> None:
+    """Finished parts are taken over, unless they belong to another potential."""
+    source, out = published(tmp_path / "in.parquet"), tmp_path / "set.parquet"
+    parts = tmp_path / "set.parts"
+    parts.mkdir()
+    level = {"level": str(emt().level)}
+    done = pa.table({"id": ["a", "b", "d"], "energy": [-1.0, -2.0, -3.0]})
+    pq.write_table(done.replace_schema_metadata(level), parts / "part-000000.parquet")
+    build(source, emt(), out, progress=quiet)
+    energies = {p.id: p.energy_per_atom for p in ReferencePhases.from_file(out, "Al-Cu").phases}
+    assert (energies["a"], energies["b"]) == (-1.0, -2.0)
+    parts.mkdir()
+    pq.write_table(done, parts / "part-000000.parquet")
+    build(source, emt(), out, progress=quiet)
+    energies = {p.id: p.energy_per_atom for p in ReferencePhases.from_file(out, "Al-Cu").phases}
+    assert energies["a"] != -1.0
+
+
+def test_a_users_own_structures_become_references(tmp_path: Path) -> None:
+    """What the potential or the gate refuses is listed with its reason."""
+    copper = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    squeezed = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0, 0, 0], [0.01, 0, 0]])
+    foreign = Structure(Lattice.cubic(3.6), ["W"], [[0, 0, 0]])
+    crystals = [("good", copper), ("close", squeezed), ("foreign", foreign), ("good", copper)]
+    write_structures(tmp_path / "mine.json", [NamedStructure(*pair) for pair in crystals])
+    report = import_([tmp_path / "mine.json"], emt(), tmp_path / "set.parquet", quiet)
+    assert report.written == 2
+    assert "closer than" in report.refused["close"]
+    assert report.refused["foreign"] == "emt does not know W"
+    phases = ReferencePhases.from_file(tmp_path / "set.parquet", "Cu").phases
+    assert {p.source for p in phases} == {"mine.json"}
+    assert len({p.id for p in phases}) == 2
+
+
+@pytest.mark.parametrize("symbol", sorted(TEXTBOOK))
+def test_textbook_crystals_are_sound(symbol: str) -> None:
+    """Each passes the gate and has the space group that the table says."""
+    structure = elemental_structure(symbol)
+    assert gate(structure) == ""
+    assert spacegroup_of(structure) == TEXTBOOK[symbol].spacegroup
+
+
+def test_an_element_without_a_textbook_crystal_is_none() -> None:
+    """ASE names the prototype of boron but not its atoms."""
+    assert elemental_structure("B") is None
+    assert spacegroup_of(elemental_structure("Cu")) == 225
