@@ -224,6 +224,12 @@ class Campaign:
         return self.state in {CampaignState.QUEUED, CampaignState.RUNNING}
 
     @property
+    def origin(self) -> dict[str, str]:
+        """Everything that decided the results, for the tables and files that leave the program."""
+        asked = self.spec.model_dump_json(exclude={"name", "seed"})
+        return {"campaign": self.id, "seed": str(self.spec.seed), "asked": asked, **self.provenance}
+
+    @property
     def seconds_left(self) -> float | None:
         """Time to the end at the pace so far, in seconds; None before there is a pace."""
         drawn = self.counts["drawn"]

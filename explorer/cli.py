@@ -8,13 +8,43 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from explorer import __doc__ as motto
+from explorer import cli_evaluate, cli_references
+from explorer.cli_options import (
+    Checkpoint,
+    Count,
+    Debug,
+    Device,
+    Elements,
+    Fmax,
+    Formula,
+    Json,
+    MaxAtoms,
+    MaxSteps,
+    Potential,
+    ReferenceFile,
+    Seed,
+    Sites,
+    Spacegroups,
+    Stability,
+    StoreUrl,
+    Subset,
+    Temperature,
+    TopP,
+    numbers,
+    show_progress,
+    spec_of,
+    tell,
+)
+
+INTERRUPTED = 130
+"""Exit code of a run that was stopped and can go on."""
 
 app = typer.Typer(
     help=motto,
@@ -23,36 +53,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-references = typer.Typer(help="Known phases that candidates compete with.", no_args_is_help=True)
-app.add_typer(references, name="references")
-
-Elements = Annotated[str, typer.Option(help="Chemical system, such as Al-Ca-Cu; none for any.")]
-Formula = Annotated[str | None, typer.Option(help="Reduced formula, such as CaAl2Cu2.")]
-Spacegroups = Annotated[
-    list[str] | None,
-    typer.Option("--spacegroup", help="Space group, 1-230; 139,166 or repeated for several."),
-]
-Sites = Annotated[
-    list[str] | None, typer.Option("--site", help="Occupied site, 139:2a=Ca; may be repeated.")
-]
-MaxAtoms = Annotated[int, typer.Option(help="Most atoms in the primitive cell.")]
-Stability = Annotated[str, typer.Option(help="Stability asked of the model: low, high or any.")]
-Subset = Annotated[bool, typer.Option("--subset", help="Some of the elements may be left out.")]
-Count = Annotated[int, typer.Option("-n", help="Crystals to draw.")]
-Temperature = Annotated[float, typer.Option(help="Sampling temperature.")]
-TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
-Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH or sevennet.")]
-Fmax = Annotated[float, typer.Option(help="Largest force when converged, eV/Å.")]
-MaxSteps = Annotated[int, typer.Option(help="Relaxation steps for each crystal.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same crystals.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON here too.")]
-ReferenceFile = Annotated[
-    Path | None, typer.Option("--references", help="Reference phases other than those shipped.")
-]
-Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a network other than shipped.")]
-StoreUrl = Annotated[str | None, typer.Option("--store", help="Database URL or SQLite file.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+app.add_typer(cli_references.app, name="references")
+app.add_typer(cli_evaluate.app, name="evaluate")
 
 
 @app.command()
@@ -78,10 +80,10 @@ def sample(
     """Draw crystals and write them to a file, without relaxing them."""
     from explorer.commands import sample_to_file  # noqa: PLC0415 - imports torch
 
-    spec = _spec(
+    spec = spec_of(
         elements=elements,
         formula=formula,
-        spacegroups=_numbers(spacegroup or ()),
+        spacegroups=numbers(spacegroup or ()),
         sites=site or (),
         max_atoms=max_atoms,
         stability=stability,
@@ -92,7 +94,7 @@ def sample(
         checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
     )
-    _tell(sample_to_file(spec, output, device=device, progress=_progress), json)
+    tell(sample_to_file(spec, output, device=device, progress=show_progress), json)
 
 
 @app.command()
@@ -111,8 +113,8 @@ def relax(
     """Relax positions and cell of the structures in a file."""
     from explorer.commands import relax_file  # noqa: PLC0415 - imports torch
 
-    spec = _spec(potential=potential, fmax=fmax, max_steps=max_steps, seed=seed)
-    _tell(relax_file(spec, file, output, device=device, progress=_progress), json)
+    spec = spec_of(potential=potential, fmax=fmax, max_steps=max_steps, seed=seed)
+    tell(relax_file(spec, file, output, device=device, progress=show_progress), json)
 
 
 @app.command()
@@ -146,10 +148,10 @@ def run(
     """Draw, screen, relax and place crystals on the hull: a whole campaign in a folder."""
     from explorer.commands import run_campaign_in_folder  # noqa: PLC0415 - imports torch
 
-    spec = _spec(
+    spec = spec_of(
         elements=elements,
         formula=formula,
-        spacegroups=_numbers(spacegroup or ()),
+        spacegroups=numbers(spacegroup or ()),
         sites=site or (),
         max_atoms=max_atoms,
         stability=stability,
@@ -165,8 +167,48 @@ def run(
         checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
     )
-    told = run_campaign_in_folder(spec, output, device=device, resume=resume, progress=_progress)
-    _tell(told, json)
+    told = run_campaign_in_folder(
+        spec, output, device=device, resume=resume, progress=show_progress
+    )
+    tell(told, json)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
+    *,
+    checkpoint: Checkpoint = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Tell how likely the model finds structures, and whether more so among stable ones."""
+    from explorer.commands import score_file  # noqa: PLC0415 - imports torch
+
+    tell(score_file(file, checkpoint, device=device), json)
+
+
+@app.command()
+def export(
+    campaign: Annotated[str, typer.Argument(help="Folder of a run, or id of a campaign.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="zip or folder to write.")],
+    chosen: Annotated[
+        list[str] | None, typer.Option("--id", help="Candidate; may be repeated. None for all.")
+    ] = None,
+    max_above_hull: Annotated[
+        float | None, typer.Option(help="Only those up to this energy above the hull, eV/atom.")
+    ] = None,
+    store: StoreUrl = None,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Write candidates as CIFs, extxyz and a table with their provenance."""
+    from explorer.commands import export_campaign  # noqa: PLC0415
+
+    told = export_campaign(campaign, output, store, chosen or (), max_above_hull)
+    tell(told, json)
 
 
 @app.command()
@@ -190,100 +232,7 @@ def list_(store: StoreUrl = None, json: Json = None, debug: Debug = False) -> No
     """List the campaigns of the page's database."""
     from explorer.commands import list_campaigns  # noqa: PLC0415
 
-    _tell(list_campaigns(store), json)
-
-
-@references.command(name="build")
-def references_build(
-    *,
-    structures: Annotated[Path, typer.Option(help="Parquet table of published structures.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
-    potential: Potential = "chgnet",
-    resume: Annotated[bool, typer.Option(help="Use what an interrupted run computed.")] = True,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
-) -> None:
-    """Compute the known phases of every chemical system of a table with a potential."""
-    from explorer.commands import build_references  # noqa: PLC0415 - imports torch
-
-    told = build_references(
-        structures, potential, output, resume=resume, device=device, progress=_progress
-    )
-    _tell(told, json)
-
-
-@references.command(name="import")
-def references_import(
-    files: Annotated[list[Path], typer.Argument(help="Structure files of your own phases.")],
-    *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
-    potential: Potential = "chgnet",
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
-) -> None:
-    """Make a reference set of your own structures, with energies of a potential."""
-    from explorer.commands import import_references  # noqa: PLC0415 - imports torch
-
-    _tell(import_references(files, potential, output, device=device, progress=_progress), json)
-
-
-@references.command(name="list")
-def references_list(
-    elements: Elements = "",
-    *,
-    potential: Potential = "chgnet",
-    reference_file: ReferenceFile = None,
-    json: Json = None,
-    debug: Debug = False,
-) -> None:
-    """List the known phases of a chemical system, or how many each shipped set holds."""
-    from explorer.commands import list_references  # noqa: PLC0415
-
-    _tell(list_references(_spec(elements=elements), potential, reference_file), json)
-
-
-def _spec(**fields: Any) -> Any:
-    from explorer.campaign import CampaignSpec  # noqa: PLC0415
-
-    return CampaignSpec.parse(**fields)
-
-
-def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
-    """Read space groups, given one by one or with commas."""
-    parts = [part.strip() for text in texts for part in text.split(",")]
-    wrong = [part for part in parts if not part.removeprefix("-").isdecimal()]
-    if wrong:
-        raise ValueError(f"expected a space group from 1 to 230, such as 139, got {wrong[0]!r}")
-    return tuple(int(part) for part in parts)
-
-
-def _progress(line: str, *, last: bool = False) -> None:
-    """Show how far the work is: on one line of a terminal, or line by line in a log."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="\n" if last else "", file=sys.stderr, flush=True)
-    else:
-        print(line, file=sys.stderr, flush=True)
-
-
-def _tell(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], json: Path | None) -> None:
-    """Print a result as a table, and write it as JSON where asked to; "-" is stdout."""
-    from explorer.commands import as_json, as_table  # noqa: PLC0415
-
-    if json is None:
-        print(as_table(result))
-    elif str(json) == "-":
-        print(as_json(result))
-    else:
-        from explorer.headless import refuse_unwritable, replacing  # noqa: PLC0415
-
-        refuse_unwritable(json)
-        with replacing(json) as part:
-            part.write_text(as_json(result) + "\n", encoding="utf-8")
-        print(as_table(result))
+    tell(list_campaigns(store), json)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -293,9 +242,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = command.main(args=given, prog_name="hullscape", standalone_mode=False)
     except typer.Abort:
-        code = _complain("interrupted", 130)
+        code = _complain("interrupted", INTERRUPTED)
     except KeyboardInterrupt:
-        code = _complain("interrupted", 130)
+        code = _complain("interrupted", INTERRUPTED)
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()

@@ -13,27 +13,30 @@ import ase.io
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ase.calculators.singlepoint import SinglePointCalculator
+from pymatgen.core import Structure
 
 from explorer import isolation
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, Relaxation
 from explorer.crystals import (
     NamedStructure,
+    gate,
     read_structures,
     to_atoms,
     to_structure,
     write_structures,
 )
-from explorer.headless import refuse_unwritable, replacing, run_in_folder
-from explorer.hull import Hull
+from explorer.encode import EncodingError, encode
+from explorer.export import export_candidates
+from explorer.headless import DATABASE, refuse_unwritable, replacing, run_in_folder
 from explorer.laboratory import choose_device
-from explorer.phases import read_chemical_systems, read_notes
-from explorer.potentials import Potential, potential
-from explorer.reference_build import BuildReport, build, import_
-from explorer.references import ReferencePhases, shipped_file
+from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.store import Store
-from model.sample import Draw, sample
+from model.checkpoint import load_network
+from model.crystal import WyckoffCrystal
+from model.sample import Draw, log_likelihood, sample
+from model.tokens import TokenError, crystal_to_row
 
 SECONDS_BETWEEN_LINES = 2.0
 READ_SECONDS = 120.0
@@ -69,8 +72,6 @@ def sample_to_file(
     spec: CampaignSpec, output: Path, *, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Draw crystals and write those that decode; returns the counts and the pace."""
-    from model.checkpoint import load_network  # noqa: PLC0415 - only here
-
     refuse_output(output)
     network = load_network(spec.checkpoint, choose_device(device))
     spec.refuse_unknown(network.known_elements, "the model")
@@ -211,73 +212,66 @@ def _counts_line(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {counts.get(name, 0)}" for name in names)
 
 
-def build_references(
-    structures: Path,
-    name: str,
-    output: Path,
-    *,
-    resume: bool,
-    device: str,
-    progress: Progress,
+def score_file(file: Path, checkpoint: Path | None, *, device: str) -> list[dict[str, Any]]:
+    """Return each structure's log-likelihood, and how much likelier it is among stable ones."""
+    named = read_foreign(file)
+    loaded = load_network(checkpoint, choose_device(device))
+    crystals = [_described(item.structure) for item in named]
+    good = [crystal for crystal in crystals if not isinstance(crystal, str)]
+    likely = {kind: log_likelihood(loaded, good, kind) for kind in ("any", "low", "high")}
+    scores = zip(likely["any"], likely["low"] - likely["high"], strict=True)
+    rows = []
+    for item, crystal in zip(named, crystals, strict=True):
+        bad = isinstance(crystal, str)
+        likelihood, stability = (None, None) if bad else next(scores)
+        rows.append(
+            {
+                "id": item.name,
+                "formula": item.structure.composition.reduced_formula,
+                "log_likelihood": None if bad else round(float(likelihood), 4),
+                "stability_score": None if bad else round(float(stability), 4),
+                "reason": crystal if bad else "",
+            }
+        )
+    return rows
+
+
+def _described(structure: Structure) -> WyckoffCrystal | str:
+    """Return the Wyckoff description that the model reads, or why there is none."""
+    reason = gate(structure)
+    if reason:
+        return reason
+    try:
+        crystal = encode(structure)
+        crystal_to_row(crystal)
+    except (EncodingError, TokenError) as error:
+        return str(error)
+    return crystal
+
+
+def export_campaign(
+    name: str, output: Path, url: str | None, chosen: Sequence[str], max_above_hull: float | None
 ) -> dict[str, Any]:
-    """Compute a reference set from published structures."""
-    chosen = potential(name, choose_device(device))
-    if not structures.is_file():
-        raise SpecError(f"no such file: {structures}: expected a Parquet table of structures")
-    _refuse_parquet(output)
-    return _reference_report(build(structures, chosen, output, resume, progress), chosen, output)
+    """Write candidates of a campaign; all, or those named, or those near the hull."""
+    folder = Path(name)
+    store = Store(folder / DATABASE if (folder / DATABASE).is_file() else url)
+    known = store.campaigns()
+    campaign = known[0] if folder.is_dir() and known else store.campaign(name)
+    candidates, _ = store.candidates(campaign.id)
+    unknown = sorted(set(chosen) - {item.id for item in candidates})
+    if unknown:
+        raise SpecError(f"campaign {campaign.id} has no candidate {unknown[0]}")
+    kept = [item for item in candidates if not chosen or item.id in chosen]
+    if max_above_hull is not None:
+        kept = [item for item in kept if _within(item, max_above_hull)]
+    kept.sort(key=lambda item: item.index)
+    written = export_candidates(kept, campaign.origin, output)
+    return {"campaign": campaign.id, "exported": len(kept), "output": str(written)}
 
 
-def import_references(
-    files: Sequence[Path], name: str, output: Path, *, device: str, progress: Progress
-) -> dict[str, Any]:
-    """Compute a reference set from a user's own structures."""
-    chosen = potential(name, choose_device(device))
-    _refuse_parquet(output)
-    return _reference_report(import_(files, chosen, output, progress), chosen, output)
-
-
-def _refuse_parquet(output: Path) -> None:
-    if output.suffix != ".parquet":
-        raise SpecError(f"cannot write {output}: expected a name that ends in .parquet")
-    refuse_unwritable(output)
-
-
-def _reference_report(report: BuildReport, chosen: Potential, output: Path) -> dict[str, Any]:
-    return {
-        "written": report.written,
-        "refused": report.refused,
-        "potential": str(chosen.level),
-        "output": str(output),
-    }
-
-
-def list_references(
-    spec: CampaignSpec, name: str, file: Path | None
-) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return the known phases of a chemical system; without elements, what a set holds."""
-    path = file or shipped_file(name)
-    if not spec.elements:
-        return read_notes(path) | {"systems": len(read_chemical_systems(path))}
-    found = ReferencePhases.from_file(path, spec.elements)
-    hull = Hull(found)
-    return [
-        {
-            "id": phase.id,
-            "formula": phase.formula,
-            "spacegroup": phase.spacegroup,
-            "energy_per_atom": round(phase.energy_per_atom, 4),
-            "energy_above_hull": _rounded(
-                hull.place(phase.formula, phase.energy_per_atom, found.level).energy_above_hull
-            ),
-            "source": phase.source,
-        }
-        for phase in sorted(found.phases, key=lambda phase: (phase.chemsys, phase.formula))
-    ]
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _within(candidate: Candidate, limit: float) -> bool:
+    above = candidate.energy_above_hull
+    return above is not None and above <= limit
 
 
 def list_campaigns(url: str | None) -> list[dict[str, Any]]:

@@ -1,0 +1,129 @@
+"""`hullscape evaluate`: how good the generator is, in numbers that can be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.cli_options import (
+    Checkpoint,
+    Debug,
+    Device,
+    Elements,
+    Formula,
+    Json,
+    Seed,
+    Spacegroups,
+    Stability,
+    Temperature,
+    TopP,
+    numbers,
+    show_progress,
+    spec_of,
+    tell,
+)
+
+app = typer.Typer(help="Judge what the model draws.", no_args_is_help=True)
+
+Workers = Annotated[int | None, typer.Option(help="Processes; one for each core when not given.")]
+
+
+@app.command()
+def retrieval(
+    *,
+    targets: Annotated[Path, typer.Option(help="Structures to find again.")],
+    systems: Annotated[Path | None, typer.Option(help="JSON list of chemical systems.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Crystals to draw for each system.")] = 2000,
+    max_e_above_hull: Annotated[
+        float, typer.Option(help="Targets up to this distance above the hull, eV/atom.")
+    ] = 0.02,
+    candidates: Annotated[
+        Path | None, typer.Option(help="Crystals of another generator, in its order.")
+    ] = None,
+    stability: Stability = "low",
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Count the known phases of chemical systems that the model finds again."""
+    from explorer.evaluate_commands import retrieval as judge  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(
+        n=n,
+        stability=stability,
+        temperature=temperature,
+        top_p=top_p,
+        checkpoint=str(checkpoint) if checkpoint else None,
+        targets=str(targets),
+        seed=seed,
+    )
+    told = judge(
+        spec,
+        systems=systems,
+        candidates=candidates,
+        max_e_above_hull=max_e_above_hull,
+        workers=workers,
+        device=device,
+        progress=show_progress,
+    )
+    tell(told, json)
+
+
+@app.command()
+def generation(
+    *,
+    elements: Elements = "",
+    formula: Formula = None,
+    spacegroup: Spacegroups = None,
+    stability: Stability = "low",
+    n: Annotated[int, typer.Option("-n", help="Crystals to draw.")] = 1000,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    known: Annotated[
+        Path | None, typer.Option(help="Structures that do not count as novel.")
+    ] = None,
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Count how many drawn crystals are valid, keep what was asked, are unique and novel."""
+    from explorer.evaluate_commands import generation as judge  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(
+        elements=elements,
+        formula=formula,
+        spacegroups=numbers(spacegroup or ()),
+        stability=stability,
+        n=n,
+        temperature=temperature,
+        top_p=top_p,
+        checkpoint=str(checkpoint) if checkpoint else None,
+        seed=seed,
+    )
+    tell(judge(spec, known=known, workers=workers, device=device), json)
+
+
+@app.command()
+def roundtrip(
+    file: Annotated[Path, typer.Argument(help="Structures to encode and decode.")],
+    *,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Encode and decode the structures of a file, and count those that come back the same."""
+    from explorer.evaluate_commands import roundtrip as judge  # noqa: PLC0415 - imports torch
+
+    tell(judge(file, workers=workers), json)

@@ -1,0 +1,76 @@
+"""`hullscape references`: the known phases that candidates compete with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.cli_options import (
+    Debug,
+    Device,
+    Elements,
+    Json,
+    Potential,
+    ReferenceFile,
+    Seed,
+    show_progress,
+    spec_of,
+    tell,
+)
+
+app = typer.Typer(help="Known phases that candidates compete with.", no_args_is_help=True)
+
+
+@app.command(name="build")
+def references_build(
+    *,
+    structures: Annotated[Path, typer.Option(help="Parquet table of published structures.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    potential: Potential = "chgnet",
+    resume: Annotated[bool, typer.Option(help="Use what an interrupted run computed.")] = True,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Compute the known phases of every chemical system of a table with a potential."""
+    from explorer.reference_commands import build_references  # noqa: PLC0415 - imports torch
+
+    told = build_references(
+        structures, potential, output, resume=resume, device=device, progress=show_progress
+    )
+    tell(told, json)
+
+
+@app.command(name="import")
+def references_import(
+    files: Annotated[list[Path], typer.Argument(help="Structure files of your own phases.")],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    potential: Potential = "chgnet",
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Make a reference set of your own structures, with energies of a potential."""
+    from explorer.reference_commands import import_references  # noqa: PLC0415 - imports torch
+
+    tell(import_references(files, potential, output, device=device, progress=show_progress), json)
+
+
+@app.command(name="list")
+def references_list(
+    elements: Elements = "",
+    *,
+    potential: Potential = "chgnet",
+    reference_file: ReferenceFile = None,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """List the known phases of a chemical system, or how many each shipped set holds."""
+    from explorer.reference_commands import list_references  # noqa: PLC0415
+
+    tell(list_references(spec_of(elements=elements), potential, reference_file), json)

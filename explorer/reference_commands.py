@@ -1,0 +1,86 @@
+"""What `hullscape references` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from explorer.campaign import CampaignSpec, SpecError
+from explorer.commands import Progress
+from explorer.headless import refuse_unwritable
+from explorer.hull import Hull
+from explorer.laboratory import choose_device
+from explorer.phases import read_chemical_systems, read_notes
+from explorer.potentials import Potential, potential
+from explorer.reference_build import BuildReport, build, import_
+from explorer.references import ReferencePhases, shipped_file
+
+
+def build_references(
+    structures: Path,
+    name: str,
+    output: Path,
+    *,
+    resume: bool,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compute a reference set from published structures."""
+    chosen = potential(name, choose_device(device))
+    if not structures.is_file():
+        raise SpecError(f"no such file: {structures}: expected a Parquet table of structures")
+    _refuse_parquet(output)
+    return _reference_report(build(structures, chosen, output, resume, progress), chosen, output)
+
+
+def import_references(
+    files: Sequence[Path], name: str, output: Path, *, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Compute a reference set from a user's own structures."""
+    chosen = potential(name, choose_device(device))
+    _refuse_parquet(output)
+    return _reference_report(import_(files, chosen, output, progress), chosen, output)
+
+
+def _refuse_parquet(output: Path) -> None:
+    if output.suffix != ".parquet":
+        raise SpecError(f"cannot write {output}: expected a name that ends in .parquet")
+    refuse_unwritable(output)
+
+
+def _reference_report(report: BuildReport, chosen: Potential, output: Path) -> dict[str, Any]:
+    return {
+        "written": report.written,
+        "refused": report.refused,
+        "potential": str(chosen.level),
+        "output": str(output),
+    }
+
+
+def list_references(
+    spec: CampaignSpec, name: str, file: Path | None
+) -> list[dict[str, Any]] | dict[str, Any]:
+    """Return the known phases of a chemical system; without elements, what a set holds."""
+    path = file or shipped_file(name)
+    if not spec.elements:
+        return read_notes(path) | {"systems": len(read_chemical_systems(path))}
+    found = ReferencePhases.from_file(path, spec.elements)
+    hull = Hull(found)
+    return [
+        {
+            "id": phase.id,
+            "formula": phase.formula,
+            "spacegroup": phase.spacegroup,
+            "energy_per_atom": round(phase.energy_per_atom, 4),
+            "energy_above_hull": _rounded(
+                hull.place(phase.formula, phase.energy_per_atom, found.level).energy_above_hull
+            ),
+            "source": phase.source,
+        }
+        for phase in sorted(found.phases, key=lambda phase: (phase.chemsys, phase.formula))
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
