@@ -171,6 +171,9 @@ def run(
         spec, output, device=device, resume=resume, progress=show_progress
     )
     tell(told, json)
+    if told["state"] != "finished":
+        print(f"hullscape: {told['state']} before the end: --resume goes on", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
@@ -187,6 +190,24 @@ def score(
     from explorer.commands import score_file  # noqa: PLC0415 - imports torch
 
     tell(score_file(file, checkpoint, device=device), json)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="TOML file, such as model/recipes/*.toml.")],
+    *,
+    shards: Annotated[Path, typer.Option(help="Folder with train.npz and val.npz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the training run.")],
+    minutes: Annotated[float, typer.Option(help="Stop after so long; run again to go on.")] = 1e9,
+    seed: Annotated[int | None, typer.Option(help="Instead of the seed of the recipe.")] = None,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Train a network, going on from the last state of the run."""
+    from explorer.commands import train_network  # noqa: PLC0415 - imports torch
+
+    tell(train_network(recipe, shards, output, minutes, seed, device=device), json)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
 from model.sample import Draw, log_likelihood, sample
 from model.tokens import TokenError, crystal_to_row
+from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
 READ_SECONDS = 120.0
@@ -247,6 +249,23 @@ def _described(structure: Structure) -> WyckoffCrystal | str:
     except (EncodingError, TokenError) as error:
         return str(error)
     return crystal
+
+
+def train_network(
+    recipe_file: Path, shards: Path, run: Path, minutes: float, seed: int | None, *, device: str
+) -> dict[str, Any]:
+    """Train for some minutes; returns where the run stands."""
+    recipe = Recipe.read(recipe_file)
+    recipe = recipe if seed is None else replace(recipe, seed=seed)
+    missing = [name for name in ("train.npz", "val.npz") if not (shards / name).is_file()]
+    if missing:
+        raise SpecError(
+            f"{shards} has no {missing[0]}: make shards with 'python -m explorer.prepare shards'"
+        )
+    refuse_unwritable(run / "log.jsonl")
+    trainer = Trainer(recipe, shards, run, choose_device(device))
+    trainer.fit(minutes)
+    return {"step": trainer.step, "steps": recipe.steps, "weights": str(run / "weights")}
 
 
 def export_campaign(
