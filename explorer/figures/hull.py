@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.marks import kind_traces, line_trace, selected_trace
+from explorer.figures.marks import kind_traces, line_traces, selected_trace
 from explorer.figures.picture import Dot, HullPicture, barycentric
 from explorer.figures.style import Palette, layout, palette
 
@@ -80,7 +80,7 @@ def _traces(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette, place: Any
 ) -> list[dict[str, Any]]:
     return [
-        line_trace(picture, colours, place, 4 if len(picture.elements) == 4 else 1.3),
+        *line_traces(picture, colours, place, 4 if len(picture.elements) == 4 else 1.3),
         *kind_traces(picture, colours, threshold, place),
         selected_trace(picture, selected, colours, place),
     ]
@@ -230,10 +230,10 @@ def _quaternary(
 def _strip(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette
 ) -> tuple[list[dict], dict]:
-    """Five elements or more: no picture of the hull, but the distance of every candidate from it."""
+    """Five elements or more: no picture of the hull, but every candidate's distance from it."""
     order = {dot.key: place for place, dot in enumerate(d for d in picture.dots if d.is_candidate)}
     candidates = [dot for dot in picture.dots if dot.is_candidate]
-    only = replace(picture, dots=tuple(candidates), tie_lines=())
+    only = replace(picture, dots=tuple(candidates), tie_lines=(), live_lines=())
 
     def place(dots: Sequence[Dot]) -> np.ndarray:
         rows = [(order[dot.key] + 1, dot.energy_above_hull) for dot in dots]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -31,7 +31,7 @@ def known_picture(hull: Hull) -> HullPicture:
     return HullPicture(
         elements=tuple(hull.elements),
         dots=tuple(dots),
-        tie_lines=_tie_lines(hull, dots),
+        tie_lines=tuple(sorted(_edges(hull, dots))),
         corners=tuple(_corner(points, symbol) for symbol in hull.elements),
         level=str(hull.level),
     )
@@ -50,15 +50,12 @@ def _known_dot(row: dict, hull: Hull, groups: dict[str, int | None]) -> Dot:
     )
 
 
-def _tie_lines(hull: Hull, dots: list[Dot]) -> tuple[tuple[int, int], ...]:
+def _edges(hull: Hull, dots: Sequence[Dot]) -> set[tuple[int, int]]:
     """Return the edges of all facets, each once, as places in `dots`."""
     place = {dot.id: index for index, dot in enumerate(dots)}
-    edges = {
-        tuple(sorted((place[a], place[b])))
-        for corners in hull.facets()
-        for a, b in combinations(corners, 2)
-    }
-    return tuple(sorted(edges))
+    pairs = (pair for corners in hull.facets() for pair in combinations(corners, 2))
+    ends = ((place.get(a), place.get(b)) for a, b in pairs)
+    return {(min(a, b), max(a, b)) for a, b in ends if a is not None and b is not None}
 
 
 def _corner(points: pd.DataFrame, symbol: str) -> float:
@@ -82,6 +79,26 @@ def with_candidates(known: HullPicture, candidates: Iterable[Candidate]) -> Hull
     known_dots = [replace(dot, again=again.get(dot.id, 0)) for dot in known.dots]
     drawn = [_candidate_dot(c, known) for c in candidates if _has_place(c, known)]
     return replace(known, dots=(*known_dots, *drawn))
+
+
+def with_live_hull(
+    picture: HullPicture, hull: Hull, candidates: Iterable[Candidate]
+) -> HullPicture:
+    """Return the picture with the tie lines of the hull that candidates have lowered.
+
+    Parameters
+    ----------
+    picture : HullPicture
+        From `with_candidates`, with the same candidates.
+    hull : Hull
+        Of the known phases.
+    candidates : iterable of Candidate
+    """
+    below = [c for c in candidates if _has_place(c, picture) and c.energy_above_hull < -ON_HULL]
+    if not below:
+        return picture
+    live = _edges(hull.lowered_by(below), picture.dots) - set(picture.tie_lines)
+    return replace(picture, live_lines=tuple(sorted(live)))
 
 
 def _has_place(candidate: Candidate, known: HullPicture) -> bool:

@@ -82,7 +82,12 @@ def _distance_scale(dots: Sequence[Dot], colours: Palette, span: float) -> dict[
 def ring(colours: Palette, three_d: bool = False) -> dict[str, Any]:
     """Return the marker around the selected point."""
     if three_d:
-        return {"symbol": "circle-open", "size": 15, "color": colours.selected, "line": {"width": 4}}
+        return {
+            "symbol": "circle-open",
+            "size": 15,
+            "color": colours.selected,
+            "line": {"width": 4},
+        }
     line = {"width": 3, "color": colours.selected}
     return {"symbol": "circle", "size": 22, "color": "rgba(0,0,0,0)", "line": line}
 
@@ -156,30 +161,37 @@ def selected_trace(
         "mode": "markers",
         "marker": ring(colours, three_d),
         "hoverinfo": "skip",
-        "showlegend": dot is not None,
+        "showlegend": False,
         **axes,
     }
 
 
-def line_trace(
-    picture: HullPicture, colours: Palette, place: Any, width: float = 1.2
-) -> dict[str, Any]:
-    """Return the tie lines as one trace with gaps."""
+def line_traces(
+    picture: HullPicture, colours: Palette, place: Any, width: float
+) -> list[dict[str, Any]]:
+    """Return the tie lines of the known hull, and those that candidates have added to it."""
     points = place(list(picture.dots))
+    known = _lines(points, picture.tie_lines, width)
+    known |= {"uid": "HULL", "name": "known hull", "showlegend": False, "opacity": 0.55}
+    known["line"]["color"] = colours.stable
+    live = _lines(points, picture.live_lines, 1.4 * width)
+    live |= {"uid": "LIVE", "name": "hull with candidates", "opacity": 0.9}
+    live["line"] |= {"color": colours.found, "dash": "dot"}
+    return [known, live | {"showlegend": bool(picture.live_lines)}]
+
+
+def _lines(points: np.ndarray, pairs: Sequence[tuple[int, int]], width: float) -> dict[str, Any]:
+    """Return lines between pairs of `points` (N, D) as one trace with gaps."""
     gap = [None] * points.shape[1]
-    steps = [row for a, b in picture.tie_lines for row in (points[a], points[b], gap)]
+    steps = [row for a, b in pairs for row in (points[a], points[b], gap)]
     axes = {
         axis: [None if row[k] is None else float(row[k]) for row in steps]
         for k, axis in enumerate("xyz"[: points.shape[1]])
     }
     return {
         "type": "scatter3d" if points.shape[1] == 3 else "scatter",
-        "name": "hull",
-        "uid": "HULL",
         "mode": "lines",
-        "line": {"width": width, "color": colours.stable},
-        "opacity": 0.55,
+        "line": {"width": width},
         "hoverinfo": "skip",
-        "showlegend": False,
         **axes,
     }

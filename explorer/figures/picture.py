@@ -9,17 +9,17 @@ import numpy as np
 
 from explorer.figures.words import energy_label, escape, formula_label, spacegroup_label
 
-# Below this distance (eV/atom) a candidate counts as lying on the hull: numerical noise, not physics.
+# A candidate this near (eV/atom) counts as lying on the hull: numerical noise, not physics.
 ON_HULL = 1e-4
 
 
 class Kind(StrEnum):
     """What a point is; each has a shape and a colour of its own."""
 
-    STABLE = "known, stable"
-    UNSTABLE = "known, unstable"
+    STABLE = "known stable"
+    UNSTABLE = "known unstable"
     CANDIDATE = "candidate"
-    FOUND = "candidate on the hull"
+    FOUND = "candidate on hull"
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,8 @@ class HullPicture:
         Known phases and candidates.
     tie_lines
         Pairs of places in `dots`: the edges of the hull's facets.
+    live_lines
+        The same for the hull that the candidates share with the known phases; only what is new.
     corners
         Energies of the pure elements that formation energies refer to, eV/atom, length K.
     level
@@ -104,6 +106,7 @@ class HullPicture:
     elements: tuple[str, ...]
     dots: tuple[Dot, ...] = ()
     tie_lines: tuple[tuple[int, int], ...] = ()
+    live_lines: tuple[tuple[int, int], ...] = ()
     corners: tuple[float, ...] = ()
     level: str = ""
     message: str = ""

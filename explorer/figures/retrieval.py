@@ -58,7 +58,9 @@ def retrieval_figure(curve: Curve) -> hv.Overlay:
         )
     ]
     ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all of them")
-    return hv.Overlay([ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]).opts(
+    return hv.Overlay(
+        [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]
+    ).opts(
         responsive=True,
         min_height=230,
         toolbar=None,

@@ -57,7 +57,7 @@ def palette(dark: bool) -> Palette:
 
 
 def layout(colours: Palette, revision: str, **more: Any) -> dict[str, Any]:
-    """Return what all Plotly layouts share; zoom and camera survive while `revision` is the same."""
+    """Return what all Plotly layouts share; zoom and camera last as long as `revision` does."""
     return {
         "uirevision": revision,
         "paper_bgcolor": "rgba(0,0,0,0)",

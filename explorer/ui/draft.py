@@ -86,7 +86,7 @@ class Draft(param.Parameterized):
     def take_spec(self, spec: CampaignSpec) -> None:
         """Fill the form with what an earlier campaign asked."""
         values = {name: getattr(spec, name) for name in self.FIELDS}
-        values["elements"] = list(spec.elements)
+        values["elements"] = sorted(spec.elements)
         values["spacegroups"] = list(spec.spacegroups)
         values["sites"] = "\n".join(spec.sites)
         values["formula"] = spec.formula or ""

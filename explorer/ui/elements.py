@@ -26,9 +26,10 @@ def model_elements() -> frozenset[str]:
 def blocked_elements(name: str) -> dict[str, str]:
     """Return {symbol: reason} of the elements that cannot be chosen with a potential."""
     symbols = [cell["symbol"] for cell in element_cells()]
-    blocked = {s: "the model has seen no crystal of it" for s in set(symbols) - model_elements()}
     try:
         known = potential(name).elements
     except PotentialError as error:
         return dict.fromkeys(symbols, str(error))
+    unseen = set(symbols) - model_elements()
+    blocked = dict.fromkeys(unseen, "the model has seen no crystal of it")
     return blocked | {s: f"{name} was not trained on it" for s in symbols if s not in known}

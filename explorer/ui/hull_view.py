@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.figures.hull import hull_figure
-from explorer.figures.hull_picture import with_candidates
+from explorer.figures.hull_picture import with_candidates, with_live_hull
 from explorer.figures.picture import HullPicture
 from explorer.figures.words import escape
 from explorer.ui.known import NOTHING, known_of
@@ -39,8 +39,8 @@ class HullView(Viewer):
         self.plot = PlotView(sizing_mode="stretch_both", min_height=390, margin=0)
         self.title = words("<h2>Convex hull</h2>", align="center")
         self.slider = pmui.FloatSlider.from_param(
-            bench.param.threshold, label="", start=0.02, end=1.0, step=0.02, show_value=False, description="",
-            width=120, size="small", margin=(0, 10), align="center", throttled=True,
+            bench.param.threshold, label="", start=0.02, end=1.0, step=0.02, show_value=False,
+            description="", width=120, size="small", margin=(0, 10), align="center", throttled=True,
         )  # fmt: skip
         self.limit = words(sizing_mode=None, align="center")
         self.level = words()
@@ -70,7 +70,10 @@ class HullView(Viewer):
         bench = self.bench
         campaign = bench.campaign
         self.known = known_of(campaign.spec if campaign else None)
-        self.picture = with_candidates(self.known.picture, list(bench.candidates.values()))
+        candidates = list(bench.candidates.values())
+        self.picture = with_candidates(self.known.picture, candidates)
+        if self.known.hull is not None:
+            self.picture = with_live_hull(self.picture, self.known.hull, candidates)
         figure = hull_figure(
             self.picture,
             selected=self._selected_key(),

@@ -26,12 +26,15 @@ class Known:
         Known phases and tie lines; its message says why there is no hull.
     phases
         By id.
+    hull
+        Of the known phases; None when there is none.
     targets
         Ids of the phases that the retrieval curve counts.
     """
 
     picture: HullPicture
     phases: dict[str, Phase]
+    hull: Hull | None = None
     targets: tuple[str, ...] = ()
 
 
@@ -60,5 +63,6 @@ def _known(system: str, potential: str, file: str | None) -> Known:
     phases = {phase.id: phase for phase in references.phases}
     if len(elements) > LARGEST_SYSTEM:
         picture = HullPicture(elements, corners=(0.0,) * len(elements), level=str(references.level))
-        return Known(picture, phases, targets)
-    return Known(known_picture(Hull(references)), phases, targets)
+        return Known(picture, phases, None, targets)
+    hull = Hull(references)
+    return Known(known_picture(hull), phases, hull, targets)

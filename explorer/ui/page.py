@@ -31,18 +31,18 @@ PERIOD = 700  # ms between looks into the store
 LIST_EVERY = 6  # looks between two readings of the list of campaigns
 LOGO = Path(__file__).parents[2] / "assets" / "logo.svg"
 GRID = """
-:host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px; padding: 0 12px 12px; box-sizing: border-box;
+:host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px;
+  padding: 0 12px 12px; box-sizing: border-box;
   grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr);
   grid-template-areas: "hull viewer" "table table" "retrieval retrieval"; }
 .hull { grid-area: hull; } .viewer { grid-area: viewer; }
+.hull, .viewer, .retrieval, .table { align-self: stretch !important; height: auto !important; }
 .table { grid-area: table; } .retrieval { grid-area: retrieval; }
 @media (min-width: 1600px) {
   :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
     grid-template-areas: "hull viewer retrieval" "table table table"; }
 }
 """
-
-
 BODY = {"sizing_mode": "stretch_width", "margin": 0}
 
 
@@ -71,9 +71,7 @@ class Session:
             TableView(self.bench, (export,)),
             RetrievalView(self.bench),
         )
-        grid = pn.Column(
-            *self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
-        )
+        grid = pn.Column(*self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
         self.results = pn.Column(grid, margin=0, sizing_mode="stretch_width")
         self.welcome = welcome(self.draft)
         self._looks = 0
@@ -107,6 +105,7 @@ class Session:
             await asyncio.to_thread(known_of, news.campaign.spec if news.campaign else None)
             with pn.io.hold():
                 self.bench.take(news)
+                self._recall()
             if self._looks % LIST_EVERY == 0:
                 self.run_bar.offer(await asyncio.to_thread(self.store.campaigns))
             self._looks += 1
@@ -114,6 +113,12 @@ class Session:
                 await self.wake()
         finally:
             self._looking = False
+
+    def _recall(self) -> None:
+        """Fill an untouched form with what the campaign asked, so that it can be changed."""
+        untouched = not self.draft.elements and not self.draft.formula
+        if untouched and self._looks == 0 and self.bench.campaign is not None:
+            self.draft.take_spec(self.bench.campaign.spec)
 
     def page(self) -> pmui.Page:
         """Return the page; the pulse starts when the browser has it."""
@@ -148,4 +153,3 @@ HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"
 def open_page() -> pmui.Page:
     """Return the page of a new session."""
     return Session(shared_store()).page()
-

@@ -45,11 +45,10 @@ PAGE = {
 }
 
 LINE = "color-mix(in srgb, var(--panel-on-surface-color) 15%, transparent)"
-CARD = f"""
-:host {{ --hs-line: {LINE}; background: var(--panel-surface-color); border: 1px solid var(--hs-line);
-  border-radius: 10px; padding: 12px 14px; box-sizing: border-box; min-width: 0;
-  color: var(--panel-on-surface-color); }}
-"""
+CARD = """
+:host { background: var(--panel-surface-color); border: 1px solid LINE; border-radius: 10px;
+  padding: 12px 14px; box-sizing: border-box; min-width: 0; color: var(--panel-on-surface-color); }
+""".replace("LINE", LINE)
 
 WORDS = """
 :host { color: var(--panel-on-surface-color); font-size: 13px; line-height: 1.45;

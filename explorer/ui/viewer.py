@@ -122,7 +122,9 @@ def candidate_details(candidate: Candidate) -> str:
     return _list(
         {
             "Candidate": f"{candidate.id} · {formula_label(candidate.formula) or NOT_KNOWN}",
-            "Space group": " → ".join(f"{when} {spacegroup_label(group)}" for when, group in groups.items()),
+            "Space group": " → ".join(
+                f"{when} {spacegroup_label(group)}" for when, group in groups.items()
+            ),
             "Above the hull": energy_label(candidate.energy_above_hull),
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,

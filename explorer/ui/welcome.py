@@ -23,12 +23,13 @@ choose as CIF, extxyz and CSV.</li>
 </ol>
 """
 LOOK = """
-h1 { font-size: 26px; font-weight: 600; margin: 0 0 8px; letter-spacing: -0.01em; line-height: 1.2; }
+h1 { font-size: 26px; font-weight: 600; margin: 0 0 8px; letter-spacing: -0.01em;
+  line-height: 1.2; }
 .lead { font-size: 15px; color: var(--muted); max-width: 60ch; }
 ol { margin: 22px 0 6px; padding: 0; list-style: none; counter-reset: step; max-width: 68ch; }
 li { position: relative; padding: 0 0 14px 40px; font-size: 14px; line-height: 1.5; }
-li::before { counter-increment: step; content: counter(step); position: absolute; left: 0; top: -1px;
-  width: 26px; height: 26px; border-radius: 50%; display: grid; place-items: center;
+li::before { counter-increment: step; content: counter(step); position: absolute; left: 0;
+  top: -1px; width: 26px; height: 26px; border-radius: 50%; display: grid; place-items: center;
   font-weight: 600; font-size: 13px; color: var(--panel-primary-color);
   background: color-mix(in srgb, var(--panel-primary-color) 14%, transparent); }
 """

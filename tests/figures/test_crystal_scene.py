@@ -1,0 +1,33 @@
+"""Structures as scenes of Crystal Toolkit."""
+
+import json
+
+import numpy as np
+from pymatgen.core import Lattice, Structure
+
+from explorer.figures.crystal import crystal_scene
+
+
+def rock_salt() -> Structure:
+    """Return the primitive cell of MgO."""
+    lattice = Lattice.from_parameters(2.98, 2.98, 2.98, 60, 60, 60)
+    return Structure(lattice, ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+
+def test_a_scene_shows_the_conventional_cell_with_bonds():
+    """The primitive cell of rock salt is shown as the cube of eight atoms that people know."""
+    drawn = crystal_scene(rock_salt())
+    parts = {part["name"]: part for part in drawn.scene["contents"]}
+    assert drawn.n_atoms == 8
+    assert set(drawn.colours) == {"Mg", "O"}
+    assert parts["bonds"]["contents"]
+    assert parts["unit_cell"]["contents"]
+    json.dumps(drawn.scene)
+
+
+def test_what_cannot_be_drawn_says_why():
+    """A structure with a NaN never reaches spglib; the viewer gets words instead."""
+    broken = Structure(Lattice.cubic(4), ["Mg"], [[np.nan, 0, 0]])
+    drawn = crystal_scene(broken)
+    assert drawn.scene is None
+    assert "cannot be shown" in drawn.message

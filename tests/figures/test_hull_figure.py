@@ -1,0 +1,170 @@
+"""The hull figures: what lands where, what can be told apart, what survives a redraw."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explorer.candidate import Candidate, State
+from explorer.figures.hull import hull_figure
+from explorer.figures.hull_picture import known_picture, with_candidates, with_live_hull
+from explorer.figures.picture import HullPicture, Kind
+from explorer.figures.style import palette
+
+SYSTEMS = [("Al",), ("Al", "Ca"), ("Al", "Ca", "Cu"), ("Al", "Ca", "Cu", "Mg")]
+
+
+def trace_of(figure, kind):
+    """Return the trace that shows one kind of point."""
+    return next(trace for trace in figure.data if trace.name == kind.value)
+
+
+@pytest.mark.parametrize("elements", SYSTEMS)
+def test_every_size_of_system_has_its_figure(make_hull, make_candidate, elements):
+    """One to four elements: known phases and a candidate are drawn, each with its key."""
+    candidate = make_candidate(0, *elements, above=0.1, energy=-0.1)
+    picture = with_candidates(known_picture(make_hull(elements)), [candidate])
+    figure = hull_figure(picture, selected="candidate:000000", threshold=0.5)
+    assert list(trace_of(figure, Kind.CANDIDATE).customdata) == ["candidate:000000"]
+    assert set(trace_of(figure, Kind.STABLE).customdata) >= {f"phase:el-{e}" for e in elements}
+    ring = next(trace for trace in figure.data if trace.name == "selected")
+    assert len(ring.x) == 1
+    assert ring.x[0] == trace_of(figure, Kind.CANDIDATE).x[0]
+
+
+def test_five_elements_show_distances(make_hull, make_candidate):
+    """Where no hull can be drawn, the candidates' distances from it are."""
+    elements = ("Al", "Ca", "Cu", "Mg", "Si")
+    candidate = make_candidate(0, *elements, above=0.2, energy=-0.1)
+    picture = with_candidates(known_picture(make_hull(elements)), [candidate])
+    figure = hull_figure(picture)
+    assert list(trace_of(figure, Kind.CANDIDATE).y) == [0.2]
+
+
+def test_an_empty_picture_is_an_empty_figure():
+    """Before there is a campaign nothing is drawn and nothing fails."""
+    figure = hull_figure(HullPicture(()))
+    assert all(not trace.x for trace in figure.data)
+
+
+def test_kinds_differ_in_shape_and_colour(make_hull, make_candidate):
+    """Shape alone tells the kinds apart, for readers who cannot tell the colours."""
+    elements = ("Al", "Ca")
+    candidates = [
+        make_candidate(0, "Al", "Ca", above=0.1, energy=-0.3),
+        make_candidate(1, "Al", "Ca", above=0.0, energy=-0.4),
+    ]
+    figure = hull_figure(with_candidates(known_picture(make_hull(elements)), candidates))
+    symbols = [trace_of(figure, kind).marker.symbol for kind in Kind]
+    assert len(set(symbols)) == len(Kind)
+
+
+def test_threshold_hides_what_is_above_but_never_the_hull(make_hull, make_candidate):
+    """The slider leaves stable phases in place."""
+    candidates = [
+        make_candidate(0, "Al", "Ca", above=0.1, energy=-0.3),
+        make_candidate(1, "Al", "Ca", above=0.4, energy=0.0),
+    ]
+    picture = with_candidates(known_picture(make_hull(("Al", "Ca"))), candidates)
+    figure = hull_figure(picture, threshold=0.2)
+    assert list(trace_of(figure, Kind.CANDIDATE).customdata) == ["candidate:000000"]
+    assert len(trace_of(figure, Kind.UNSTABLE).customdata) == 0
+    assert len(trace_of(figure, Kind.STABLE).customdata) == 3
+
+
+def test_the_lowest_polymorph_is_drawn_last(make_hull, make_candidate):
+    """Points of one composition lie on each other in a triangle: the lowest must be on top."""
+    above = [0.1, 0.3, 0.2]
+    candidates = [
+        make_candidate(i, "Al", "Ca", "Cu", above=e, energy=e - 0.4) for i, e in enumerate(above)
+    ]
+    picture = with_candidates(known_picture(make_hull(("Al", "Ca", "Cu"))), candidates)
+    keys = list(trace_of(hull_figure(picture), Kind.CANDIDATE).customdata)
+    assert keys == ["candidate:000001", "candidate:000002", "candidate:000000"]
+
+
+def test_formation_energies_refer_to_the_elements(make_hull, make_candidate):
+    """A binary figure shows eV/atom against the pure elements of the same level."""
+    candidate = make_candidate(0, "Al", "Ca", above=0.1, energy=-0.3)
+    picture = with_candidates(known_picture(make_hull(("Al", "Ca"))), [candidate])
+    candidates = trace_of(hull_figure(picture), Kind.CANDIDATE)
+    assert candidates.x[0] == pytest.approx(0.5)
+    assert candidates.y[0] == pytest.approx(-0.3)
+
+
+def test_candidates_below_the_hull_lower_it(make_hull, make_candidate):
+    """A ternary below the known hull gets tie lines of its own; one above gets none."""
+    hull = make_hull(("Al", "Ca", "Cu"))
+    known = known_picture(hull)
+    low = make_candidate(0, "Al", "Ca", "Cu", above=-0.5, energy=-0.9)
+    high = make_candidate(1, "Al", "Ca", "Cu", above=0.1, energy=-0.2)
+    for candidates, expected in (([high], False), ([low, high], True)):
+        picture = with_live_hull(with_candidates(known, candidates), hull, candidates)
+        assert bool(picture.live_lines) is expected
+    ends = {picture.dots[end].id for line in picture.live_lines for end in line}
+    assert "000000" in ends
+    assert "000001" not in ends
+
+
+def test_unplaced_candidates_are_passed_over(make_hull):
+    """Waiting, failed and non-finite candidates never reach the figure."""
+    odd = [
+        Candidate(id="a", index=0, formula="AlCa", state=State.WAITING),
+        Candidate(id="b", index=1, formula="AlCa", state=State.FAILED, energy_above_hull=0.1),
+        Candidate(
+            id="c",
+            index=2,
+            formula="AlCa",
+            state=State.RELAXED,
+            energy_above_hull=float("nan"),
+            energy_per_atom=float("nan"),
+        ),
+    ]
+    known = known_picture(make_hull(("Al", "Ca")))
+    assert with_candidates(known, odd).dots == known.dots
+
+
+def test_phases_found_again_are_counted(make_hull):
+    """A known phase that the campaign drew says so when hovered."""
+    known = known_picture(make_hull(("Al", "Ca")))
+    again = Candidate(id="a", index=0, state=State.KNOWN, novel=False, matched="mix-AlCa")
+    dot = with_candidates(known, [again, again]).find("phase:mix-AlCa")
+    assert dot.again == 2
+    assert "found again 2×" in dot.hover
+
+
+def test_hover_text_is_escaped(make_hull, make_candidate):
+    """A hostile string from data is shown, not run."""
+    candidate = replace(
+        make_candidate(0, "Al", "Ca", above=0.1, energy=-0.3), decomposition="<img src=x>"
+    )
+    picture = with_candidates(known_picture(make_hull(("Al", "Ca"))), [candidate])
+    assert "<img" not in picture.find("candidate:000000").hover
+
+
+def test_zoom_survives_and_themes_differ(make_hull):
+    """The revision is handed to Plotly, and a dark page gets light text."""
+    picture = known_picture(make_hull(("Al", "Ca", "Cu")))
+    light, dark = (hull_figure(picture, dark=d, revision="one") for d in (False, True))
+    assert light.layout.uirevision == dark.layout.uirevision == "one"
+    assert light.layout.font.color == palette(False).text != dark.layout.font.color
+
+
+def test_a_missing_elemental_reference_is_said_in_words(make_hull):
+    """Without a corner there is no hull, and the message names the element."""
+    hull = make_hull(("Al", "Ca"))
+    phases = tuple(p for p in hull.references.phases if p.id != "el-Ca")
+    references = type(hull.references)(hull.level, phases, ("Al", "Ca"))
+    picture = known_picture(type(hull)(references))
+    assert "Ca" in picture.message
+    assert not picture.dots
+
+
+def test_triangle_corners_are_the_elements(make_hull):
+    """Pure elements lie on the corners of an equilateral triangle."""
+    figure = hull_figure(known_picture(make_hull(("Al", "Ca", "Cu"))))
+    stable = trace_of(figure, Kind.STABLE)
+    place = dict(zip(stable.customdata, zip(stable.x, stable.y, strict=True), strict=True))
+    corners = np.array([place[f"phase:el-{e}"] for e in ("Al", "Ca", "Cu")])
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
+    assert sides == pytest.approx([1, 1, 1])

@@ -1,0 +1,62 @@
+"""How formulas, space groups and energies are written."""
+
+import math
+
+import pytest
+
+from explorer.figures.words import (
+    crystal_system,
+    energy_label,
+    escape,
+    formula_label,
+    fractions,
+    spacegroup_label,
+    spacegroup_symbol,
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "symbol"),
+    [(1, "P1"), (10, "P2/m"), (14, "P2₁/c"), (92, "P4₁2₁2"), (139, "I4/mmm"), (225, "Fm-3m")],
+)
+def test_space_groups_have_short_symbols(number, symbol):
+    """Screw axes are subscripts, and monoclinic symbols name their unique axis only."""
+    assert spacegroup_symbol(number) == symbol
+
+
+def test_every_space_group_has_its_own_symbol_and_a_system():
+    """The 230 symbols differ, and the systems follow the International Tables."""
+    assert len({spacegroup_symbol(number) for number in range(1, 231)}) == 230
+    assert [crystal_system(n) for n in (2, 3, 74, 75, 143, 168, 195)] == [
+        "triclinic",
+        "monoclinic",
+        "orthorhombic",
+        "tetragonal",
+        "trigonal",
+        "hexagonal",
+        "cubic",
+    ]
+    assert spacegroup_label(None) == "–"
+
+
+def test_counts_are_lowered_but_amounts_are_not():
+    """In a decomposition only the counts of the formulas become subscripts."""
+    assert formula_label("0.5 CaAl2 + 0.5 Cu") == "0.5 CaAl₂ + 0.5 Cu"
+    assert formula_label("Ca(AlCu)2") == "Ca(AlCu)₂"
+
+
+def test_energies_without_a_value_are_a_dash():
+    """Missing and non-finite energies are never printed as numbers."""
+    assert energy_label(None) == energy_label(math.nan) == "–"
+    assert energy_label(-0.0001) == "0.000 eV/atom"
+    assert energy_label(-0.0876) == "−0.088 eV/atom"
+
+
+def test_text_from_data_is_escaped():
+    """Nothing that comes from data can open a tag or leave an attribute."""
+    assert escape("<b title='x'>\"&") == "&lt;b title=&#x27;x&#x27;&gt;&quot;&amp;"
+
+
+def test_fractions_follow_the_order_of_the_elements():
+    """Atomic fractions of a formula in a system that has more elements."""
+    assert fractions("CaAl2", ("Al", "Ca", "Cu")) == pytest.approx((2 / 3, 1 / 3, 0))

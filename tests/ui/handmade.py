@@ -1,0 +1,54 @@
+"""Campaigns made by hand: candidates whose energies are invented, in a store that is real."""
+
+from pymatgen.core import Lattice, Structure
+
+from explorer.campaign import CampaignSpec, CampaignState
+from explorer.candidate import Candidate, State
+from explorer.lease import Leases, new_owner
+from explorer.potentials import EnergyLevel
+from explorer.store import Store
+from model.crystal import Site, WyckoffCrystal
+
+LEVEL = EnergyLevel("invented 1", "0123456789ab", "none")
+HOSTILE = "<img src=x onerror=\"document.title='broken into'\">"
+
+
+def candidate(index: int, state: State = State.RELAXED, **changes) -> Candidate:
+    """Return rock-salt-like CaCu; relaxed ones lie above the hull by index x 0.01 eV/atom."""
+    a = 5.2 + 0.01 * index
+    structure = Structure.from_spacegroup(
+        225, Lattice.cubic(a), ["Ca", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ).get_primitive_structure()
+    sites = (Site("a", "Ca", ()), Site("b", "Cu", ()))
+    facts = {
+        "crystal": WyckoffCrystal(225, sites, (a, a, a, 90, 90, 90)),
+        "formula": "CaCu",
+        "spacegroup_asked": 225,
+        "spacegroup_generated": 225,
+        "log_likelihood": -10.0 - index,
+        "initial": structure,
+        "level": LEVEL,
+    }
+    if state == State.RELAXED:
+        facts |= {
+            "relaxed": structure,
+            "spacegroup_relaxed": 225,
+            "energy_per_atom": -2.0,
+            "energy_above_hull": 0.01 * index,
+            "decomposition": "0.5 Ca + 0.5 Cu",
+            "novel": True,
+            "steps": 12,
+            "converged": True,
+        }
+    return Candidate(id=f"{index:06d}", index=index, state=state, **(facts | changes))
+
+
+def put(store: Store, *candidates: Candidate, state=CampaignState.FINISHED, **spec) -> str:
+    """Store a campaign with these candidates, at rest in `state`; returns its id."""
+    fields = {"elements": ("Ca", "Cu"), "n": max(len(candidates), 1)} | spec
+    campaign_id = store.create(CampaignSpec(**fields))
+    leases = Leases(store.engine, new_owner())
+    lease = leases.take(campaign_id)
+    store.put_candidates(lease, list(candidates))
+    leases.release(lease, state, "the disk is full" if state == CampaignState.FAILED else "")
+    return campaign_id

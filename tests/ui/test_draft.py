@@ -1,0 +1,92 @@
+"""The form's state: tested by setting parameters, without a widget."""
+
+import pytest
+
+from explorer.campaign import CampaignSpec
+from explorer.ui.draft import PRESETS, Draft, examine, split_sites
+
+
+def checked(**values) -> Draft:
+    """Return a draft of Al-Ca-Cu with some fields changed, examined."""
+    draft = Draft()
+    draft.take({"elements": ["Al", "Ca", "Cu"]} | values)
+    draft.check()
+    return draft
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_can_be_run(name):
+    """Every preset makes a spec at once."""
+    draft = Draft()
+    draft.take(PRESETS[name])
+    draft.check()
+    assert draft.problem == ""
+    assert isinstance(draft.spec, CampaignSpec)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("elements", {"elements": []}),
+        ("elements", {"elements": ["Al", "Qq"]}),
+        ("formula", {"formula": "CaMg2"}),
+        ("spacegroups", {"spacegroups": [231]}),
+        ("sites", {"sites": "139:2z=Ca"}),
+        ("sites", {"sites": "nonsense"}),
+        ("n", {"n": 0}),
+        ("n", {"n": -3}),
+        ("temperature", {"temperature": 0.0}),
+        ("seed", {"seed": -1}),
+    ],
+)
+def test_a_problem_names_its_field(field, values):
+    """What cannot be asked leaves no spec, and one clear line at the field that has to change."""
+    draft = checked(**values)
+    assert draft.spec is None
+    assert draft.problem_field == field
+    assert draft.problem
+    assert "\n" not in draft.problem
+
+
+def test_mending_the_field_clears_the_problem():
+    """The same draft becomes valid when its field is put right."""
+    draft = checked(formula="CaMg2")
+    draft.formula = "CaAl2Cu"
+    draft.check()
+    assert draft.problem == draft.problem_field == ""
+    assert draft.spec.formula == "CaAl2Cu"
+
+
+def test_blocked_elements_are_refused_with_their_reason():
+    """An element that the potential does not know is named, with why."""
+    draft = checked(elements=["Al", "Po"])
+    draft.check({"Po": "chgnet was not trained on it"})
+    assert draft.spec is None
+    assert "Po" in draft.problem
+    assert "not trained" in draft.problem
+
+
+def test_sites_are_split_where_people_separate_them():
+    """Lines, semicolons and commas before the next group separate sites; others do not."""
+    text = "139:2a=Ca, 139:4d=Al,Cu\n 225:4a ; 221:1a=Cu"
+    assert split_sites(text) == ["139:2a=Ca", "139:4d=Al,Cu", "225:4a", "221:1a=Cu"]
+    assert split_sites("  ") == []
+
+
+def test_an_earlier_campaign_fills_the_form():
+    """The spec of a campaign comes back as the fields that made it."""
+    draft = checked(
+        spacegroups=[139], sites="139:2a=Ca", formula="CaAl2Cu2", n=7, stability="any", seed=9
+    )
+    other = Draft()
+    other.take_spec(draft.spec)
+    other.check()
+    assert other.spec == draft.spec
+
+
+def test_examining_changes_nothing():
+    """The check is a function of the fields, so it may run beside the page."""
+    draft = checked()
+    before = draft.fields()
+    assert isinstance(examine(before, {}), CampaignSpec)
+    assert draft.fields() == before

@@ -1,0 +1,198 @@
+"""The views: what they show for a given state, without a browser."""
+
+import asyncio
+import math
+import re
+import zipfile
+
+import panel as pn
+import pytest
+from handmade import HOSTILE, candidate, put
+
+from explorer.campaign import CampaignState
+from explorer.candidate import State
+from explorer.ui.constraints_view import ConstraintsView, spacegroup_options
+from explorer.ui.draft import Draft
+from explorer.ui.elements import blocked_elements
+from explorer.ui.export_view import ExportView, zip_of
+from explorer.ui.periodic_table import element_cells
+from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
+from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
+from explorer.ui.table_view import TableView, frame
+from explorer.ui.viewer import candidate_details, staged
+from explorer.ui.workbench import Workbench
+
+
+@pytest.fixture
+def bench(store):
+    """Return a workbench that looks at three candidates."""
+    failed = candidate(2, State.FAILED, reason=HOSTILE)
+    bench = Workbench(store, campaign_id=put(store, candidate(0), candidate(1), failed))
+    bench.take(bench.look())
+    return bench
+
+
+async def nothing() -> None:
+    """Do nothing, as a runner that is never needed."""
+
+
+def test_the_periodic_table_has_118_places():
+    """No two elements share a cell, and the f block stands below the others."""
+    cells = element_cells()
+    assert len({(cell["row"], cell["column"]) for cell in cells}) == len(cells) == 118
+    assert {c["row"] for c in cells if c["category"] in {"lanthanoid", "actinoid"}} == {9, 10}
+
+
+def test_elements_that_nobody_knows_are_blocked_with_a_reason():
+    """Oganesson can be chosen with no potential; aluminium with this one."""
+    blocked = blocked_elements("chgnet")
+    assert blocked["Og"]
+    assert "Al" not in blocked
+    assert set(blocked_elements("no such potential")) == {c["symbol"] for c in element_cells()}
+
+
+def test_space_groups_can_be_searched_by_number_symbol_and_system():
+    """Each label holds all three."""
+    labels = {number: label for label, number in spacegroup_options().items()}
+    assert len(labels) == 230
+    assert labels[139] == "139 · I4/mmm · tetragonal"
+
+
+def test_run_waits_for_a_valid_question():
+    """The button is off with a reason until the elements are chosen, and tells what it will do."""
+    draft = Draft()
+    view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing)
+    assert view.run_button.disabled
+    assert "element" in view.reason.object
+    draft.elements = ["Al", "Ca"]
+    draft.check()
+    assert not view.run_button.disabled
+    assert "Al-Ca" in view.reason.object
+
+
+def test_a_problem_stands_at_its_field():
+    """The field is marked and carries the message; the others are not."""
+    draft = Draft(elements=["Al", "Ca"], formula="CaMg")
+    view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing)
+    assert view.inputs["formula"].error_state
+    assert view.inputs["formula"].helper_text == draft.problem != ""
+    assert not view.inputs["sites"].error_state
+
+
+def test_the_table_has_a_row_for_every_crystal(bench):
+    """Missing energies stay missing, and data is data: no cell is HTML."""
+    rows = frame(bench.in_order(), "candidate:000001")
+    assert list(rows["number"]) == [1, 2, 3]
+    assert list(rows["mark"]) == ["", "●", ""]
+    assert math.isnan(rows["above_hull"][2])
+    assert rows["reason"][2] == HOSTILE
+
+
+def test_a_row_click_selects_and_ticks_choose(bench):
+    """The table's events change the state that the other views watch."""
+    view = TableView(bench)
+    view._fill()
+    view._click(type("Click", (), {"row": 1})())
+    assert bench.selected == "candidate:000001"
+    view.table.selection = [0, 1]
+    assert bench.chosen == ["000000", "000001"]
+
+
+def test_new_candidates_keep_the_ticks(bench):
+    """What was ticked stays ticked when the table is filled again."""
+    view = TableView(bench)
+    view._fill()
+    view.table.selection = [1]
+    bench.revision += 1
+    assert view.table.selection == [1]
+    assert bench.chosen == ["000001"]
+
+
+def test_details_escape_what_comes_from_data(bench):
+    """A hostile reason is shown as text."""
+    details = candidate_details(bench.candidates["000002"])
+    assert "<img" not in details
+    assert "&lt;img" in details
+
+
+def test_the_stage_falls_back_to_what_exists():
+    """An unrelaxed candidate is shown as drawn, an undecodable one says why it is not shown."""
+    waiting = candidate(0, State.WAITING)
+    assert staged(waiting, "relaxed") == (waiting.initial, "")
+    rejected = candidate(1, State.REJECTED, initial=None, reason="undecodable: no lattice")
+    structure, note = staged(rejected, "relaxed")
+    assert structure is None
+    assert "undecodable" in note
+
+
+def test_the_progress_bar_accounts_for_every_crystal(bench):
+    """Drawn, kept, relaxed and failed are told in numbers."""
+    words = re.sub("<[^>]*>", "", progress_html(bench.campaign))
+    for told in ("3 of 3 drawn", "3 kept", "2 relaxed", "1 failed"):
+        assert told in words
+
+
+def test_a_failed_campaign_shows_its_message(store):
+    """The banner carries the runner's words, escaped."""
+    bench = Workbench(store, campaign_id=put(store, candidate(0), state=CampaignState.FAILED))
+    bar = RunBar(bench, nothing, lambda spec: None)
+    bench.take(bench.look())
+    assert bar.banner.visible
+    assert "the disk is full" in bar.banner.object
+
+
+def test_a_dead_runner_is_announced(store):
+    """A campaign that nobody works on says so."""
+    campaign_id = put(store, candidate(0), state=CampaignState.QUEUED)
+    bench = Workbench(store, campaign_id=campaign_id)
+    bar = RunBar(bench, nothing, lambda spec: None)
+    bench.take(bench.look())
+    assert "No runner is alive" in bar.banner.object
+
+
+def test_the_chooser_brings_an_earlier_campaign_back(store):
+    """Choosing in the list changes the campaign that the page looks at."""
+    first = put(store, candidate(0), name="first")
+    bench = Workbench(store)
+    bar = RunBar(bench, nothing, lambda spec: None)
+    bar.offer(store.campaigns())
+    bar.chooser.value = first
+    assert bench.campaign_id == first
+    assert campaign_label(store.campaign(first)).startswith("first")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (1500, "25 min"), (7500, "2 h 5 min")],
+)
+def test_durations_are_for_people(seconds, words):
+    """Seconds become the units that people use."""
+    assert duration(seconds) == words
+
+
+def test_the_zip_holds_what_was_chosen(bench):
+    """The export is read back: one CIF for each chosen candidate, and where it comes from."""
+    content = zip_of(bench.store, bench.campaign_id, ["000000", "000001"])
+    with zipfile.ZipFile(content) as archive:
+        names = archive.namelist()
+        table = archive.read("candidates.csv").decode()
+    assert sum(name.endswith(".cif") for name in names) == 2
+    assert bench.campaign_id in table
+
+
+def test_download_is_off_while_there_is_nothing_to_take(bench):
+    """The button says how many candidates it will bring."""
+    view = ExportView(bench)
+    assert view.download.disabled
+    bench.chosen = ["000000", "000001"]
+    assert not view.download.disabled
+    assert "2" in view.download.label
+    assert asyncio.run(view._zip()).getbuffer().nbytes > 0
+
+
+def test_the_scripts_come_from_installed_wheels():
+    """Every script has a relative address, so no other host is ever asked."""
+    urls = [*crystal_toolkit_urls(), *plotly_urls()]
+    assert all(url.startswith("static/extensions/hullscape-") for url in urls)
+    assert "react@18" in urls[0]
+    assert pn.state.rel_path is None or pn.state.rel_path == ""

@@ -1,0 +1,99 @@
+"""What the page looks at, tested by setting parameters."""
+
+import pytest
+from handmade import candidate, put
+
+from explorer.campaign import CampaignState
+from explorer.candidate import State
+from explorer.ui.workbench import Workbench, is_placed, lowest, may
+
+
+def look(bench: Workbench) -> Workbench:
+    """Read the store and take over what is new, as the pulse of a page does."""
+    bench.take(bench.look())
+    return bench
+
+
+def test_candidates_arrive_and_change(store):
+    """A second look brings only what is new, and nothing when nothing is."""
+    campaign_id = put(store, candidate(0), candidate(1))
+    bench = look(Workbench(store, campaign_id=campaign_id))
+    assert [c.id for c in bench.in_order()] == ["000000", "000001"]
+    assert bench.caught_up
+    before = bench.revision
+    assert look(bench).revision == before
+
+
+def test_another_campaign_starts_afresh(store):
+    """Selection and candidates of one campaign never show up in another."""
+    first, second = put(store, candidate(0)), put(store)
+    bench = look(Workbench(store, campaign_id=first))
+    bench.select_candidate("000000")
+    bench.chosen = ["000000"]
+    bench.campaign_id = second
+    assert (bench.selected, bench.chosen, bench.candidates) == ("", [], {})
+    assert look(bench).campaign.id == second
+
+
+def test_a_late_answer_is_dropped(store):
+    """News of a campaign that the page has left does not come back into it."""
+    first, second = put(store, candidate(0)), put(store)
+    bench = Workbench(store, campaign_id=first)
+    news = bench.look()
+    bench.campaign_id = second
+    bench.take(news)
+    assert bench.candidates == {}
+
+
+def test_an_unknown_campaign_says_so(store):
+    """A link to a campaign of another database gives a message, not an exception."""
+    bench = look(Workbench(store, campaign_id="nowhere"))
+    assert "nowhere" in bench.error
+
+
+def test_only_relaxed_finite_candidates_are_placed(store):
+    """What did not relax, or has no number, is not on the hull."""
+    items = [
+        candidate(3),
+        candidate(1),
+        candidate(0, State.FAILED, energy_above_hull=0.0),
+        candidate(2, energy_above_hull=float("nan")),
+    ]
+    assert [is_placed(item) for item in items] == [True, True, False, False]
+    assert lowest(items).id == "000001"
+    assert lowest([]) is None
+
+
+def test_what_is_ticked_is_exported_else_what_is_selected(store):
+    """Ticks win over the selection; crystals that were never built cannot be taken along."""
+    undecodable = candidate(2, State.REJECTED, crystal=None, initial=None)
+    bench = look(Workbench(store, campaign_id=put(store, candidate(0), candidate(1), undecodable)))
+    assert bench.to_export() == []
+    bench.select_candidate("000001")
+    assert bench.to_export() == ["000001"]
+    bench.chosen = ["000000", "000002"]
+    assert bench.to_export() == ["000000"]
+
+
+@pytest.mark.parametrize(
+    ("state", "allowed"),
+    [
+        (CampaignState.FINISHED, set()),
+        (CampaignState.FAILED, {"resume"}),
+        (CampaignState.STOPPED, {"resume"}),
+        (CampaignState.QUEUED, {"pause", "stop"}),
+    ],
+)
+def test_commands_that_make_sense(store, state, allowed):
+    """A finished campaign takes no command, a failed or stopped one can be taken up again."""
+    bench = look(Workbench(store, campaign_id=put(store, candidate(0), state=state)))
+    assert {name for name, possible in may(bench.campaign).items() if possible} == allowed
+    assert not any(may(None).values())
+
+
+def test_a_paused_campaign_can_be_resumed(store):
+    """Pause and resume are offered in turn."""
+    campaign_id = put(store, candidate(0), state=CampaignState.QUEUED)
+    store.command(campaign_id, "pause")
+    bench = look(Workbench(store, campaign_id=campaign_id))
+    assert may(bench.campaign) == {"pause": False, "resume": True, "stop": True}
