@@ -6,8 +6,10 @@ said in one line before any work starts, with exit code 2.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -172,7 +174,7 @@ def run(
     )
     tell(told, json)
     if told["state"] != "finished":
-        print(f"hullscape: {told['state']} before the end: --resume goes on", file=sys.stderr)
+        print("hullscape: stopped before the end: --resume goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 
@@ -259,6 +261,8 @@ def list_(store: StoreUrl = None, json: Json = None, debug: Debug = False) -> No
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 2 bad input (one line on stderr), 1 anything unexpected."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if "--debug" not in given:
+        _silence_libraries()
     command = typer.main.get_command(app)
     try:
         code = command.main(args=given, prog_name="hullscape", standalone_mode=False)
@@ -271,6 +275,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         code = _complain(*_verdict(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _silence_libraries() -> None:
+    """Keep the warnings of libraries off stderr, here and in the processes started from here."""
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
 
 
 def _verdict(error: Exception) -> tuple[str, int]:

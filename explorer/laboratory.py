@@ -121,8 +121,13 @@ def open_laboratory(spec: CampaignSpec, device: str = "auto") -> Laboratory:
     ValueError
         `SpecError`, `PotentialError`, `ReferenceFileError` or a bad checkpoint.
     """
+    import torch  # noqa: PLC0415 - seconds to import
+
     from model.checkpoint import load_network  # noqa: PLC0415 - imports torch
 
+    # The cores belong to the relaxation workers; threads that wait for a busy core, spinning,
+    # make sampling ten times slower.
+    torch.set_num_threads(1)
     device = choose_device(device)
     chosen = potential(spec.potential, device)
     network = load_network(spec.checkpoint, device)
