@@ -93,9 +93,14 @@ def ring(colours: Palette, three_d: bool = False) -> dict[str, Any]:
 
 
 def trace(
-    dots: Sequence[Dot], kind: Kind, points: np.ndarray, colours: Palette, span: float
+    dots: Sequence[Dot],
+    kind: Kind,
+    points: np.ndarray,
+    colours: Palette,
+    span: float,
+    named: set[str],
 ) -> dict[str, Any]:
-    """Return a scatter trace of one kind at `points` (N, 2) or (N, 3)."""
+    """Return a scatter trace of one kind at `points` (N, 2) or (N, 3); `named` ones get a label."""
     three_d = points.shape[1] == 3
     labelled = kind in {Kind.STABLE, Kind.FOUND}
     axes = dict(zip("xyz", points.T.tolist(), strict=False))
@@ -104,21 +109,15 @@ def trace(
         "name": kind.value,
         "uid": kind.name,
         "mode": "markers+text" if labelled else "markers",
-        "text": [_label(dot) for dot in dots] if labelled else None,
+        "text": [formula_label(d.formula) if d.key in named else "" for d in dots],
         "textposition": _positions(points) if not three_d else "top center",
         "textfont": {"size": 11, "color": colours.text},
         "marker": marker(kind, dots, colours, span, three_d),
         "customdata": [dot.key for dot in dots],
-        "hovertext": [dot.hover for dot in dots],
         "hoverinfo": "text",
         "cliponaxis": False,
         **axes,
     }
-
-
-def _label(dot: Dot) -> str:
-    """Name compounds; the corners of the figure already name the elements."""
-    return "" if max(dot.fractions, default=0) > 0.999 else formula_label(dot.formula)
 
 
 def _positions(points: np.ndarray) -> list[str]:
@@ -135,15 +134,38 @@ def kind_traces(
     place: Any,
 ) -> list[dict[str, Any]]:
     """Return one trace for each kind, in drawing order; `place` maps dots to (N, D)."""
-    span = threshold if threshold else DEFAULT_SPAN
+    span, named = threshold or DEFAULT_SPAN, picture.named()
+    by_kind = {kind: picture.of_kind(kind, threshold) for kind in ORDER}
+    hovers = _hover_texts([dot for dots in by_kind.values() for dot in dots], place)
     traces = []
-    for kind in ORDER:
-        dots = picture.of_kind(kind, threshold)
-        item = trace(dots, kind, place(dots), colours, span)
+    for kind, dots in by_kind.items():
+        item = trace(dots, kind, place(dots), colours, span, named)
+        item["hovertext"] = [hovers[dot.key] for dot in dots]
         if item["type"] == "scatter3d":
             item.pop("cliponaxis")
         traces.append(item)
     return traces
+
+
+def _hover_texts(dots: Sequence[Dot], place: Any) -> dict[str, str]:
+    """Return the hover text of each dot's key; one that is covered speaks for what covers it.
+
+    Parameters
+    ----------
+    dots : sequence of Dot
+        In drawing order: of several at one place the last one is seen.
+    place : callable
+        Maps dots to (N, D).
+    """
+    stacks: dict[tuple[float, ...], list[Dot]] = {}
+    for dot, point in zip(dots, place(dots), strict=True):
+        stacks.setdefault(tuple(np.round(point, 6)), []).append(dot)
+    texts = {}
+    for stack in stacks.values():
+        others = len(stack) - 1
+        more = f"<br>{others} more at this place" if others else ""
+        texts |= {dot.key: stack[-1].hover + more for dot in stack}
+    return texts
 
 
 def selected_trace(

@@ -122,6 +122,22 @@ class HullPicture:
         chosen = [dot for dot in self.visible(threshold) if dot.kind == kind]
         return sorted(chosen, key=lambda dot: -dot.energy_above_hull)
 
+    def named(self) -> set[str]:
+        """Return the keys of the points that deserve a label: compounds on the known or live hull.
+
+        Of several points with one formula only the lowest is named, so that labels stay apart.
+        """
+        corners = {end for line in self.live_lines for end in line}
+        lowest: dict[str, Dot] = {}
+        for place, dot in enumerate(self.dots):
+            pure = max(dot.fractions, default=1.0) > 0.999  # the figure's corners name elements
+            if pure or not (dot.kind == Kind.STABLE or place in corners):
+                continue
+            other = lowest.get(dot.formula)
+            if other is None or dot.energy_above_hull < other.energy_above_hull:
+                lowest[dot.formula] = dot
+        return {dot.key for dot in lowest.values()}
+
     def find(self, key: str) -> Dot | None:
         """Return the point with a key such as "candidate:ID"."""
         return next((dot for dot in self.dots if dot.key == key), None)

@@ -9,10 +9,11 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.models import CustomJS
 
 from explorer.campaign import CampaignSpec
 from explorer.runner import ensure_runner
-from explorer.store import Store
+from explorer.store import Store, StoreError
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
@@ -41,6 +42,17 @@ GRID = """
 @media (min-width: 1600px) {
   :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
     grid-template-areas: "hull viewer retrieval" "table table table"; }
+}
+"""
+# Bokeh gives up after some 30 s, and at once when its token is older than five minutes. The page's
+# address holds all that matters, so it is loaded again as soon as the server is back.
+COME_BACK = """
+if (cb_obj.timeout == null && !window.hullscapeWaiting) {
+  window.hullscapeWaiting = true
+  const probe = new URL("static/extensions/panel/images/favicon.ico", document.baseURI)
+  const wait = () => fetch(probe, {cache: "no-store"})
+    .then(() => location.reload()).catch(() => setTimeout(wait, 1500))
+  wait()
 }
 """
 BODY = {"sizing_mode": "stretch_width", "margin": 0}
@@ -86,7 +98,12 @@ class Session:
     async def run(self) -> None:
         """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""
         spec: CampaignSpec = self.draft.spec
-        self.bench.campaign_id = await asyncio.to_thread(self.store.create, spec)
+        try:
+            campaign_id = await asyncio.to_thread(self.store.create, spec)
+        except StoreError as error:
+            self.bench.error = str(error)
+            return
+        self.bench.campaign_id = campaign_id
         self._looks = 0
         await self.wake()
         await self.look()
@@ -138,6 +155,7 @@ class Session:
         if pn.state.location is not None:
             pn.state.location.sync(self.bench, {"campaign_id": "campaign"})
             pn.state.location.sync(page, {"dark_theme": "dark"})
+            pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
         pn.state.onload(self._begin)
         return page
 

@@ -168,3 +168,26 @@ def test_triangle_corners_are_the_elements(make_hull):
     corners = np.array([place[f"phase:el-{e}"] for e in ("Al", "Ca", "Cu")])
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1)
     assert sides == pytest.approx([1, 1, 1])
+
+
+def test_labels_name_each_compound_once(make_hull, make_candidate):
+    """Only hull compounds are labelled, each formula once, and elements by the corners alone."""
+    hull = make_hull(("Al", "Ca", "Cu"))
+    candidates = [
+        make_candidate(0, "Al", "Ca", "Cu", above=-0.3, energy=-0.7),
+        make_candidate(1, "Al", "Ca", "Cu", above=-0.5, energy=-0.9),
+    ]
+    picture = with_live_hull(with_candidates(known_picture(hull), candidates), hull, candidates)
+    mixed = {"phase:mix-AlCa", "phase:mix-AlCu", "phase:mix-CaCu"}
+    assert picture.named() == mixed | {"candidate:000001"}
+
+
+def test_a_covered_point_speaks_for_what_covers_it(make_hull, make_candidate):
+    """Hovering a stack of polymorphs tells of the lowest one, and how many lie under it."""
+    candidates = [
+        make_candidate(i, "Al", "Ca", "Cu", above=e, energy=e - 0.4)
+        for i, e in enumerate([0.1, 0.3])
+    ]
+    picture = with_candidates(known_picture(make_hull(("Al", "Ca", "Cu"))), candidates)
+    texts = trace_of(hull_figure(picture), Kind.CANDIDATE).hovertext
+    assert all("0.100 eV/atom" in text and "1 more" in text for text in texts)

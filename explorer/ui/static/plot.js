@@ -30,6 +30,19 @@ function adoptStyles(root) {
   }
 }
 
+// Key of the point that is seen at a place: of several there the one drawn last.
+function topmost(data, {x, y, z, customdata}) {
+  const near = (a, b) => a === b || Math.abs(a - b) < 1e-6
+  for (const trace of [...data].reverse()) {
+    for (let k = (trace.customdata?.length ?? 0) - 1; k >= 0; k--) {
+      if (near(trace.x[k], x) && near(trace.y[k], y) && near(trace.z?.[k], z)) {
+        return trace.customdata[k]
+      }
+    }
+  }
+  return customdata
+}
+
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "plot"
@@ -57,7 +70,7 @@ export function render({model}) {
     if (fresh) {
       plot.on("plotly_click", (event) => {
         const point = event.points.find((candidate) => candidate.customdata)
-        if (point) { model.clicked = [point.customdata, ++clicks] }
+        if (point) { model.clicked = [topmost(plot.data, point), ++clicks] }
       })
     }
   }
