@@ -69,7 +69,10 @@ class HullView(Viewer):
     def _figure(self) -> dict[str, Any]:
         bench = self.bench
         campaign = bench.campaign
-        self.known = known_of(campaign.spec if campaign else None)
+        if campaign is None:  # still being read
+            self.picture = HullPicture(())
+            return {}
+        self.known = known_of(campaign.spec)
         candidates = list(bench.candidates.values())
         self.picture = with_candidates(self.known.picture, candidates)
         if self.known.hull is not None:
@@ -95,7 +98,9 @@ class HullView(Viewer):
         limit = f"up to {self.bench.threshold:.2f} eV/atom"
         self.limit.object = f"<span class='muted'>{limit}</span>"
         system = "–".join(picture.elements)
-        title = TITLES.get(len(picture.elements), TITLES[0])
+        title = (
+            TITLES.get(len(picture.elements), TITLES[0]) if self.bench.campaign else "Convex hull"
+        )
         self.title.object = f"<h2>{title}</h2><span class='muted'>{escape(system)}</span>"
         if picture.message:
             self.level.object = f"<p class='problem'>{escape(picture.message)}</p>"

@@ -53,7 +53,11 @@ export function render({model}) {
   let clicks = 0
 
   const drawOnce = async () => {
-    if (!model.figure.data || !box.isConnected) { return }
+    if (!box.isConnected) { return }
+    if (!model.figure.data) {
+      if (Plotly !== null) { Plotly.purge(plot) }
+      return
+    }
     if (Plotly === null) {
       window.hullscapePlotly ??= fetchPlotly(model.scripts)
       Plotly = await window.hullscapePlotly
