@@ -11,7 +11,7 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from explorer.candidate import Candidate
+from explorer.candidate import Candidate, State
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
 
@@ -136,7 +136,8 @@ class Hull:
     def lowered_by(self, candidates: Iterable[Candidate]) -> Hull:
         """Return the hull that these relaxed candidates share with the references.
 
-        Candidates without an energy are passed over; implausible energies are quarantined.
+        Only converged ones count: candidates that are not RELAXED are passed over. Implausible
+        energies are quarantined.
 
         Raises
         ------
@@ -146,7 +147,7 @@ class Hull:
         added, quarantined = list(self.added), dict(self.quarantined)
         seen = {entry.id for entry in added}
         for candidate in candidates:
-            if candidate.energy_per_atom is None or candidate.level is None:
+            if candidate.state != State.RELAXED or candidate.level is None:
                 continue
             _same_level(self.level, candidate.level)
             reason = self._objection(Composition(candidate.formula), candidate.energy_per_atom)

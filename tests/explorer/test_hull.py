@@ -1,5 +1,7 @@
 """The hull: thermodynamics on energies of one level."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -106,6 +108,12 @@ def test_candidates_lower_the_hull() -> None:
     assert "new" not in hull.stable
     assert lowered.place("CaCu", -3.5, LEVEL).energy_above_hull == pytest.approx(0)
     assert any("new" in facet for facet in lowered.facets())
+
+
+def test_an_unconverged_candidate_is_no_corner() -> None:
+    """The energy of a failed relaxation is kept for the record but lowers nothing."""
+    failed = replace(candidate("new", "CaCu", -3.5), state=State.FAILED)
+    assert "new" not in Hull(references()).lowered_by([failed]).stable
 
 
 def test_points_are_a_table_for_plots() -> None:
