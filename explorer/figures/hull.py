@@ -215,7 +215,7 @@ def _quaternary(
         **dict(zip("xyz", names.T.tolist(), strict=True)),
     }
     hidden = {"visible": False, "showbackground": False}
-    camera = {"eye": {"x": 0.95, "y": -1.25, "z": 0.55}, "center": {"x": 0, "y": 0, "z": -0.08}}
+    camera = {"eye": {"x": 1.15, "y": -1.55, "z": 0.6}, "center": {"x": 0, "y": 0, "z": -0.04}}
     scene = {
         "xaxis": hidden,
         "yaxis": hidden,
