@@ -39,6 +39,7 @@ from explorer.cli_options import (
     Subset,
     Temperature,
     TopP,
+    Workers,
     numbers,
     show_progress,
     spec_of,
@@ -107,6 +108,7 @@ def relax(
     potential: Potential = "chgnet",
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 200,
+    workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
@@ -116,7 +118,8 @@ def relax(
     from explorer.commands import relax_file  # noqa: PLC0415 - imports torch
 
     spec = spec_of(potential=potential, fmax=fmax, max_steps=max_steps, seed=seed)
-    tell(relax_file(spec, file, output, device=device, progress=show_progress), json)
+    told = relax_file(spec, file, output, device=device, workers=workers, progress=show_progress)
+    tell(told, json)
 
 
 @app.command()
@@ -141,6 +144,7 @@ def run(
     ] = False,
     reference_file: ReferenceFile = None,
     checkpoint: Checkpoint = None,
+    workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder's run.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -170,7 +174,7 @@ def run(
         seed=seed,
     )
     told = run_campaign_in_folder(
-        spec, output, device=device, resume=resume, progress=show_progress
+        spec, output, device=device, workers=workers, resume=resume, progress=show_progress
     )
     tell(told, json)
     if told["state"] != "finished":
@@ -240,6 +244,7 @@ def worker(
     store: StoreUrl = None,
     slot: Annotated[str, typer.Option(help="A name for this machine or GPU.")] = "",
     idle: Annotated[float, typer.Option(help="Leave after so many seconds without work.")] = 1e9,
+    workers: Workers = None,
     device: Device = "auto",
     debug: Debug = False,
 ) -> None:
@@ -247,6 +252,7 @@ def worker(
     from explorer.runner import main as run_worker  # noqa: PLC0415
 
     options = ["--slot", slot, "--idle", str(idle), "--device", device]
+    options += ["--workers", str(workers)] if workers else []
     raise typer.Exit(run_worker([*options, "--store", store] if store else options))
 
 

@@ -19,6 +19,7 @@ from explorer.cli_options import (
     Stability,
     Temperature,
     TopP,
+    Workers,
     numbers,
     show_progress,
     spec_of,
@@ -26,8 +27,6 @@ from explorer.cli_options import (
 )
 
 app = typer.Typer(help="Judge what the model draws.", no_args_is_help=True)
-
-Workers = Annotated[int | None, typer.Option(help="Processes; one for each core when not given.")]
 
 
 @app.command()

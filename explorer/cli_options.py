@@ -37,6 +37,9 @@ ReferenceFile = Annotated[
     Path | None, typer.Option("--references", help="Reference phases other than those shipped.")
 ]
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a network other than shipped.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; one for each core when not given.")
+]
 StoreUrl = Annotated[str | None, typer.Option("--store", help="Database URL or SQLite file.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 

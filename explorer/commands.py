@@ -126,7 +126,13 @@ def _with_likelihood(table: pa.Table, draws: Sequence[Draw]) -> pa.Table:
 
 
 def relax_file(
-    spec: CampaignSpec, file: Path, output: Path, *, device: str, progress: Progress
+    spec: CampaignSpec,
+    file: Path,
+    output: Path,
+    *,
+    device: str,
+    workers: int | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Relax the structures of a file; returns how many converged, and the pace."""
     chosen = potential(spec.potential, choose_device(device))
@@ -135,7 +141,7 @@ def relax_file(
     refuse_output(output)
     began, ticker = time.perf_counter(), Ticker(progress)
     done: dict[int, Relaxation] = {}
-    with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps) as relaxer:
+    with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers) as relaxer:
         for place, relaxation in relaxer.relax(enumerate(item.structure for item in named)):
             done[place] = relaxation
             ticker.tick(f"relaxed {len(done)}/{len(named)}")
@@ -193,7 +199,13 @@ def _frame(name: str, relaxed: Relaxation) -> Any:
 
 
 def run_campaign_in_folder(
-    spec: CampaignSpec, folder: Path, *, device: str, resume: bool, progress: Progress
+    spec: CampaignSpec,
+    folder: Path,
+    *,
+    device: str,
+    workers: int | None,
+    resume: bool,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Run a whole campaign in a folder; returns its summary."""
     ticker, states = Ticker(progress), {}
@@ -202,7 +214,9 @@ def run_campaign_in_folder(
         states.update({candidate.id: str(candidate.state) for candidate in changed})
         ticker.tick(_counts_line(Counter(states.values())))
 
-    campaign = run_in_folder(spec, folder, device=device, resume=resume, report=report)
+    campaign = run_in_folder(
+        spec, folder, device=device, workers=workers, resume=resume, report=report
+    )
     counts = campaign.counts
     ticker.done(f"{campaign.state}: {_counts_line(counts)}, drawn {counts['drawn']}")
     told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))

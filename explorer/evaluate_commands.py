@@ -38,7 +38,7 @@ def retrieval(
         temperature=spec.temperature,
         top_p=spec.top_p,
         seed=spec.seed,
-        workers=_workers(workers),
+        workers=workers,
         progress=progress,
     )
 
@@ -58,23 +58,17 @@ def generation(
         top_p=spec.top_p,
         seed=spec.seed,
         known=known,
-        workers=_workers(workers),
+        workers=workers,
     )
 
 
 def roundtrip(file: Path, *, workers: int | None) -> dict[str, Any]:
     """Count the structures of a file that survive encoding."""
     _refuse_missing(file)
-    return evaluate_roundtrip(file, workers=_workers(workers))
+    return evaluate_roundtrip(file, workers=workers)
 
 
 def _refuse_missing(*files: Path | None) -> None:
     for file in files:
         if file is not None and not file.exists():
             raise SpecError(f"no such file: {file}")
-
-
-def _workers(count: int | None) -> int | None:
-    if count is not None and count < 1:
-        raise SpecError(f"workers: expected at least 1, got {count}")
-    return count

@@ -46,6 +46,7 @@ def run_in_folder(
     folder: Path,
     *,
     device: str = "auto",
+    workers: int | None = None,
     resume: bool = False,
     report: Callable[[Sequence[Candidate]], None] = lambda _: None,
 ) -> Campaign:
@@ -57,7 +58,8 @@ def run_in_folder(
         What to do. When resuming, `CampaignSpec()` takes what the folder was made with.
     folder : Path
         Gets campaign.db, candidates.csv, summary.json and cifs/.
-    device : str
+    device, workers : str, int or None
+        As in `explorer.laboratory.open_laboratory`.
     resume : bool
         Go on with the run that the folder holds, if any.
     report : callable
@@ -72,7 +74,7 @@ def run_in_folder(
     from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
 
     spec = spec_to_run(spec, folder, resume)
-    laboratory = open_laboratory(spec, device)
+    laboratory = open_laboratory(spec, device, workers)
     refuse_unwritable(folder / DATABASE)
     store = Store(folder / DATABASE)
     campaign_id = _campaign_to_run(store, spec)

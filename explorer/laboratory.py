@@ -113,8 +113,18 @@ class Library:
         return self._hulls[system]
 
 
-def open_laboratory(spec: CampaignSpec, device: str = "auto") -> Laboratory:
+def open_laboratory(
+    spec: CampaignSpec, device: str = "auto", workers: int | None = None
+) -> Laboratory:
     """Load everything that a campaign needs, or say in one line why that cannot be.
+
+    Parameters
+    ----------
+    spec : CampaignSpec
+    device : str
+        "cpu", "cuda", "cuda:1", or "auto".
+    workers : int or None
+        Relaxation processes; None for one on each core.
 
     Raises
     ------
@@ -139,7 +149,7 @@ def open_laboratory(spec: CampaignSpec, device: str = "auto") -> Laboratory:
         network=network,
         constraints=spec.constraints(),
         screen=Screen(library.references, relax_known=spec.relax_known),
-        relaxer=Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps),
+        relaxer=Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers),
         library=library,
         provenance={
             "checkpoint": network.checkpoint_id,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError
 
-from explorer.campaign import CampaignSpec, CampaignState
+from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate
 from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
 from explorer.schema import StoreError
@@ -139,6 +139,8 @@ class Runner:
         Where the network and the potential live: "cpu", "cuda", "cuda:1".
     idle_seconds : float
         Leave when nothing was asked for so long.
+    workers : int or None
+        Relaxation processes; None for one on each core.
     """
 
     def __init__(
@@ -147,11 +149,13 @@ class Runner:
         slot: str = "",
         device: str = "auto",
         idle_seconds: float = IDLE_SECONDS,
+        workers: int | None = None,
     ) -> None:
         self.store = store
         self.slot = slot or socket.gethostname()
         self.device = device
         self.idle_seconds = idle_seconds
+        self.workers = workers
         self.leases = Leases(store.engine, new_owner())
         self._ending = threading.Event()
         self._beaten = float("-inf")
@@ -211,7 +215,7 @@ class Runner:
                 self.store,
                 self.leases,
                 lease,
-                laboratory=partial(open_laboratory, device=self.device),
+                laboratory=partial(open_laboratory, device=self.device, workers=self.workers),
                 should_stop=lambda: pulse.wanted != "run" or self._ending.is_set(),
             )
         return True
@@ -236,8 +240,10 @@ def run_campaign(
     log.info("taken campaign=%s fence=%s", lease.campaign_id, lease.fence)
     try:
         store.say(lease, "loading the model and the potential")
-        spec = store.campaign(lease.campaign_id).spec
+        campaign = store.campaign(lease.campaign_id)
+        spec = campaign.spec
         opened = laboratory(spec)
+        refuse_other_instruments(campaign, opened)
         store.describe(lease, opened.provenance)
         store.say(lease, "")
         with opened.relaxer as relaxer:
@@ -253,6 +259,23 @@ def run_campaign(
         known = isinstance(error, ValueError)
         message = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
         _give_back(leases, lease, CampaignState.FAILED, message)
+
+
+def refuse_other_instruments(campaign: Campaign, opened: Laboratory) -> None:
+    """Refuse to go on with a campaign that was begun with another network, potential or hull.
+
+    Raises
+    ------
+    SpecError
+        Its crystals would not be those of one seed, or its energies not of one level.
+    """
+    for name in ("checkpoint", "potential", "references"):
+        began = campaign.provenance.get(name, opened.provenance[name])
+        if campaign.counts["drawn"] and began != opened.provenance[name]:
+            raise SpecError(
+                f"the campaign was begun with {name} {began}, here is {opened.provenance[name]}: "
+                "start a new campaign, or go on with the version that began it"
+            )
 
 
 def _give_back(
@@ -284,13 +307,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds without work")
     parser.add_argument("--slot", default="", help="a name for the machine or the GPU")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto")
+    parser.add_argument("--workers", type=int, default=None, help="relaxation processes")
     options = parser.parse_args(arguments)
     log_to_stderr()
     try:
-        runner = Runner(Store(options.store), options.slot, options.device, options.idle)
+        store = Store(options.store)
     except StoreError as error:
         log.error("%s", error)
         return 2
+    runner = Runner(store, options.slot, options.device, options.idle, options.workers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: runner.end())
     return 0 if runner.run() else 1
