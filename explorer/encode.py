@@ -127,7 +127,7 @@ def _describe(
     rank = formula_rank()
     skeleton = tuple((int(wyckoff.letter[p]), int(rank[z - 1])) for p, z, _ in sites)
     parameters = lattice_parameters(turned)
-    shape = tuple(int(round(np.log(v) * 50)) for v in parameters[:3])
+    shape = tuple(round(float(np.log(v)) * 50) for v in parameters[:3])
     coordinates = tuple(tuple(_grid(free)) for _, _, free in sites)
     crystal = WyckoffCrystal(
         spacegroup,

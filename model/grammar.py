@@ -1,7 +1,7 @@
 """Which sites may come next: every legal continuation of a skeleton, no illegal one.
 
 A state knows only what the future depends on (the place in the alphabet of letters, the atoms so
-far), over *slots*, the indices of the header's elements; so all crystals of one header share states.
+far), over *slots*, the indices of the header's elements; so crystals of one header share states.
 A state is entered only if it can be completed: the sampler never meets a dead end.
 """
 

@@ -187,6 +187,14 @@ class HeaderGrammar:
     def _explain(self) -> ConstraintError:
         """Name the constraint whose loosening helps."""
         wanted = self.constraints
+        unit = sum(self._counts() or (1,) * (len(self.pool) if self.fixed else 1))
+        if unit > wanted.max_atoms:
+            what = wanted.formula or "-".join(sorted(wanted.elements))
+            return ConstraintError(
+                "max_atoms",
+                f"{what} has {unit} atoms or more, but at most {wanted.max_atoms} atoms in the "
+                "primitive cell are asked for; allow more",
+            )
         if wanted.spacegroups and not wanted.sites:
             elsewhere = self._groups_elsewhere()
             if elsewhere:

@@ -1,4 +1,4 @@
-"""Draw crystals: batches with a cache of keys and values, each crystal from its own random numbers.
+"""Draw crystals in batches, each crystal from its own random numbers.
 
 Crystal i depends on the seed and on i, not on the batch that it was drawn in (up to the last bits of
 floating-point sums), so a run can be continued anywhere.

@@ -2,14 +2,14 @@
 
 A row is ``stability order header skeleton lattice coordinates``:
 
-- ``header``: number of elements, the elements in formula order, the formula (counts, or ``NO_FORMULA``)
-  and the space group; the group comes last, or first when the order token says so;
+- ``header``: number of elements, the elements in formula order, the formula (counts, or
+  ``NO_FORMULA``) and the space group; the group comes last, or first if the order token says so;
 - ``skeleton``: a (Wyckoff position, element) pair for every site, in order, then ``END``;
-- ``lattice``: volume per atom, then the ratios b/a and c/a and the angles that the family leaves free;
+- ``lattice``: volume per atom, then the ratios b/a and c/a and the angles, as far as they are free;
 - ``coordinates``: the free coordinates, site by site.
 
 A continuous value is one token for its bin and, beside it, one of 64 steps within the bin; the two
-have their own distributions. Bins are centred so that 0, 1/2, 1/3, 1/4, 1/8 and 90 degrees are exact.
+have their own distributions. Bins are centred so that 0, 1/2, 1/3, 1/8 and 90 degrees are exact.
 
 Letters in shapes: T tokens of a row.
 """

@@ -1,6 +1,6 @@
 """Train the network on shards: one command, resumable, on a CPU or a bare GPU machine alike.
 
-``python -m model.train RECIPE.toml --shards FOLDER --run FOLDER`` goes on from the run's last state.
+``python -m model.train RECIPE.toml --shards FOLDER --run FOLDER`` goes on from the last state.
 """
 
 from __future__ import annotations

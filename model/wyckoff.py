@@ -3,7 +3,7 @@
 Settings are those of the International Tables A that most software calls standard: unique axis b
 for monoclinic groups, origin choice 2, hexagonal axes for rhombohedral groups. Letters in shapes:
 P positions (1731), O orbit operations of all positions, N normalizer operations, G groups (230).
-The table is computed by ``python -m explorer.prepare tables`` and checked against PyXtal and spglib.
+The table is made by ``python -m explorer.prepare tables`` and checked against PyXtal and spglib.
 """
 
 from __future__ import annotations

@@ -1,0 +1,138 @@
+"""Drawn crystals obey their constraints, are repeatable, and cannot see the future."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from explorer.crystals import min_distance, to_structure
+from explorer.evaluate.generation import group_or_supergroup
+from model.checkpoint import CheckpointError, LoadedNetwork, load_network, save_network
+from model.constraints import Constraints
+from model.likelihood import context_of
+from model.network import Network, NetworkConfig
+from model.sample import log_likelihood, sample
+from model.shards import pad
+from model.tokens import crystal_to_row
+
+WISHES = [
+    {"elements": "Al-Ca-Cu"},
+    {"elements": "Al-Ca-Cu", "subset": True, "max_atoms": 12},
+    {"elements": "Al-Ca-Cu", "formula": "CaAl2Cu2"},
+    {"formula": "CaAl2Cu2", "spacegroups": 139},
+    {"spacegroups": (166, 225)},
+    {"spacegroups": 62, "max_atoms": 20},
+    {"sites": ["139:2a=Ca", "139:4e=Al,Cu"], "max_atoms": 20},
+    {"elements": "Ca-O-Ti", "stability": "high"},
+    {},
+]
+
+
+@pytest.mark.parametrize("wish", WISHES, ids=str)
+def test_constraints_are_kept(shipped: LoadedNetwork, wish: dict) -> None:
+    """Every row decodes, and every crystal has what was asked for and nothing else."""
+    constraints = Constraints.parse(**wish)
+    for draw in sample(shipped, constraints, seed=3, count=48):
+        crystal = draw.crystal
+        assert crystal is not None, draw.reason
+        assert np.isfinite(draw.log_likelihood)
+        asked = set(constraints.elements)
+        assert not asked or set(crystal.elements) <= asked
+        assert not asked or constraints.subset or set(crystal.elements) == asked
+        assert not constraints.formula or crystal.formula == constraints.formula
+        assert not constraints.spacegroups or crystal.spacegroup in constraints.spacegroups
+        assert crystal.n_atoms <= constraints.max_atoms
+        for site in constraints.sites:
+            here = [s.element for s in crystal.sites if s.letter == site.letter]
+            assert set(here) & set(site.elements)
+
+
+def test_spglib_finds_the_asked_group(shipped: LoadedNetwork) -> None:
+    """Crystals without colliding atoms have the group they were drawn in, or a supergroup."""
+    checked = 0
+    for draw in sample(shipped, Constraints.parse(), seed=5, count=96):
+        structure = to_structure(draw.crystal)
+        if min_distance(structure) > 0.7:
+            kept, _ = group_or_supergroup(structure, draw.crystal.spacegroup)
+            assert kept, draw.crystal
+            checked += 1
+    assert checked > 48
+
+
+def test_same_seed_same_crystals(shipped: LoadedNetwork) -> None:
+    """A crystal depends on the seed and its number, not on the batch or the start."""
+    wish = Constraints.parse("Ca-O-Ti")
+    whole = list(sample(shipped, wish, seed=7, count=24))
+    parts = [
+        *sample(shipped, wish, seed=7, count=5, batch_size=3),
+        *sample(shipped, wish, seed=7, count=19, start=5, batch_size=7),
+    ]
+    assert [draw.index for draw in parts] == list(range(24))
+    assert [draw.crystal for draw in parts] == [draw.crystal for draw in whole]
+    other = [draw.crystal for draw in sample(shipped, wish, seed=8, count=24)]
+    assert other != [draw.crystal for draw in whole]
+
+
+def test_likelihood_of_draws_is_that_of_the_crystals(shipped: LoadedNetwork) -> None:
+    """What the sampler counts step by step is what a whole pass over the crystal gives."""
+    draws = list(sample(shipped, Constraints.parse("Al-Ca-Cu"), seed=2, count=48))
+    # sites of one letter and element are sorted when a crystal is written; leave those out
+    plain = [d for d in draws if len(set(d.crystal.skeleton[1])) == len(d.crystal.sites)]
+    whole = log_likelihood(shipped, [draw.crystal for draw in plain], "low")
+    assert len(plain) > 10
+    assert np.allclose(whole, [draw.log_likelihood for draw in plain], atol=0.02)
+
+
+def test_low_temperature_is_likelier(shipped: LoadedNetwork) -> None:
+    """Colder draws have a higher likelihood under the network itself."""
+    wish = Constraints.parse("Al-Ca-Cu")
+    warm = np.mean([d.log_likelihood for d in sample(shipped, wish, seed=1, count=64)])
+    cold = [d.log_likelihood for d in sample(shipped, wish, seed=1, count=64, temperature=0.5)]
+    assert np.mean(cold) > warm
+
+
+def test_future_never_changes_a_state() -> None:
+    """Changing a token changes no state before it, and does change its own."""
+    torch.manual_seed(0)
+    network = Network(NetworkConfig(width=32, layers=2, heads=2)).eval()
+    crystal = next(iter(sample(_loaded(network), Constraints.parse("Ca-O-Ti"), seed=0, count=1)))
+    batch = pad([crystal_to_row(crystal.crystal)])
+    context, _, _ = context_of(batch)
+    vectors = network.embedding()
+    before = network(context, vectors)
+    place = 6
+    tokens = context.tokens.clone()
+    tokens[0, place] += 1
+    after = network(context._replace(tokens=tokens), vectors)
+    assert torch.equal(before[:, :place], after[:, :place])
+    assert not torch.allclose(before[:, place], after[:, place])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"count": -1}, {"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"batch_size": 0}],
+    ids=str,
+)
+def test_bad_options_are_refused_before_drawing(shipped: LoadedNetwork, options: dict) -> None:
+    """The error comes from the call, not from the first crystal."""
+    with pytest.raises(ValueError, match="expected"):
+        sample(shipped, Constraints.parse("Al-Ca-Cu"), **{"seed": 0, "count": 1, **options})
+
+
+def test_weights_survive_the_disk(tmp_path, shipped: LoadedNetwork) -> None:
+    """Saved and read again a network is the same; damage and strangers are refused."""
+    options = {"name": "again", "known_elements": list(shipped.known_elements), "info": {}}
+    save_network(shipped.network, tmp_path / "w", **options)
+    again = load_network(tmp_path / "w")
+    assert again.checkpoint_id.split("-")[-1] == shipped.checkpoint_id.split("-")[-1]
+    part = tmp_path / "w" / "part-00.safetensors"
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_network(tmp_path / "w")
+    with pytest.raises(CheckpointError, match=r"expected a folder with network\.json"):
+        load_network(tmp_path / "nothing")
+
+
+def _loaded(network: Network) -> LoadedNetwork:
+    return LoadedNetwork(network, "untrained", ("Ca", "O", "Ti"), {})
