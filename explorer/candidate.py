@@ -84,7 +84,8 @@ class Candidate:
     state, reason
         Where it stands and, when it went no further, why.
     novel
-        False when it matches a known phase, None when that was not decided.
+        False when it matches a known phase, None when that was not decided or, for a DUPLICATE, is
+        up to the candidate that it equals.
     matched
         Id of the known phase, or of the earlier candidate, that it equals.
     energy_per_atom, energy_above_hull

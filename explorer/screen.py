@@ -39,7 +39,6 @@ class Screen:
         self.relax_known = relax_known
         self._known = KnownPhases(references, self.matcher)
         self._seen = Pool(self.matcher)
-        self._novel: dict[str, bool | None] = {}
 
     def remember(self, candidates: Iterable[Candidate]) -> None:
         """Take in candidates that were judged before, in the order of their draw."""
@@ -83,13 +82,9 @@ class Screen:
             waiting = replace(candidate, state=State.WAITING, reason=str(error))
             return self._add(waiting)
         if earlier:
-            return replace(
-                candidate,
-                state=State.DUPLICATE,
-                reason="same crystal as an earlier one",
-                matched=earlier,
-                novel=self._novel[earlier],
-            )
+            # Its novelty is that of the earlier one, which may change when that one is relaxed.
+            twin = replace(candidate, state=State.DUPLICATE, matched=earlier, novel=None)
+            return replace(twin, reason="same crystal as an earlier one")
         if known and not self.relax_known:
             found = replace(candidate, state=State.KNOWN, reason="known phase")
             return self._add(replace(found, novel=False, matched=known))
@@ -99,7 +94,6 @@ class Screen:
 
     def _add(self, candidate: Candidate) -> Candidate:
         self._seen.add(candidate.id, candidate.initial)
-        self._novel[candidate.id] = candidate.novel
         return candidate
 
 

@@ -1,6 +1,7 @@
 """Screening and novelty: every drawn crystal gets its verdict and its reason."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_duplicates_name_the_earlier_candidate(matcher: Matcher) -> None:
         State.DUPLICATE,
     ]
     assert [c.matched for c in candidates] == [None, "000000", "salt", "000002"]
-    assert [c.novel for c in candidates] == [True, True, False, False]
+    assert [c.novel for c in candidates] == [True, None, False, None]
 
 
 def test_the_rejected_say_why(matcher: Matcher) -> None:
@@ -117,6 +118,16 @@ def test_a_screen_remembers_an_earlier_run(matcher: Matcher) -> None:
     again = screen.judge(draw(2, BLENDE))
     assert again.state == State.DUPLICATE
     assert again.matched == "000000"
+
+
+def test_a_resumed_screen_judges_like_an_undisturbed_one(matcher: Matcher) -> None:
+    """What relaxation taught about an earlier candidate does not change its duplicates."""
+    undisturbed = Screen(known(), matcher)
+    first, twin = judged(undisturbed, BLENDE, BLENDE)
+    relaxed = undisturbed.recognise(replace(first, relaxed=to_structure(SALT)))
+    resumed = Screen(known(), matcher)
+    resumed.remember([relaxed])
+    assert resumed.judge(draw(1, BLENDE)).to_dict() == twin.to_dict()
 
 
 def test_any_system_through_a_function(matcher: Matcher) -> None:
