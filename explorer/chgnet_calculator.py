@@ -7,7 +7,8 @@ graph for its training loss; a relaxation needs neither. Same network, same numb
 from __future__ import annotations
 
 import contextlib
-import sys
+import io
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -23,8 +24,8 @@ from pymatgen.core import Structure
 
 def load_network(version: str, device: str) -> CHGNet:
     """Load the weights that come inside the chgnet wheel."""
-    # It announces itself on stdout, which belongs to the answers of the command line.
-    with contextlib.redirect_stdout(sys.stderr):
+    # It announces itself whatever `verbose` says.
+    with contextlib.redirect_stdout(io.StringIO()):
         network = CHGNet.load(model_name=version, use_device=device, verbose=False)
     network.graph_converter.set_isolated_atom_response("error")
     return network.eval()
@@ -90,10 +91,17 @@ def static_energies(
         graphs = [_graph_or_none(network, s) for s in structures[start : start + batch_size]]
         kept = [g for g in graphs if g is not None]
         with torch.no_grad():
-            energies = network.forward(kept, task="e")["e"].cpu().tolist() if kept else []
+            energies = _energies(network, kept) if kept else []
         answers = iter(energies)
         # The tape is off only inside the block above, never while this generator sleeps.
         yield from [float("nan") if g is None else next(answers) for g in graphs]
+
+
+def _energies(network: CHGNet, graphs: list[CrystalGraph]) -> list[float]:
+    with warnings.catch_warnings():
+        # CHGNet turns tensors into numbers in a way that torch frowns upon.
+        warnings.simplefilter("ignore", UserWarning)
+        return network.forward(graphs, task="e")["e"].cpu().tolist()
 
 
 def _graph_or_none(network: CHGNet, structure: Structure) -> CrystalGraph | None:

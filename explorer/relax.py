@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -19,14 +20,16 @@ from pymatgen.core import Structure
 from explorer.candidate import Relaxation
 from explorer.crystals import gate
 from explorer.isolation import SPAWN, exit_text, one_thread
-from explorer.potentials import Potential
-from explorer.relax_worker import STOPPED, Settings, work
+from explorer.potentials import Potential, PotentialError
+from explorer.relax_worker import READY, STOPPED, Settings, work
 from explorer.relaxation import FMAX, MAX_STEPS, SMAX
 
 Key = TypeVar("Key", bound=Hashable)
 
 POLL_SECONDS = 0.2
 """How often the caller's `should_stop` is asked while nothing finishes."""
+START_SECONDS = 300.0
+"""How long a worker may take to import its libraries and to load the potential."""
 STOP_SECONDS = 2.0
 """How long a worker may take to notice a stop before it is killed."""
 
@@ -51,7 +54,8 @@ class Relaxer:
     workers
         Processes; default one for each core that this process may use.
     max_seconds
-        Wall time after which a structure is given up and its worker is killed.
+        Wall time after which a structure is given up and its worker is killed; the start of the
+        worker does not count.
     """
 
     def __init__(
@@ -108,6 +112,11 @@ class Relaxer:
         should_stop
             Asked several times a second. After True, structures in flight are abandoned without a
             result, so that they can be relaxed again later, and the iterator ends.
+
+        Raises
+        ------
+        PotentialError
+            When a worker cannot load the potential.
         """
         self._stop.clear()
         queue = _Queue(items)
@@ -118,6 +127,10 @@ class Relaxer:
                     return
                 yield from self._collect(POLL_SECONDS)
             yield from self._halt()
+        except PotentialError:
+            # Every other worker is about to find the same.
+            self.close()
+            raise
         finally:
             # The caller may also leave the loop: nothing may go on computing behind its back.
             for _ in self._halt():
@@ -153,14 +166,18 @@ class Relaxer:
         for worker in self._busy():
             key = worker.key
             if worker.connection in ready:
+                if not worker.ready:
+                    worker.hear()
+                    continue
                 outcome = worker.finish()
                 if isinstance(outcome, Relaxation):
                     if outcome.reason != STOPPED:
                         yield key, outcome
                     continue
                 reason = outcome
-            elif worker.seconds > self.max_seconds:
-                reason = f"gave up after {self.max_seconds:g} s"
+            elif worker.seconds > (limit := self.max_seconds if worker.ready else START_SECONDS):
+                what = "gave up" if worker.ready else "the worker did not start"
+                reason = f"{what} after {limit:g} s"
                 worker.kill()
             else:
                 continue
@@ -214,11 +231,12 @@ class _Worker:
         far_end.close()
         self.key: Any = None
         self.busy = False
+        self.ready = False
         self._since = 0.0
 
     @property
     def seconds(self) -> float:
-        """Wall time spent on the present structure."""
+        """Wall time spent on the present structure, or on starting up before the first one."""
         return time.monotonic() - self._since
 
     def start(self, key: Any, structure: Structure) -> None:
@@ -228,6 +246,15 @@ class _Worker:
         except OSError:
             # Dead already: the pipe reads as ended, and `finish` says why.
             return
+
+    def hear(self) -> None:
+        """Take in that the potential is loaded: from now on time counts for the structure."""
+        with suppress(EOFError, OSError):  # a dead worker: `finish` says why
+            word = self.connection.recv()
+            if word != READY:
+                self.busy = False
+                raise word
+        self.ready, self._since = True, time.monotonic()
 
     def finish(self) -> Relaxation | str:
         """Return the result, or why there will be none."""

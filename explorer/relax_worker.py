@@ -6,16 +6,20 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 
 from explorer.candidate import Relaxation
-from explorer.potentials import Potential
+from explorer.potentials import Potential, PotentialError
 from explorer.relaxation import STOPPED, relax_structure
 
-__all__ = ["STOPPED", "Settings", "work"]
+__all__ = ["READY", "STOPPED", "Settings", "work"]
+
+READY = "ready"
+"""The first word of a worker: its potential is loaded."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,10 @@ def work(connection: Connection, settings: Settings, stop: Event) -> None:
     # Ctrl-C reaches the whole process group; who waits for the workers decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    # Libraries that print must not write into the parent's standard output.
+    # Libraries that print must not write into the parent's standard output, and what they warn of
+    # is nothing that the user of a relaxation can mend.
     sys.stdout = sys.stderr
+    warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="hullscape-") as scratch:
         # CHGNet drops a file into the working directory when it cannot build a graph.
         os.chdir(scratch)
@@ -45,7 +51,13 @@ def work(connection: Connection, settings: Settings, stop: Event) -> None:
 
 
 def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
-    calculator = settings.potential.calculator()
+    try:
+        calculator = settings.potential.calculator()
+    except Exception as error:
+        # No structure can be relaxed then; the parent raises it for all of them.
+        connection.send(PotentialError(f"{settings.potential.name} cannot be loaded: {error}"))
+        return
+    connection.send(READY)
     level = settings.potential.level
     parent = parent_process()
 

@@ -2,16 +2,15 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
-from toy_potentials import emt
+from toy_potentials import ELEMENTS, SlowToLoadPotential, UnloadablePotential, emt
 
 from explorer.crystals import spacegroup_of
-from explorer.potentials import potential
+from explorer.potentials import PotentialError, potential
 from explorer.relax import Relaxer
 from explorer.relaxation import FMAX, SMAX, STOPPED, relax_structure
 
@@ -122,13 +121,25 @@ def test_a_crash_costs_one_structure(relaxer: Relaxer) -> None:
 
 
 def test_a_hang_is_given_up() -> None:
-    """A structure that takes longer than its time loses its worker; the next one gets a new one."""
-    with Relaxer(emt(), workers=1, max_seconds=1.0, max_steps=10_000) as relaxer:
-        # The clock of a structure includes the start of its worker.
-        relaxer.warm_up()
-        time.sleep(4)
-        results = dict(relaxer.relax([("slow", fcc("Ni", a=4.4, shift=0.05))]))
-    assert "gave up after 1 s" in results["slow"].reason
+    """A structure that takes longer than its time loses its worker; the next one gets a new one.
+
+    Loading the potential takes longer than a structure may, and does not count.
+    """
+    toy = SlowToLoadPotential("slow", "1", "0" * 12, ELEMENTS, "none")
+    with Relaxer(toy, workers=1, max_seconds=1.0, max_steps=10_000) as relaxer:
+        items = [("quick", fcc("Cu")), ("slow", fcc("Ni", a=4.4, shift=0.05))]
+        results = dict(relaxer.relax(items))
+    assert results["quick"].converged
+    assert results["slow"].reason == "gave up after 1 s"
+
+
+def test_a_potential_that_cannot_be_loaded_is_an_error() -> None:
+    """Not one failure for each structure: nothing is wrong with them."""
+    toy = UnloadablePotential("damaged", "1", "0" * 12, ELEMENTS, "none")
+    with Relaxer(toy, workers=2) as relaxer:
+        with pytest.raises(PotentialError, match="damaged cannot be loaded: unexpected end"):
+            list(relaxer.relax([(i, fcc("Cu")) for i in range(4)]))
+        assert not relaxer._pool
 
 
 def test_a_stop_reaches_the_middle_of_a_relaxation(relaxer: Relaxer) -> None:
@@ -173,8 +184,11 @@ def test_a_relaxer_needs_a_worker() -> None:
         Relaxer(emt(), workers=0)
 
 
-def test_chgnet_relaxes_rock_salt() -> None:
-    """The real potential, in a real worker, finds the lattice constant within two percent."""
+def test_chgnet_relaxes_rock_salt(capfd: pytest.CaptureFixture[str]) -> None:
+    """The real potential, in a real worker, finds the lattice constant within two percent.
+
+    It says nothing on the user's screen.
+    """
     salt = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(5.3), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     ).get_primitive_structure()
@@ -183,3 +197,4 @@ def test_chgnet_relaxes_rock_salt() -> None:
     assert result.converged
     assert (result.structure.volume * 4) ** (1 / 3) == pytest.approx(5.66, rel=0.02)
     assert result.level.potential == "chgnet 0.3.0"
+    assert capfd.readouterr() == ("", "")

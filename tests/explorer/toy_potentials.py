@@ -21,6 +21,23 @@ class EmtPotential(Potential):
         return FaultyEmt()
 
 
+class UnloadablePotential(Potential):
+    """A potential whose weights turn out to be damaged when a worker loads them."""
+
+    def calculator(self) -> Calculator:
+        """Fail as a damaged file does."""
+        raise RuntimeError("unexpected end of file")
+
+
+class SlowToLoadPotential(EmtPotential):
+    """A potential that takes its time to load, not to relax."""
+
+    def calculator(self) -> Calculator:
+        """Return the calculator after a while."""
+        time.sleep(1.5)
+        return super().calculator()
+
+
 class FaultyEmt(EMT):
     """Copper and aluminium behave; silver kills the process, gold is NaN, nickel hangs."""
 
