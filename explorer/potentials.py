@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,6 +17,8 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Element, Structure
@@ -105,6 +109,12 @@ class Potential:
             atoms.calc = calculator
             yield float(atoms.get_potential_energy()) / len(atoms)
 
+
+MATGL_FILES = ("model.json", "model.pt", "state.pt")
+MATGL_HUB = "materialyze"
+"""Owner of the hub's models that are named without one."""
+HUB_SECONDS = 10.0
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 CHGNET_VERSION = "0.3.0"
 # The radioactive elements below plutonium that MPtrj has no calculation of; the 89 others it has.
@@ -207,7 +217,9 @@ def _matgl(argument: str, device: str) -> Potential:
         raise PotentialError("matgl needs a model: write matgl:NAME or matgl:/path/to/model")
     _need("matgl", "matgl")
     path = Path(argument).expanduser()
-    if not path.is_dir():
+    if path.is_dir():
+        _need_matgl_files(path)
+    else:
         path = _fetch_matgl(argument)
     elements = frozenset(_load_matgl(str(path)).model.element_types)
     # Without an absolute path a worker that starts in another folder would load something else.
@@ -241,23 +253,73 @@ def _hash(files: Sequence[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _fetch_matgl(name: str) -> Path:
-    from matgl.utils.io import _get_file_paths  # noqa: PLC0415 - imports torch
-
-    try:
-        files = _get_file_paths(Path(name), str_path=name)
-    except Exception as error:
+def _need_matgl_files(folder: Path) -> None:
+    missing = [name for name in MATGL_FILES if not (folder / name).is_file()]
+    if missing:
         raise PotentialError(
-            f"matgl model {name!r} is neither a folder here nor on its hub ({error}): "
-            "give the folder that holds model.json, model.pt and state.pt"
-        ) from error
-    return Path(files["model.json"]).parent
+            f"{folder} is no matgl model: expected {', '.join(MATGL_FILES)}, "
+            f"{missing[0]} is missing"
+        )
+
+
+def _fetch_matgl(name: str) -> Path:
+    """Return the folder of a model of the hub, from the cache when it was fetched before."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache  # noqa: PLC0415
+    from matgl.config import MATGL_CACHE  # noqa: PLC0415 - imports torch
+
+    repository = name if "/" in name else f"{MATGL_HUB}/{name}"
+    if not _HUB_NAME.fullmatch(repository):
+        raise PotentialError(
+            f"no such folder: {name}, and no name of a model on matgl's hub either"
+        )
+    cached = [try_to_load_from_cache(repository, f, cache_dir=MATGL_CACHE) for f in MATGL_FILES]
+    if all(isinstance(file, str) for file in cached):
+        return Path(cached[0]).parent
+    reason = _hub_objection(repository)
+    if not reason:
+        try:
+            files = [hf_hub_download(repository, f, cache_dir=MATGL_CACHE) for f in MATGL_FILES]
+            return Path(files[0]).parent
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+    raise PotentialError(
+        f"matgl model {name!r} is neither a folder here nor on its hub ({reason}): "
+        f"give the folder that holds {', '.join(MATGL_FILES)}"
+    )
+
+
+def _hub_objection(repository: str) -> str:
+    """Say why the hub cannot give a model, without the minute of retries of its own client."""
+    from huggingface_hub import constants  # noqa: PLC0415 - matgl brings it
+
+    if constants.HF_HUB_OFFLINE:
+        return "the hub is switched off by HF_HUB_OFFLINE"
+    url = f"{constants.ENDPOINT}/api/models/{repository}"
+    try:
+        with urlopen(url, timeout=HUB_SECONDS):  # noqa: S310 - https, or what HF_ENDPOINT says
+            return ""
+    except HTTPError as error:
+        return f"the hub answers {error.code} {error.reason}"
+    except OSError as error:
+        return f"the hub cannot be reached: {getattr(error, 'reason', error)}"
+
+
+def _hush_warp() -> None:
+    """Keep the banner of a library that matgl may import out of the answers on stdout."""
+    if find_spec("warp") is not None:
+        import warp  # noqa: PLC0415 - optional, and slow to import
+
+        warp.config.log_level = warp.LOG_ERROR
 
 
 def _load_matgl(argument: str) -> Any:
+    _hush_warp()
     import matgl  # noqa: PLC0415 - imports torch
 
     try:
-        return matgl.load_model(argument)
+        with warnings.catch_warnings():
+            # It warns of the version of every model that was saved by an earlier release.
+            warnings.simplefilter("ignore", UserWarning)
+            return matgl.load_model(argument)
     except (RuntimeError, ValueError, OSError, KeyError, json.JSONDecodeError) as error:
         raise PotentialError(f"matgl cannot load {argument!r}: {error}") from error

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,10 +43,19 @@ def test_chgnet_is_known_without_being_loaded(chgnet: Potential) -> None:
         ("nothing", "unknown potential 'nothing': expected one of chgnet"),
         ("matgl:", "matgl needs a model"),
         ("chgnet:large", "takes no argument"),
+        ("matgl:/no/such/folder", "no such folder: /no/such/folder"),
+        ("matgl:explorer", "no matgl model: expected model.json, model.pt, state.pt"),
+        ("matgl:NoSuchModel", "neither a folder here nor on its hub .the hub cannot be reached"),
+        ("matgl:owner/NoSuchModel", "give the folder that holds model.json"),
     ],
 )
-def test_a_wrong_name_is_told_what_is_right(name: str, words: str) -> None:
-    """Expected, got, and how to mend it."""
+def test_a_wrong_name_is_told_what_is_right(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expected, got, and how to mend it; without a network too."""
+    (tmp_path / "explorer").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(PotentialError, match=words):
         potential(name)
 
@@ -87,6 +98,18 @@ def test_forces_and_stress_are_slopes_of_the_energy(chgnet: Potential) -> None:
         energies.append(strained.get_potential_energy())
     slope = (energies[0] - energies[1]) / (2 * step * atoms.get_volume())
     assert slope == pytest.approx(stress, abs=0.002)
+
+
+def test_loading_and_evaluating_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    """CHGNet's announcement and torch's complaints about it are not for the user."""
+    fresh = potential("chgnet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        list(fresh.static_energies([salt()]))
+        atoms = to_atoms(salt())
+        atoms.calc = fresh.calculator()
+        atoms.get_stress()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_static_energies_in_batches(chgnet: Potential) -> None:
