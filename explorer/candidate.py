@@ -94,6 +94,8 @@ class Candidate:
         The competing phases, such as "0.5 CaAl2 + 0.5 Cu", in fractions of atoms.
     steps, converged
         Of the relaxation.
+    targets
+        Names of the campaign's targets that it equals, as drawn or after relaxation.
     initial, relaxed
         Primitive structures before and after relaxation.
     forces, stress
@@ -119,6 +121,7 @@ class Candidate:
     decomposition: str | None = None
     steps: int | None = None
     converged: bool | None = None
+    targets: tuple[str, ...] = ()
     initial: Structure | None = field(default=None, repr=False)
     relaxed: Structure | None = field(default=None, repr=False)
     forces: np.ndarray | None = field(default=None, repr=False)
@@ -181,5 +184,6 @@ def _from_json(name: str, value: Any) -> Any:
         "forces": np.asarray,
         "stress": np.asarray,
         "state": State,
+        "targets": tuple,
     }
     return readers[name](value) if name in readers else value

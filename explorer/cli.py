@@ -37,6 +37,7 @@ from explorer.cli_options import (
     Stability,
     StoreUrl,
     Subset,
+    Targets,
     Temperature,
     TopP,
     Workers,
@@ -142,6 +143,7 @@ def run(
     relax_known: Annotated[
         bool, typer.Option("--relax-known", help="Relax what matches a known phase too.")
     ] = False,
+    targets: Targets = None,
     reference_file: ReferenceFile = None,
     checkpoint: Checkpoint = None,
     workers: Workers = None,
@@ -169,6 +171,7 @@ def run(
         fmax=fmax,
         max_steps=max_steps,
         relax_known=relax_known,
+        targets=str(targets) if targets else None,
         references=str(reference_file) if reference_file else None,
         checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
@@ -186,6 +189,7 @@ def run(
 def score(
     file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
     *,
+    stability: Annotated[str, typer.Option(help="Likelihood among low, high or any.")] = "any",
     checkpoint: Checkpoint = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -195,7 +199,7 @@ def score(
     """Tell how likely the model finds structures, and whether more so among stable ones."""
     from explorer.commands import score_file  # noqa: PLC0415 - imports torch
 
-    tell(score_file(file, checkpoint, device=device), json)
+    tell(score_file(file, checkpoint, stability=stability, device=device), json)
 
 
 @app.command()

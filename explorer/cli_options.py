@@ -36,6 +36,10 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the result as J
 ReferenceFile = Annotated[
     Path | None, typer.Option("--references", help="Reference phases other than those shipped.")
 ]
+Targets = Annotated[
+    Path | None,
+    typer.Option("--targets", help="Structures to look for; without it, known phases."),
+]
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of a network other than shipped.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; one for each core when not given.")

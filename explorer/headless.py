@@ -23,6 +23,8 @@ from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
 from explorer.runner import Pulse, run_campaign
 from explorer.store import Store
+from explorer.structure_files import NamedStructure
+from explorer.targets import TargetList, read_targets, within_reach
 
 DATABASE = "campaign.db"
 COLUMNS = (
@@ -74,10 +76,11 @@ def run_in_folder(
     from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
 
     spec = spec_to_run(spec, folder, resume)
-    laboratory = open_laboratory(spec, device, workers)
+    targets = _targets_to_find(spec, folder)
+    laboratory = open_laboratory(spec, device, workers, targets)
     refuse_unwritable(folder / DATABASE)
     store = Store(folder / DATABASE)
-    campaign_id = _campaign_to_run(store, spec)
+    campaign_id = _campaign_to_run(store, spec, targets)
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign_id)
     if lease:
@@ -86,7 +89,7 @@ def run_in_folder(
                 store,
                 leases,
                 lease,
-                laboratory=lambda _: laboratory,
+                laboratory=lambda *_, **__: laboratory,
                 should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
                 report=report,
             )
@@ -96,7 +99,8 @@ def run_in_folder(
     if campaign.state == CampaignState.FAILED:
         raise SpecError(f"the campaign failed: {campaign.message}")
     candidates, _ = store.candidates(campaign_id)
-    write_results(folder, campaign, sorted(candidates, key=lambda candidate: candidate.index))
+    candidates.sort(key=lambda candidate: candidate.index)
+    write_results(folder, campaign, candidates, laboratory.targets)
     store.close()
     return campaign
 
@@ -126,10 +130,23 @@ def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
     )
 
 
-def _campaign_to_run(store: Store, spec: CampaignSpec) -> str:
+def _targets_to_find(spec: CampaignSpec, folder: Path) -> list[NamedStructure]:
+    """Return the targets of the run that the folder holds, else those of the file that is named."""
+    if not spec.targets:
+        return []
+    if not (folder / DATABASE).exists():
+        return within_reach(spec, read_targets(spec.targets))
+    store = Store(folder / DATABASE)
+    known = store.campaigns()
+    kept = store.targets(known[0].id) if known else []
+    store.close()
+    return kept or within_reach(spec, read_targets(spec.targets))
+
+
+def _campaign_to_run(store: Store, spec: CampaignSpec, targets: Sequence[NamedStructure]) -> str:
     known = store.campaigns()
     if not known:
-        return store.create(spec)
+        return store.create(spec, targets)
     store.command(known[0].id, "resume")
     return known[0].id
 
@@ -154,13 +171,15 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def write_results(folder: Path, campaign: Campaign, candidates: Sequence[Candidate]) -> None:
+def write_results(
+    folder: Path, campaign: Campaign, candidates: Sequence[Candidate], targets: TargetList
+) -> None:
     """Write candidates.csv, summary.json and cifs/ from what the store holds."""
     with replacing(folder / "candidates.csv") as part, part.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         table.writerows(csv_row(candidate) for candidate in candidates)
-    write_json(folder / "summary.json", summary(campaign, candidates))
+    write_json(folder / "summary.json", summary(campaign, candidates, targets))
     _write_cifs(folder / "cifs", candidates)
 
 
@@ -175,8 +194,11 @@ def _cell(value: Any) -> str:
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
-def summary(campaign: Campaign, candidates: Iterable[Candidate]) -> dict[str, Any]:
+def summary(
+    campaign: Campaign, candidates: Iterable[Candidate], targets: TargetList
+) -> dict[str, Any]:
     """Return what came out of a campaign and what it was made with, ready for JSON."""
+    candidates = list(candidates)
     placed = [item for item in candidates if item.energy_above_hull is not None]
     lowest = min(placed, key=lambda item: item.energy_above_hull, default=None)
     spec = campaign.spec
@@ -192,10 +214,23 @@ def summary(campaign: Campaign, candidates: Iterable[Candidate]) -> dict[str, An
         "reference_set": campaign.provenance.get("references", ""),
         "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
         "lowest_candidate": lowest.id if lowest else None,
+        **retrieval(candidates, targets),
         "seed": spec.seed,
         "constraints": spec.constraints().to_dict(),
         "sampling": {"n": spec.n, "temperature": spec.temperature, "top_p": spec.top_p},
         "relaxation": {"fmax": spec.fmax, "max_steps": spec.max_steps},
+    }
+
+
+def retrieval(candidates: Iterable[Candidate], targets: TargetList) -> dict[str, Any]:
+    """Return how many targets were found, and which, ready for JSON."""
+    equalled = {name for candidate in candidates for name in candidate.targets}
+    return {
+        "targets": targets.words,
+        "n_targets": len(targets.names),
+        "found": sum(name in equalled for name in targets.names),
+        "targets_found": [name for name in targets.names if name in equalled],
+        "targets_missed": [name for name in targets.names if name not in equalled],
     }
 
 

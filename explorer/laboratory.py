@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from explorer.potentials import Potential, potential
 from explorer.references import ReferencePhases
 from explorer.relax import Relaxer
 from explorer.screen import Screen
+from explorer.structure_files import NamedStructure
+from explorer.targets import TargetList, default_targets, given_targets
 
 if TYPE_CHECKING:
     from model.checkpoint import LoadedNetwork
@@ -37,6 +39,8 @@ class Laboratory:
     relaxer : Relaxer
     library : Library
         Known phases and hulls.
+    targets : TargetList
+        What the campaign looks for.
     provenance : mapping of str
         What the results come from, in words.
     """
@@ -46,6 +50,7 @@ class Laboratory:
     screen: Screen
     relaxer: Relaxer
     library: Library
+    targets: TargetList
     provenance: Mapping[str, str]
 
     def draws(self, spec: CampaignSpec, start: int, count: int) -> Iterator[Draw]:
@@ -114,7 +119,10 @@ class Library:
 
 
 def open_laboratory(
-    spec: CampaignSpec, device: str = "auto", workers: int | None = None
+    spec: CampaignSpec,
+    device: str = "auto",
+    workers: int | None = None,
+    targets: Sequence[NamedStructure] = (),
 ) -> Laboratory:
     """Load everything that a campaign needs, or say in one line why that cannot be.
 
@@ -125,6 +133,8 @@ def open_laboratory(
         "cpu", "cuda", "cuda:1", or "auto".
     workers : int or None
         Relaxation processes; None for one on each core.
+    targets : sequence of NamedStructure
+        What the campaign was given to look for; without any, known phases of its system.
 
     Raises
     ------
@@ -145,12 +155,16 @@ def open_laboratory(
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
     library = Library(spec.potential, spec.references, spec.chemical_system)
     references = check_references(library, chosen)
+    looked_for = given_targets(spec, targets) if targets else default_targets(references)
     return Laboratory(
         network=network,
         constraints=spec.constraints(),
-        screen=Screen(library.references, relax_known=spec.relax_known),
+        screen=Screen(
+            library.references, relax_known=spec.relax_known, targets=looked_for.structures
+        ),
         relaxer=Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers),
         library=library,
+        targets=looked_for,
         provenance={
             "checkpoint": network.checkpoint_id,
             "potential": str(chosen.level),

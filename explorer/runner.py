@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import OperationalError
 
-from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
+from explorer.campaign import Campaign, CampaignState, SpecError
 from explorer.candidate import Candidate
 from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
 from explorer.schema import StoreError
@@ -226,11 +226,13 @@ def run_campaign(
     leases: Leases,
     lease: Lease,
     *,
-    laboratory: Callable[[CampaignSpec], Laboratory],
+    laboratory: Callable[..., Laboratory],
     should_stop: Callable[[], bool],
     report: Callable[[Sequence[Candidate]], None] = lambda _: None,
 ) -> None:
     """Work on a leased campaign and give it back with what became of it.
+
+    `laboratory` takes the spec and the campaign's targets.
 
     What is wrong with one candidate is that candidate's verdict; what is wrong with the campaign
     makes it failed, with one line that says why.
@@ -242,7 +244,7 @@ def run_campaign(
         store.say(lease, "loading the model and the potential")
         campaign = store.campaign(lease.campaign_id)
         spec = campaign.spec
-        opened = laboratory(spec)
+        opened = laboratory(spec, targets=store.targets(campaign.id))
         refuse_other_instruments(campaign, opened)
         store.describe(lease, opened.provenance)
         store.say(lease, "")

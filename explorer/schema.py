@@ -77,6 +77,15 @@ candidates = Table(
     Index("candidates_by_state", "campaign_id", "state", "novel", "verdict"),
 )
 
+targets = Table(
+    "targets",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("structure", LargeBinary, nullable=False),  # compressed JSON
+)
+
 runners = Table(
     "runners",
     metadata,
@@ -170,6 +179,8 @@ def _prepare_tables(engine: Engine) -> None:
         tables = set(inspect(connection).get_table_names())
         if versions.name in tables:
             found = connection.scalar(select(versions.c.version))
+            if found == VERSION and targets.name not in tables:
+                targets.create(connection)  # a store from before there were target lists
         elif tables.isdisjoint(metadata.tables):
             metadata.create_all(connection)
             connection.execute(versions.insert().values(version=VERSION))

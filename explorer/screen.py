@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pymatgen.core import Structure
+
 from explorer.candidate import Candidate, State
 from explorer.crystals import gate, spacegroup_of, to_structure
 from explorer.novelty import KnownPhases, Lookup, Matcher, MatchError, Pool
 from explorer.references import ReferencePhases
+from explorer.structure_files import NamedStructure
 
 if TYPE_CHECKING:
     from model.sample import Draw
@@ -27,6 +30,8 @@ class Screen:
         When two crystals are the same.
     relax_known
         Whether a crystal that equals a known phase is relaxed all the same.
+    targets
+        Named structures that the campaign looks for; passed the gate, names unique.
     """
 
     def __init__(
@@ -34,11 +39,15 @@ class Screen:
         references: ReferencePhases | Lookup,
         matcher: Matcher | None = None,
         relax_known: bool = False,
+        targets: Iterable[NamedStructure] = (),
     ) -> None:
         self.matcher = matcher or Matcher()
         self.relax_known = relax_known
         self._known = KnownPhases(references, self.matcher)
         self._seen = Pool(self.matcher)
+        self._targets = Pool(self.matcher)
+        for name, structure in targets:
+            self._targets.add(name, structure)
 
     def remember(self, candidates: Iterable[Candidate]) -> None:
         """Take in candidates that were judged before, in the order of their draw."""
@@ -60,17 +69,29 @@ class Screen:
         if reason:
             return _rejected(candidate, reason)
         candidate = replace(candidate, spacegroup_generated=spacegroup_of(structure))
-        return self._compare(candidate)
+        return self._compare(self._look_up(candidate, structure))
 
     def recognise(self, candidate: Candidate) -> Candidate:
-        """Decide again, on its relaxed structure, whether a candidate is a known phase."""
+        """Decide again, on its relaxed structure, whether a candidate is a known phase or a target.
+
+        Targets that it equalled as drawn stay found.
+        """
         if candidate.relaxed is None or gate(candidate.relaxed):
             return candidate
+        candidate = self._look_up(candidate, candidate.relaxed)
         try:
             matched = self._known.match(candidate.relaxed)
         except MatchError:
             return replace(candidate, novel=None, matched=None)
         return replace(candidate, novel=matched is None, matched=matched)
+
+    def _look_up(self, candidate: Candidate, structure: Structure) -> Candidate:
+        """Add the targets that a structure equals to those of the candidate."""
+        try:
+            names = self._targets.matches(structure)
+        except MatchError:
+            return candidate  # what cannot be compared equals nothing
+        return replace(candidate, targets=tuple(dict.fromkeys((*candidate.targets, *names))))
 
     def _compare(self, candidate: Candidate) -> Candidate:
         """Look for the crystal among the earlier ones, then among the known phases."""

@@ -16,12 +16,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pymatgen.core import Structure
 from sqlalchemy import Connection, Row, func, select, update
 
+from explorer import schema
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.lease import HEARTBEAT_EXPIRY, Lease, alive, confirm
 from explorer.schema import StoreError, campaigns, candidates, folder_of, open_engine, runners
+from explorer.structure_files import NamedStructure
+from explorer.targets import read_targets, within_reach
 
 HEAVY = ("initial", "relaxed", "forces", "stress")  # kept apart from a candidate's facts
 COMMANDS = {"pause": "pause", "resume": "run", "stop": "stop"}
@@ -70,8 +74,23 @@ class Store:
 
     # What a person does
 
-    def create(self, spec: CampaignSpec) -> str:
-        """Queue a campaign and return its id."""
+    def create(self, spec: CampaignSpec, targets: Sequence[NamedStructure] | None = None) -> str:
+        """Queue a campaign and return its id.
+
+        Parameters
+        ----------
+        spec : CampaignSpec
+        targets : sequence of NamedStructure or None
+            What to look for, copied into the store; None reads the file that `spec.targets` names.
+
+        Raises
+        ------
+        SpecError
+            When the targets cannot be read or none can be drawn; nothing is queued then.
+        """
+        if spec.targets:
+            given = read_targets(spec.targets) if targets is None else targets
+            targets = within_reach(spec, given)
         name, now = secrets.token_hex(12), time.time()
         row = {
             "id": name,
@@ -82,6 +101,8 @@ class Store:
         }
         with self._writer.begin() as connection:
             connection.execute(campaigns.insert().values(row))
+            if targets:
+                connection.execute(schema.targets.insert(), _target_rows(name, targets))
         return name
 
     def command(self, campaign_id: str, command: str) -> CampaignState:
@@ -166,6 +187,18 @@ class Store:
             rows = connection.execute(query).all()
         newest = rows[-1].sequence if rows else since
         return [_candidate(row) for row in rows], newest
+
+    def targets(self, campaign_id: str) -> list[NamedStructure]:
+        """Return the structures that a campaign was given to look for; none is an empty list."""
+        table = schema.targets.c
+        query = (
+            select(table.name, table.structure)
+            .where(table.campaign_id == campaign_id)
+            .order_by(table.number)
+        )
+        with self.engine.begin() as connection:
+            rows = connection.execute(query).all()
+        return [NamedStructure(row.name, _structure(row.structure)) for row in rows]
 
     def candidate(self, campaign_id: str, candidate_id: str) -> Candidate:
         """Return one candidate with its structures; raises `StoreError` when there is none."""
@@ -265,6 +298,22 @@ def _upsert(connection: Connection, campaign_id: str, rows: list[dict[str, Any]]
         if row["number"] in known:
             one = update(candidates).where(here, candidates.c.number == row["number"])
             connection.execute(one.values(**row))
+
+
+def _target_rows(campaign_id: str, targets: Iterable[NamedStructure]) -> list[dict[str, Any]]:
+    return [
+        {
+            "campaign_id": campaign_id,
+            "number": number,
+            "name": name,
+            "structure": zlib.compress(json.dumps(structure.as_dict(verbosity=0)).encode()),
+        }
+        for number, (name, structure) in enumerate(targets)
+    ]
+
+
+def _structure(stored: bytes) -> Structure:
+    return Structure.from_dict(json.loads(zlib.decompress(stored)))
 
 
 def _row(lease: Lease, candidate: Candidate, sequence: int) -> dict[str, Any]:

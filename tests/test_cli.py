@@ -66,6 +66,8 @@ BAD_INPUT = [
     (["run", "--elements", "Al-Cu", "-n", "1", "-o", "file/out"], "cannot write"),
     (["run", "--elements", "Al-Cu", "-n", "1", "--potential", "nonsense", "-o", "out"], "nonsense"),
     (["run", "--elements", "Al-Cu", "-n", "1", "--device", "abacus", "-o", "out"], "abacus"),
+    (["run", "--elements", "Al-Cu", "--targets", "file", "-o", "out"], "targets: "),
+    (["run", "--elements", "Al-Cu", "--targets", "nowhere.cif", "-o", "out"], "nowhere.cif"),
     (["relax", "nowhere.cif", "-o", "out.extxyz"], "nowhere.cif"),
     (["relax", "file", "-o", "out.extxyz"], "file"),
     (["relax"], "Missing"),
@@ -88,6 +90,15 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, text, tmp_path, monkey
     assert text in complaint
     assert "\n" not in complaint
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_targets_of_another_system_are_refused_before_work(tmp_path, capsys):
+    """Nothing of what was given could ever be drawn; the line names the system."""
+    (tmp_path / "al.vasp").write_text(AL)
+    options = ["--targets", tmp_path / "al.vasp", "-n", "1", "-o", tmp_path / "out"]
+    assert hullscape("run", "--elements", "Ca-Cu", *options) == 2
+    assert "Ca-Cu" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_help_needs_none_of_the_heavy_packages():
@@ -129,9 +140,13 @@ def test_relax_writes_energies_forces_and_stress(tmp_path, capsys):
 
 
 def test_run_accounts_for_every_crystal_and_goes_on_after_kill_9(tmp_path, capsys):
-    """Killed in the middle, resumed, refused a second time: one row for each crystal drawn."""
-    folder = tmp_path / "out"
-    command = ["run", *SMALL, *QUICK, "-n", "6", "-o", str(folder)]
+    """Killed in the middle, resumed, refused a second time: one row for each crystal drawn.
+
+    The targets are in the folder, so that their file may be gone by then.
+    """
+    folder, targets = tmp_path / "out", tmp_path / "al.vasp"
+    targets.write_text(AL)
+    command = ["run", *SMALL, *QUICK, "--targets", str(targets), "-n", "6", "-o", str(folder)]
     killed = subprocess.Popen(
         [sys.executable, "-c", "from explorer.cli import main; main()", *command],
         stdout=subprocess.DEVNULL,
@@ -140,11 +155,16 @@ def test_run_accounts_for_every_crystal_and_goes_on_after_kill_9(tmp_path, capsy
     wait_for_crystals(folder)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
+    targets.unlink()
     assert not (folder / "candidates.csv").exists()
     assert hullscape(*command) == 2
     assert "--resume" in capsys.readouterr().err
     assert hullscape("run", "-o", folder, "--resume", "--device", "cpu") == 0
     check_results(folder, 6)
+    told = summary(folder)
+    assert (told["n_targets"], told["targets"]) == (1, "target structures of al.vasp")
+    assert told["targets_found"] + told["targets_missed"] == ["al"]
+    assert told["found"] == len(told["targets_found"])
     assert hullscape(*command[:-3], "9", "-o", folder, "--resume") == 2
     assert "n = 6" in capsys.readouterr().err
 

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from explorer.crystals import gate, read_structures, to_structure
 from explorer.evaluate.pool import spread
-from explorer.structure_files import structure_from_row
+from explorer.targets import with_hull_energy
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.sample import sample
@@ -194,23 +193,12 @@ def _targets_by_system(
 ) -> dict[str, list[Target]]:
     """Targets of each system, systems in alphabetical order."""
     by_system: dict[str, list[Target]] = defaultdict(list)
-    for name, structure, energy in _with_hull_energy(path):
+    for name, structure, energy in with_hull_energy(path):
         system = structure.chemical_system
         near = not np.isfinite(energy) or energy <= max_e_above_hull
         if near and (systems is None or system in systems) and not gate(structure):
             by_system[system].append(Target(name, structure.reduced_formula, structure))
     return dict(sorted(by_system.items()))
-
-
-def _with_hull_energy(path: Path) -> Iterator[tuple[str, Structure, float]]:
-    """Name, structure and published energy above the hull, NaN where the file gives none."""
-    if path.suffix == ".parquet" and "e_above_hull" in (frame := pd.read_parquet(path)).columns:
-        for k, row in enumerate(frame.to_dict("records")):
-            name = str(row.get("id", k))
-            yield name, structure_from_row(row), float(row["e_above_hull"])
-        return
-    for name, structure in read_structures(path):
-        yield name, structure, float("nan")
 
 
 def _systems(path: Path | None) -> set[str] | None:

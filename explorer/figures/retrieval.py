@@ -1,4 +1,4 @@
-"""The retrieval curve: known phases found again, against crystals drawn and against relaxations."""
+"""The retrieval curve: targets found, against crystals drawn and against relaxations."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ NOTHING = Curve(*(np.zeros(1, int) for _ in range(4)), total=0)
 def curve_of(candidates: Sequence[Candidate], targets: Collection[str]) -> Curve:
     """Count the targets that candidates were found to equal, before or after relaxation.
 
-    The screen has compared them with the known phases already, so nothing is matched again here.
+    The runner has compared them with the targets already, so nothing is matched again here.
 
     Parameters
     ----------
     candidates : sequence of Candidate
         In the order in which they were drawn.
     targets : collection of str
-        Ids of the known phases that count.
+        Names of the structures that count.
     """
     wanted, seen = set(targets), set()
     drawn, spent = [0], [0]
     for candidate in candidates:
-        if candidate.novel is False and candidate.matched in wanted:
-            seen.add(candidate.matched)
+        seen |= wanted.intersection(candidate.targets)
         drawn.append(len(seen))
         if candidate.state in {State.RELAXED, State.FAILED}:
             spent.append(len(seen))
@@ -43,11 +42,20 @@ def curve_of(candidates: Sequence[Candidate], targets: Collection[str]) -> Curve
     )
 
 
+def finders(candidates: Sequence[Candidate], targets: Collection[str]) -> dict[str, Candidate]:
+    """Return the first candidate, in the order given, that equals each target that was found."""
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        for name in candidate.targets:
+            first.setdefault(name, candidate)
+    return {name: first[name] for name in targets if name in first}
+
+
 def retrieval_figure(curve: Curve) -> hv.Overlay:
     """Draw both curves as steps, under a dotted line at the number of targets."""
     horizon = int(max(curve.crystals[-1], 1))
     top = max(curve.total, 1)
-    axes = ("crystals drawn, or relaxations", "known phases found")
+    axes = ("crystals drawn, or relaxations", "targets found")
     lines = [
         hv.Curve(points, *axes, label=label).opts(
             color=colour, line_width=2.5, line_dash=dash, interpolation="steps-post"

@@ -13,6 +13,7 @@ from panel.viewable import Viewer
 from explorer.figures.words import crystal_system, escape, spacegroup_symbol
 from explorer.ui.draft import PRESETS, Draft, examine
 from explorer.ui.periodic_table import PeriodicTable
+from explorer.ui.targets_view import TargetsView
 from explorer.ui.theme import LINE, words
 
 FOOT = f"""
@@ -60,6 +61,7 @@ class ConstraintsView(Viewer):
         self.draft, self._blocked_by, self._run = draft, blocked_by, run
         self.table = PeriodicTable(sizing_mode="stretch_width", margin=(2, 0, 4, 0))
         self.element_note = words()
+        self.targets = TargetsView(draft)
         self.inputs = self._inputs(potentials)
         self.run_button = pmui.Button(
             label="Run search", color="primary", variant="contained", icon="play_arrow",
@@ -108,7 +110,7 @@ class ConstraintsView(Viewer):
         self.table.value = list(draft.elements)
         self.table.param.watch(lambda event: draft.param.update(elements=event.new), "value")
         draft.param.watch(lambda event: self.table.param.update(value=event.new), "elements")
-        draft.param.watch(self._check, list(draft.FIELDS))
+        draft.param.watch(self._check, [*draft.FIELDS, "upload"])
         draft.param.watch(self._tell, ["spec", "problem", "problem_field"])
         self.run_button.on_click(self._start)
         self.table.blocked = dict(self._blocked_by(draft.potential))
@@ -117,11 +119,11 @@ class ConstraintsView(Viewer):
 
     async def _check(self, *_: Any) -> None:
         """Examine the fields beside the event loop; an answer that came too late is dropped."""
-        fields = self.draft.fields()
+        fields, upload = self.draft.fields(), self.draft.upload
         blocked = dict(self._blocked_by(self.draft.potential))
         self.table.blocked = blocked
-        outcome = await asyncio.to_thread(examine, fields, blocked)
-        if fields == self.draft.fields():
+        outcome = await asyncio.to_thread(examine, fields, blocked, upload)
+        if fields == self.draft.fields() and upload is self.draft.upload:
             self.draft.conclude(outcome)
 
     def _tell(self, *_: Any) -> None:
@@ -179,6 +181,7 @@ class ConstraintsView(Viewer):
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "seed"),
             pair("temperature", "potential"),
+            self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",
         )

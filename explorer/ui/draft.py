@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import param
 
 from explorer.campaign import CampaignSpec, SpecError
+from explorer.structure_files import NamedStructure
+from explorer.targets import of_system, within_reach
 
 PRESETS: dict[str, dict[str, Any]] = {
     "Al-Ca-Cu": {"elements": ["Al", "Ca", "Cu"], "n": 64, "seed": 1},
@@ -21,6 +24,28 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seed": 1,
     },
 }
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of target structures.
+
+    Attributes
+    ----------
+    name
+        Of the file; "" when there is none.
+    structures
+        What was read.
+    problem
+        Why it could not be read; "" when it could.
+    """
+
+    name: str = ""
+    structures: tuple[NamedStructure, ...] = ()
+    problem: str = ""
+
+
+NO_UPLOAD = Upload()
 
 
 class Draft(param.Parameterized):
@@ -54,6 +79,8 @@ class Draft(param.Parameterized):
     )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     name = param.String(default="", doc="A label for people")
+    upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
+    n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
 
     spec = param.ClassSelector(class_=CampaignSpec, allow_None=True, doc="None while invalid")
     problem = param.String(default="", doc="expected, got, how to mend it; empty when valid")
@@ -76,15 +103,16 @@ class Draft(param.Parameterized):
     def fields(self) -> dict[str, Any]:
         """Return the arguments of `CampaignSpec.parse`."""
         values = {name: getattr(self, name) for name in self.FIELDS}
-        return values | {"sites": split_sites(self.sites)}
+        return values | {"sites": split_sites(self.sites), "targets": self.upload.name or None}
 
     def take(self, values: Mapping[str, Any]) -> None:
         """Set all fields at once: a preset, or the spec of an earlier campaign."""
         fresh = {name: self.param[name].default for name in self.FIELDS}
         self.param.update(**fresh | dict(values))
 
-    def take_spec(self, spec: CampaignSpec) -> None:
-        """Fill the form with what an earlier campaign asked."""
+    def take_spec(self, spec: CampaignSpec, targets: Sequence[NamedStructure] = ()) -> None:
+        """Fill the form with what an earlier campaign asked, and was given to look for."""
+        self.upload = Upload(spec.targets, tuple(targets)) if spec.targets else NO_UPLOAD
         values = {name: getattr(spec, name) for name in self.FIELDS}
         values["elements"] = sorted(spec.elements)
         values["spacegroups"] = list(spec.spacegroups)
@@ -97,14 +125,17 @@ class Draft(param.Parameterized):
         if isinstance(outcome, SpecError):
             self.param.update(spec=None, problem=str(outcome), problem_field=outcome.field)
         else:
-            self.param.update(spec=outcome, problem="", problem_field="")
+            reached = len(of_system(outcome, self.upload.structures))
+            self.param.update(spec=outcome, n_targets=reached, problem="", problem_field="")
 
     def check(self, blocked: Mapping[str, str] | None = None) -> None:
         """Examine the fields now and take over the outcome."""
-        self.conclude(examine(self.fields(), blocked or {}))
+        self.conclude(examine(self.fields(), blocked or {}, self.upload))
 
 
-def examine(fields: Mapping[str, Any], blocked: Mapping[str, str]) -> CampaignSpec | SpecError:
+def examine(
+    fields: Mapping[str, Any], blocked: Mapping[str, str], upload: Upload = NO_UPLOAD
+) -> CampaignSpec | SpecError:
     """Return the spec that these fields make, or what is wrong with them; never raises.
 
     Parameters
@@ -113,16 +144,23 @@ def examine(fields: Mapping[str, Any], blocked: Mapping[str, str]) -> CampaignSp
         Arguments of `CampaignSpec.parse`.
     blocked : mapping
         Symbol to the reason why the model or the potential cannot take it.
+    upload : Upload
+        The targets that `fields` names.
     """
+    if upload.problem:
+        return SpecError(upload.problem, "targets")
     if not fields["elements"] and not fields["formula"]:
         return SpecError("choose at least one element in the periodic table", "elements")
     for symbol in fields["elements"]:
         if symbol in blocked:
             return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")
     try:
-        return CampaignSpec.parse(**fields)
+        spec = CampaignSpec.parse(**fields)
+        if upload.name:
+            within_reach(spec, upload.structures)
     except SpecError as error:
         return error
+    return spec
 
 
 def split_sites(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
 from explorer.phases import Phase, ReferenceFileError
 from explorer.references import ReferencePhases
+from explorer.targets import NO_TARGETS, TargetList, default_targets
 
 LARGEST_SYSTEM = 6  # a hull of more elements takes too long to build for a figure
 
@@ -29,13 +30,13 @@ class Known:
     hull
         Of the known phases; None when there is none.
     targets
-        Ids of the phases that the retrieval curve counts.
+        The phases that the retrieval curve counts when a campaign was given none.
     """
 
     picture: HullPicture
     phases: dict[str, Phase]
     hull: Hull | None = None
-    targets: tuple[str, ...] = ()
+    targets: TargetList = NO_TARGETS
 
 
 NOTHING = Known(HullPicture(()), {})
@@ -59,7 +60,7 @@ def _known(system: str, potential: str, file: str | None) -> Known:
         )
     except ReferenceFileError as error:
         return Known(HullPicture(elements, message=str(error)), {})
-    targets = tuple(phase.id for phase in references.targets())
+    targets = default_targets(references)
     phases = {phase.id: phase for phase in references.phases}
     if len(elements) > LARGEST_SYSTEM:
         picture = HullPicture(elements, corners=(0.0,) * len(elements), level=str(references.level))

@@ -75,7 +75,7 @@ class Session:
         self.constraints = ConstraintsView(
             self.draft, potential_names(), blocked_elements, self.run
         )
-        self.run_bar = RunBar(self.bench, self.wake, self.draft.take_spec)
+        self.run_bar = RunBar(self.bench, self.wake, self.reuse)
         export = ExportView(self.bench)
         self.views = (
             HullView(self.bench),
@@ -98,8 +98,9 @@ class Session:
     async def run(self) -> None:
         """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""
         spec: CampaignSpec = self.draft.spec
+        targets = self.draft.upload.structures
         try:
-            campaign_id = await asyncio.to_thread(self.store.create, spec)
+            campaign_id = await asyncio.to_thread(self.store.create, spec, targets)
         except StoreError as error:
             self.bench.error = str(error)
             return
@@ -107,6 +108,10 @@ class Session:
         self._looks = 0
         await self.wake()
         await self.look()
+
+    def reuse(self, spec: CampaignSpec) -> None:
+        """Fill the form with what the campaign that the page looks at asked."""
+        self.draft.take_spec(spec, self.bench.targets)
 
     async def wake(self) -> None:
         """Start a runner unless one is alive."""
@@ -135,7 +140,7 @@ class Session:
         """Fill an untouched form with what the campaign asked, so that it can be changed."""
         untouched = not self.draft.elements and not self.draft.formula
         if untouched and self._looks == 0 and self.bench.campaign is not None:
-            self.draft.take_spec(self.bench.campaign.spec)
+            self.reuse(self.bench.campaign.spec)
 
     def page(self) -> pmui.Page:
         """Return the page; the pulse starts when the browser has it."""

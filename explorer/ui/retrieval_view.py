@@ -1,7 +1,8 @@
-"""How many of the known phases the campaign has found again."""
+"""How many of its targets the campaign has found, and which."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import holoviews as hv
@@ -9,15 +10,35 @@ import panel as pn
 from holoviews.streams import Pipe
 from panel.viewable import Viewer
 
-from explorer.figures.retrieval import NOTHING, curve_of, retrieval_figure
-from explorer.retrieval import Curve
+from explorer.candidate import Candidate
+from explorer.figures.retrieval import NOTHING, curve_of, finders, retrieval_figure
+from explorer.figures.words import escape, formula_label
+from explorer.targets import TargetList, given_targets
 from explorer.ui.known import known_of
-from explorer.ui.theme import card, heading, words
+from explorer.ui.theme import LINE, card, heading, words
 from explorer.ui.workbench import Workbench
+
+SHOWN = 200  # targets listed; the curve counts all
+EMPTY = """
+<div class='empty'><p><b>Nothing to look for yet</b></p>
+<p>No known phase holds all these elements within 0.1 eV/atom of the published hull. Give your own
+list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
+"""
+LIST = """
+.empty { max-width: 40ch; margin: 12px auto; text-align: center; color: var(--muted); }
+.empty b { color: var(--panel-on-surface-color); }
+.empty p { margin: 0 0 6px; }
+ul { list-style: none; margin: 8px 0 0; padding: 0; max-height: 132px; overflow-y: auto; }
+li { display: grid; grid-template-columns: 18px minmax(0, 1fr) auto; gap: 6px; padding: 4px 0;
+  border-top: 1px solid LINE; font-size: 12.5px; }
+li span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+li.found i { color: light-dark(#00785a, #2fd6a3); font-style: normal; font-weight: 700; }
+li i, li em { font-style: normal; color: var(--muted); }
+""".replace("LINE", LINE)
 
 
 class RetrievalView(Viewer):
-    """The retrieval curve; its data change, the plot stays."""
+    """The retrieval curve and the list of targets; its data change, the plot stays."""
 
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
@@ -25,32 +46,53 @@ class RetrievalView(Viewer):
         self.pipe = Pipe(data=NOTHING)
         plot = hv.DynamicMap(retrieval_figure, streams={"curve": self.pipe.param.data})
         self.pane = pn.pane.HoloViews(plot, sizing_mode="stretch_both", min_height=240, margin=0)
-        self.note = words()
+        self.note = words(extra=LIST)
         bench.param.watch(self._update, ["revision", "campaign"])
-        self._tell(NOTHING)
+        self._tell(TargetList(), {})
 
     def _update(self, *events: Any) -> None:
         if {event.name for event in events} == {"campaign"} and not _other_question(events[0]):
             return
-        spec = self.bench.campaign.spec if self.bench.campaign else None
-        curve = curve_of(self.bench.in_order(), known_of(spec).targets)
-        self.pipe.send(curve)
-        self._tell(curve)
+        targets, candidates = targets_of(self.bench), self.bench.in_order()
+        self.pipe.send(curve_of(candidates, targets.names))
+        self._tell(targets, finders(candidates, targets.names))
 
-    def _tell(self, curve: Curve) -> None:
-        self.pane.visible = bool(curve.total)
-        found = int(curve.found_by_crystals[-1])
-        text = (
-            f"{found} of {curve.total} known phases that hold all the elements and lie within "
-            "0.02 eV/atom of the published hull"
-            if curve.total
-            else "No known phase that holds all the elements lies near the published hull, so "
-            "there is nothing to find again here."
-        )
-        self.note.object = f"<p class='muted'>{text}</p>"
+    def _tell(self, targets: TargetList, found: Mapping[str, Candidate]) -> None:
+        self.pane.visible = bool(targets.names)
+        if self.bench.campaign is None:
+            self.note.object = ""
+        else:
+            self.note.object = target_list_html(targets, found) if targets.names else EMPTY
 
     def __panel__(self) -> pn.Column:
-        return card(heading("Known phases found again"), self.pane, self.note, name="retrieval")
+        return card(heading("Targets found"), self.pane, self.note, name="retrieval")
+
+
+def targets_of(bench: Workbench) -> TargetList:
+    """Return what a campaign looks for: what it was given, else the known phases of its system."""
+    spec = bench.campaign.spec if bench.campaign else None
+    if spec is not None and spec.targets:
+        return given_targets(spec, bench.targets)
+    return known_of(spec).targets
+
+
+def target_list_html(targets: TargetList, found: Mapping[str, Candidate]) -> str:
+    """Return how many targets were found, and a line for each, the found ones first."""
+    head = f"<p class='muted'>{len(found)} of {len(targets.names)} {escape(targets.words)}</p>"
+    ordered = sorted(targets.structures, key=lambda target: target.name not in found)
+    lines = "".join(_line(*target, found.get(target.name)) for target in ordered[:SHOWN])
+    more = len(ordered) - SHOWN
+    rest = f"<li><i></i><span>and {more} more</span></li>" if more > 0 else ""
+    return f"{head}<ul>{lines}{rest}</ul>"
+
+
+def _line(name: str, structure: Any, finder: Candidate | None) -> str:
+    formula = formula_label(escape(structure.composition.reduced_formula))
+    told = f"crystal {finder.index + 1}" if finder else "not yet"
+    return (
+        f"<li class='{'found' if finder else ''}'><i>{'✓' if finder else '○'}</i>"
+        f"<span title='{escape(name)}'>{formula} · {escape(name)}</span><em>{told}</em></li>"
+    )
 
 
 def _other_question(event: Any) -> bool:

@@ -12,6 +12,7 @@ import param
 from explorer.campaign import Campaign, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.store import Store, StoreError
+from explorer.structure_files import NamedStructure
 
 BATCH = 2000  # candidates read at once, so that opening a long campaign stays responsive
 
@@ -30,6 +31,8 @@ class News:
         Candidates that are new or different, without structures.
     sequence
         Number to ask with next time.
+    targets
+        What the campaign was given to look for; read once, at the first look.
     runner_alive
         Whether anybody works.
     error
@@ -40,6 +43,7 @@ class News:
     campaign: Campaign | None = None
     changed: tuple[Candidate, ...] = ()
     sequence: int = 0
+    targets: tuple[NamedStructure, ...] = ()
     runner_alive: bool = True
     error: str = ""
 
@@ -61,12 +65,13 @@ class Workbench(param.Parameterized):
     def __init__(self, store: Store, **params: Any) -> None:
         self.store = store
         self.candidates: dict[str, Candidate] = {}
+        self.targets: tuple[NamedStructure, ...] = ()
         self._sequence = 0
         super().__init__(**params)
 
     @param.depends("campaign_id", watch=True)
     def _forget(self) -> None:
-        self.candidates, self._sequence = {}, 0
+        self.candidates, self.targets, self._sequence = {}, (), 0
         self.param.update(
             campaign=None, selected="", chosen=[], error="", revision=self.revision + 1
         )
@@ -82,10 +87,13 @@ class Workbench(param.Parameterized):
                 campaign_id, since, structures=False, limit=BATCH
             )
             campaign = self.store.campaign(campaign_id)
+            targets = self.targets
+            if campaign.spec.targets and not targets:
+                targets = tuple(self.store.targets(campaign_id))
             alive = not campaign.active or self.store.runner_alive()
         except StoreError as error:
             return News(campaign_id, error=str(error))
-        return News(campaign_id, campaign, tuple(changed), sequence, alive)
+        return News(campaign_id, campaign, tuple(changed), sequence, targets, alive)
 
     def take(self, news: News) -> None:
         """Take over a look; one that belongs to another campaign is dropped."""
@@ -96,6 +104,7 @@ class Workbench(param.Parameterized):
             return
         for candidate in news.changed:
             self.candidates[candidate.id] = candidate
+        self.targets = news.targets
         self._sequence = max(self._sequence, news.sequence)
         self.param.update(
             campaign=news.campaign,

@@ -1,14 +1,17 @@
 """The retrieval curve from the verdicts of a campaign."""
 
 import holoviews as hv
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from explorer.candidate import Candidate, State
-from explorer.figures.retrieval import NOTHING, curve_of, retrieval_figure
+from explorer.figures.retrieval import NOTHING, curve_of, finders, retrieval_figure
 
 
-def known(index, phase, state=State.KNOWN):
-    """Return a candidate that equals a known phase."""
-    return Candidate(id=str(index), index=index, state=state, novel=False, matched=phase)
+def known(index, *targets, state=State.KNOWN):
+    """Return a candidate that equals targets."""
+    return Candidate(id=str(index), index=index, state=state, targets=targets)
 
 
 def test_each_target_counts_once():
@@ -21,16 +24,40 @@ def test_each_target_counts_once():
 
 def test_only_relaxations_advance_the_second_curve():
     """Crystals that were never relaxed cost no relaxation."""
-    candidates = [known(0, "a"), known(1, "b", State.RELAXED), known(2, "c", State.FAILED)]
+    candidates = [
+        known(0, "a"),
+        known(1, "b", state=State.RELAXED),
+        known(2, "c", state=State.FAILED),
+    ]
     curve = curve_of(candidates, ["a", "b", "c"])
     assert curve.relaxations.tolist() == [0, 1, 2]
     assert curve.found_by_relaxations.tolist() == [0, 2, 3]
 
 
 def test_duplicates_of_candidates_are_no_retrieval():
-    """Equal to an earlier candidate is not equal to a known phase."""
+    """Equal to an earlier candidate is not equal to a target."""
     twin = Candidate(id="1", index=1, state=State.DUPLICATE, matched="a")
     assert curve_of([twin], ["a"]).found_by_crystals.tolist() == [0, 0]
+
+
+def test_the_first_crystal_is_the_finder():
+    """The list names the crystal that found a target first; strangers are left out."""
+    candidates = [known(0, "other"), known(3, "a"), known(5, "a", "b")]
+    first = finders(candidates, ["a", "b", "c"])
+    assert {name: candidate.index for name, candidate in first.items()} == {"a": 3, "b": 5}
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdx"), max_size=3), max_size=30))
+def test_the_curve_never_falls_and_never_passes_the_number_of_targets(equalled):
+    """Whatever is drawn, both curves grow from 0 to the number of distinct targets found."""
+    states = [State.RELAXED, State.KNOWN, State.DUPLICATE, State.FAILED]
+    drawn = [known(i, *names, state=states[i % 4]) for i, names in enumerate(equalled)]
+    curve = curve_of(drawn, ["a", "b", "c", "d"])
+    for found in (curve.found_by_crystals, curve.found_by_relaxations):
+        assert found[0] == 0
+        assert (np.diff(found) >= 0).all()
+        assert found[-1] <= curve.total == 4
+    assert curve.found_by_crystals[-1] == len(set().union(*equalled) - {"x"})
 
 
 def test_the_figure_draws_with_and_without_data():

@@ -1,0 +1,123 @@
+"""Structures to look for: an upload, read in a child process; the field tells what was read."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from explorer.campaign import SpecError
+from explorer.figures.words import escape
+from explorer.structure_files import safe_name
+from explorer.targets import read_targets
+from explorer.ui.draft import NO_UPLOAD, Draft, Upload
+from explorer.ui.theme import words
+
+MAX_MEGABYTES = 16
+LABEL = """
+<span class='label'>Target structures</span>
+<p class='muted'>Phases to find: CIF, zip of CIFs, extxyz, POSCAR, JSON or Parquet. Without a file,
+the known phases of the system.</p>
+"""
+LOOK = """
+.label { font-size: 12.5px; }
+p { font-size: 12px; margin-top: 1px; }
+"""
+DROP = """
+:host { --line: color-mix(in srgb, var(--panel-on-surface-color) 35%, transparent); }
+.bk-input.filepond--root { margin: 0; min-height: 40px; font: inherit; font-size: 12.5px;
+  padding: 0; border: 0; background: transparent; }
+.filepond--panel-root { background: transparent !important; border: 1px dashed var(--line);
+  border-radius: 6px; }
+.filepond--drop-label { color: var(--panel-on-surface-color) !important; min-height: 40px; }
+.filepond--drop-label label { font-size: 12.5px !important; }
+.filepond--credits { display: none; }
+"""
+
+
+class TargetsView(Viewer):
+    """The upload of a target list; `Draft.upload` is what it has read."""
+
+    def __init__(self, draft: Draft, **params: Any) -> None:
+        super().__init__(**params)
+        self.draft = draft
+        self.note = words(sizing_mode="stretch_width", align="center")
+        self.clear = pmui.Button(
+            label="Remove", variant="text", size="small", margin=0, visible=False, align="center"
+        )
+        self.slot = pn.Column(sizing_mode="stretch_width", margin=(2, 0))
+        self.clear.on_click(self._clear)
+        draft.param.watch(self._tell, ["upload", "problem", "problem_field"])
+        self._offer()
+        self._tell()
+
+    def _offer(self) -> None:
+        """Put an empty drop area in place: one that holds a file cannot be emptied from here."""
+        self.dropper = pn.widgets.FileDropper(
+            multiple=False, max_file_size=f"{MAX_MEGABYTES}MB", chunk_size=2_000_000,
+            layout="compact", previews=[], sizing_mode="stretch_width", height=44, margin=0,
+            stylesheets=[DROP],
+        )  # fmt: skip
+        self.dropper.param.watch(self._take, "value")
+        self.slot[:] = [self.dropper]
+
+    async def _take(self, *_: Any) -> None:
+        """Read what was dropped beside the event loop; an answer that came too late is dropped."""
+        files = dict(self.dropper.value)
+        if not files:
+            self.draft.upload = NO_UPLOAD
+            return
+        name, content = next(reversed(files.items()))
+        self.note.object = "<p class='muted'>reading …</p>"
+        upload = await asyncio.to_thread(read_upload, name, content)
+        if dict(self.dropper.value) == files:
+            self.draft.upload = upload
+
+    def _clear(self, *_: Any) -> None:
+        self._offer()
+        self.draft.upload = NO_UPLOAD
+
+    def _tell(self, *_: Any) -> None:
+        draft, upload = self.draft, self.draft.upload
+        self.clear.visible = bool(upload.name)
+        text = f"<p class='muted'>{escape(upload_words(draft))}</p>"
+        if draft.problem_field == "targets":
+            text = f"<p class='problem' role='alert'>{escape(draft.problem)}</p>"
+        self.note.object = text if upload.name else ""
+        self.slot.visible = not upload.name
+
+    def __panel__(self) -> pn.Column:
+        told = pn.Row(self.note, self.clear, sizing_mode="stretch_width", margin=0)
+        label = words(LABEL, LOOK, margin=(8, 0, 4, 0))
+        return pn.Column(label, self.slot, told, sizing_mode="stretch_width", margin=0)
+
+
+def read_upload(name: str, content: bytes | str) -> Upload:
+    """Read an uploaded file through a temporary one; never raises."""
+    data = content.encode() if isinstance(content, str) else content
+    short = Path(name.replace("\\", "/")).name[:200]
+    if len(data) > MAX_MEGABYTES * 2**20:
+        limit = f"expected at most {MAX_MEGABYTES} MiB, got {len(data) / 2**20:.0f}: split the file"
+        return Upload(short, problem=f"targets: {limit}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / safe_name(short)
+        path.write_bytes(data)
+        try:
+            return Upload(short, tuple(read_targets(path)))
+        except SpecError as error:
+            return Upload(short, problem=str(error).replace(str(path), short))
+
+
+def upload_words(draft: Draft) -> str:
+    """Say how many structures were read, and how many of them the campaign will look for."""
+    upload = draft.upload
+    read, kept = len(upload.structures), draft.n_targets
+    told = f"{upload.name}: {read} structure{'' if read == 1 else 's'} read"
+    if draft.spec is not None and kept != read:
+        told += f", {kept} of them of {draft.spec.chemical_system}"
+    return told
