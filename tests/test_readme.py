@@ -75,6 +75,6 @@ def test_other_commands_are_known() -> None:
     from explorer.cli import app  # noqa: PLC0415
 
     known = get_command(app).commands
-    named = {match for match in re.findall(r"`hullscape (\w+)", README)}
+    named = set(re.findall(r"`hullscape (\w+)", README))
     assert named
     assert named <= set(known)
