@@ -12,8 +12,12 @@ from explorer.cli_options import (
     Debug,
     Device,
     Elements,
+    Fmax,
     Formula,
     Json,
+    MaxSteps,
+    Potential,
+    ReferenceFile,
     Seed,
     Spacegroups,
     Stability,
@@ -110,6 +114,44 @@ def generation(
         seed=seed,
     )
     tell(judge(spec, known=known, workers=workers, device=device), json)
+
+
+@app.command()
+def hull(
+    file: Annotated[
+        Path, typer.Argument(help="Parquet with a column decomposition_energy or e_above_hull.")
+    ],
+    *,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="Judge a random sample of so many.")
+    ] = None,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Relax each structure first, not only its energy.")
+    ] = False,
+    potential: Potential = "chgnet",
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 200,
+    reference_file: ReferenceFile = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Compare a potential's distances from the hull with those that DFT gives."""
+    from explorer.evaluate_commands import hull as judge  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(
+        potential=potential,
+        fmax=fmax,
+        max_steps=max_steps,
+        references=str(reference_file) if reference_file else None,
+        seed=seed,
+    )
+    told = judge(
+        spec, file, n=n, relax=relax, workers=workers, device=device, progress=show_progress
+    )
+    tell(told, json)
 
 
 @app.command()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from explorer.campaign import CampaignSpec, SpecError
-from explorer.commands import Progress
+from explorer.commands import Progress, Ticker, read_foreign
 from explorer.evaluate.generation import evaluate_generation
+from explorer.evaluate.hull import evaluate_hull, read_labels
 from explorer.evaluate.retrieval import evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
-from explorer.laboratory import choose_device
+from explorer.laboratory import Library, check_references, choose_device
+from explorer.potentials import potential
+from explorer.relax import Relaxer
 from model.checkpoint import load_network
 
 
@@ -60,6 +66,44 @@ def generation(
         known=known,
         workers=workers,
     )
+
+
+def hull(
+    spec: CampaignSpec,
+    file: Path,
+    *,
+    n: int | None,
+    relax: bool,
+    workers: int | None,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compare the distances from the hull of a potential with those in a file."""
+    _refuse_missing(file)
+    column, distances = read_labels(file)
+    chosen = potential(spec.potential, choose_device(device))
+    library = Library(spec.potential, spec.references, "")
+    check_references(library, chosen)
+    labelled = np.flatnonzero(np.isfinite(distances))
+    if n is not None and n < len(labelled):
+        labelled = np.sort(np.random.default_rng(spec.seed).choice(labelled, n, replace=False))
+    if not len(labelled):
+        raise SpecError(f"{file} has no number in its column {column}: nothing to compare with")
+    named = read_foreign(file)
+    with ExitStack() as stack:
+        relaxer = Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers)
+        told = evaluate_hull(
+            [named[k] for k in labelled],
+            distances[labelled],
+            chosen,
+            library.references,
+            signed=column == "decomposition_energy",
+            relaxer=stack.enter_context(relaxer) if relax else None,
+            progress=Ticker(progress).tick,
+        )
+    asked = {"file": str(file), "label": column, "labelled": int(np.isfinite(distances).sum())}
+    asked |= {"n": n, "seed": spec.seed, "relax": relax}
+    return told | {"asked": asked}
 
 
 def roundtrip(file: Path, *, workers: int | None) -> dict[str, Any]:

@@ -1,0 +1,276 @@
+"""What a hull distance from a potential is worth: its hull against the one of DFT.
+
+Each labelled structure gets the potential's energy and is placed on the hull of the known phases of
+its own system, without itself. Distances are in eV/atom, on the potential's own energy level.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pymatgen.core import Structure
+
+from explorer.crystals import NamedStructure, gate
+from explorer.hull import Hull
+from explorer.novelty import Lookup, Matcher, MatchError, Pool
+from explorer.potentials import Potential
+from explorer.references import ReferencePhases
+from explorer.relax import Relaxer
+
+LABELS = ("decomposition_energy", "e_above_hull")
+"""Columns with the DFT distance, eV/atom; the first is negative below the hull, the second not."""
+THRESHOLDS = (0.0, 0.1)
+"""eV/atom: stable, metastable."""
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A structure whose distance from the DFT hull is known, and what the potential makes of it."""
+
+    name: str
+    """Its id in the file."""
+    structure: Structure
+    """As published."""
+    distance: float
+    """From the DFT hull, eV/atom."""
+    energy: float | None = None
+    """Of the potential, eV/atom."""
+    predicted: float | None = None
+    """From the hull of the potential, eV/atom."""
+    rivals: int = 0
+    """Known compounds, elements apart, that the hull was built of."""
+    reason: str = ""
+    """Why it could not be placed."""
+
+
+def read_labels(file: Path) -> tuple[str, np.ndarray]:
+    """Return the column that holds DFT distances, and its values (eV/atom, NaN where unknown).
+
+    Raises
+    ------
+    ValueError
+        When the file is no Parquet file or has neither column.
+    """
+    try:
+        names = pq.read_schema(file).names
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{file}: expected a Parquet file with DFT distances: {error}") from error
+    column = next((name for name in LABELS if name in names), None)
+    if column is None:
+        raise ValueError(f"{file} lacks the DFT distances: expected a column {' or '.join(LABELS)}")
+    values = pq.read_table(file, columns=[column])[column].to_pandas()
+    return column, pd.to_numeric(values, errors="coerce").to_numpy(float)
+
+
+def evaluate_hull(
+    named: Sequence[NamedStructure],
+    distances: Sequence[float],
+    potential: Potential,
+    references: Lookup,
+    *,
+    signed: bool = True,
+    relaxer: Relaxer | None = None,
+    matcher: Matcher | None = None,
+    progress: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Place structures on the potential's hull and compare with their DFT distances.
+
+    Parameters
+    ----------
+    named, distances
+        Structures and their DFT distances from the hull, eV/atom, all finite.
+    potential, references
+        What gives the energies, and a function from a chemical system to its known phases.
+    signed
+        Whether DFT distances go below 0; otherwise the potential's are cut off there too.
+    relaxer
+        Relaxes each structure first; None takes its energy as it stands.
+    matcher
+        Decides which known phases are the structure itself and are left out.
+
+    Returns
+    -------
+    dict
+        ``n``, ``n_placed``, ``reasons`` of the others; ``without_rivals``, how many were placed
+        against the elements alone, since a hull that lacks phases flatters whatever lies on it;
+        ``mae``, ``bias`` (potential minus DFT) and
+        ``median_absolute_error`` in eV/atom, ``spearman``; by threshold (eV/atom) ``auc``,
+        ``precision``, ``recall``, ``f1`` and ``confusion`` of "not farther from the hull", None
+        where there is nothing to divide by; ``potential``, ``references``, ``geometry``,
+        ``seconds``.
+    """
+    began = time.monotonic()
+    items = [Labelled(*item, float(d)) for item, d in zip(named, distances, strict=True)]
+    items = list(_with_energies(items, potential, relaxer, progress))
+    bench = _Bench(references, matcher or Matcher(), potential)
+    placed = []
+    for item in items:
+        placed.append(item if item.reason else bench.place(item))
+        if len(placed) % CHUNK == 0:
+            progress(f"placed {len(placed)}/{len(items)}")
+    good = [item for item in placed if item.predicted is not None]
+    truth = np.array([item.distance for item in good])
+    predicted = np.array([item.predicted for item in good])
+    told: dict[str, Any] = {"n": len(placed), "n_placed": len(good)}
+    told["reasons"] = dict(Counter(item.reason for item in placed if item.predicted is None))
+    told["without_rivals"] = sum(not item.rivals for item in good)
+    told |= compare(truth, predicted if signed else np.maximum(predicted, 0.0))
+    told["potential"] = str(potential.level)
+    told["references"] = references("").name
+    told["geometry"] = "relaxed" if relaxer else "as given"
+    return told | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def compare(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+    """Return errors, rank correlation and classification figures of distances, (N,) eV/atom."""
+    error = predicted - truth
+    size = np.abs(error)
+    told: dict[str, Any] = {
+        "mae": _rounded(size.mean() if len(size) else None),
+        "median_absolute_error": _rounded(np.median(size) if len(size) else None),
+        "bias": _rounded(error.mean() if len(size) else None),
+        "spearman": _rounded(_spearman(truth, predicted)),
+    }
+    columns = {f"{t:g}": _classified(truth, predicted, t) for t in THRESHOLDS}
+    for name in ("auc", "precision", "recall", "f1", "confusion"):
+        told[name] = {threshold: figures[name] for threshold, figures in columns.items()}
+    return told
+
+
+def _classified(truth: np.ndarray, predicted: np.ndarray, threshold: float) -> dict[str, Any]:
+    is_near, said = truth <= threshold, predicted <= threshold
+    counts = {
+        "true_positive": int((is_near & said).sum()),
+        "false_positive": int((~is_near & said).sum()),
+        "false_negative": int((is_near & ~said).sum()),
+        "true_negative": int((~is_near & ~said).sum()),
+    }
+    hits, false_alarms, missed, _ = counts.values()
+    return {
+        "auc": _rounded(_auc(is_near, predicted)),
+        "precision": _rounded(_share(hits, hits + false_alarms)),
+        "recall": _rounded(_share(hits, hits + missed)),
+        "f1": _rounded(_share(2 * hits, 2 * hits + false_alarms + missed)),
+        "confusion": counts,
+    }
+
+
+def _auc(is_near: np.ndarray, predicted: np.ndarray) -> float | None:
+    """Chance that a structure near the DFT hull is predicted lower than one that is not."""
+    near, far = int(is_near.sum()), int((~is_near).sum())
+    if not near or not far:
+        return None
+    ranks = pd.Series(-predicted).rank().to_numpy()
+    return float((ranks[is_near].sum() - near * (near + 1) / 2) / (near * far))
+
+
+def _spearman(truth: np.ndarray, predicted: np.ndarray) -> float | None:
+    if len(truth) < 2 or np.ptp(truth) == 0 or np.ptp(predicted) == 0:
+        return None
+    return float(np.corrcoef(pd.Series(truth).rank(), pd.Series(predicted).rank())[0, 1])
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
+
+
+def _with_energies(
+    items: Sequence[Labelled],
+    potential: Potential,
+    relaxer: Relaxer | None,
+    progress: Callable[[str], None],
+) -> Iterator[Labelled]:
+    """Yield the items with the potential's energy, or with the reason why there is none."""
+    refused = [_refused(item, potential) for item in items]
+    good = [item for item in refused if not item.reason]
+    energies = _relaxed(good, relaxer, progress) if relaxer else _static(good, potential, progress)
+    yield from [item for item in refused if item.reason]
+    for item, (energy, reason) in zip(good, energies, strict=True):
+        yield replace(item, energy=energy, reason=reason)
+
+
+def _refused(item: Labelled, potential: Potential) -> Labelled:
+    unknown = "" if (bad := gate(item.structure)) else potential.unknown_elements(item.structure)
+    words = f"{potential.name} does not know {', '.join(unknown)}" if unknown else ""
+    return replace(item, reason=bad or words)
+
+
+def _static(
+    items: Sequence[Labelled], potential: Potential, progress: Callable[[str], None]
+) -> Iterator[tuple[float | None, str]]:
+    for start in range(0, len(items), CHUNK):
+        chunk = [item.structure for item in items[start : start + CHUNK]]
+        for energy in potential.static_energies(chunk):
+            finite = bool(np.isfinite(energy))
+            yield (energy, "") if finite else (None, "the potential gives no energy")
+        progress(f"energies {start + len(chunk)}/{len(items)}")
+
+
+def _relaxed(
+    items: Sequence[Labelled], relaxer: Relaxer, progress: Callable[[str], None]
+) -> Iterator[tuple[float | None, str]]:
+    found: dict[int, tuple[float | None, str]] = {}
+    for key, relaxation in relaxer.relax(enumerate(item.structure for item in items)):
+        # The energy of a structure that is not at rest would count as an error of the potential.
+        energy = relaxation.energy_per_atom if relaxation.converged else None
+        found[key] = (energy, relaxation.reason)
+        progress(f"relaxed {len(found)}/{len(items)}")
+    yield from (found[key] for key in range(len(items)))
+
+
+@dataclass
+class _Bench:
+    """Hulls by chemical system, and what each structure must leave out of them."""
+
+    references: Lookup
+    matcher: Matcher
+    potential: Potential
+    hulls: dict[str, Hull] = field(default_factory=dict)
+    pools: dict[str, Pool] = field(default_factory=dict)
+
+    def place(self, item: Labelled) -> Labelled:
+        """Place an item on the hull of its system, without itself."""
+        system = item.structure.chemical_system
+        if system not in self.hulls:
+            self._open(system)
+        try:
+            itself = {item.name, *self.pools[system].matches(item.structure)}
+        except MatchError as error:
+            # It may be one of the known phases, and would then compete with itself.
+            return replace(item, reason=str(error))
+        hull = without(self.hulls[system], itself)
+        formula = item.structure.composition.reduced_formula
+        point = hull.place(formula, item.energy, self.potential.level)
+        rivals = sum("-" in phase.chemsys for phase in hull.references.phases)
+        return replace(item, predicted=point.energy_above_hull, rivals=rivals, reason=point.reason)
+
+    def _open(self, system: str) -> None:
+        phases = self.references(system)
+        self.hulls[system] = Hull(phases)
+        self.pools[system] = Pool(self.matcher)
+        for phase in phases.phases:
+            if phase.chemsys == system:
+                self.pools[system].add(phase.id, phase.structure)
+
+
+def without(hull: Hull, ids: set[str]) -> Hull:
+    """Return the hull of the reference phases but these; the same hull when it has none of them."""
+    known = hull.references
+    kept = [phase for phase in known.phases if phase.id not in ids]
+    if len(kept) == len(known.phases):
+        return hull
+    return Hull(ReferencePhases(known.level, tuple(kept), known.elements, known.name))

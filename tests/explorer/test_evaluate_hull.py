@@ -1,0 +1,180 @@
+"""A potential's hull against the one of DFT: nothing lost, nothing compared with itself."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from explorer.cli import main
+from explorer.crystals import NamedStructure
+from explorer.evaluate.hull import compare, evaluate_hull, read_labels, without
+from explorer.hull import Hull
+from explorer.isolation import Sandbox
+from explorer.novelty import Matcher
+from explorer.phases import Phase
+from explorer.potentials import Potential, potential
+from explorer.references import ReferencePhases
+from explorer.relax import Relaxer
+
+SYSTEM = "Ca-O-Ti"
+
+
+@pytest.fixture(scope="module")
+def chgnet() -> Potential:
+    """The potential of the shipped phases."""
+    return potential("chgnet")
+
+
+@pytest.fixture(scope="module")
+def matcher() -> Iterator[Matcher]:
+    """The usual tolerances, in a child of this module's own."""
+    with Sandbox() as sandbox:
+        yield Matcher(sandbox=sandbox)
+
+
+def quiet(_: str) -> None:
+    """Swallow progress."""
+
+
+def ternaries() -> list[Phase]:
+    """Return the shipped ternary phases of one system."""
+    return ReferencePhases.shipped(SYSTEM).targets(max_e_above_hull=0.1)
+
+
+def judged(phases: list[Phase], chgnet: Potential, matcher: Matcher, **options: object) -> dict:
+    """Judge shipped phases under new names, so that only their structure gives them away."""
+    named = [NamedStructure(f"new-{k}", phase.structure) for k, phase in enumerate(phases)]
+    distances = [phase.e_above_hull_dft for phase in phases]
+    options |= {"matcher": matcher, "progress": quiet}
+    return evaluate_hull(named, distances, chgnet, ReferencePhases.shipped, **options)
+
+
+def test_figures_of_a_small_table_worked_out_by_hand() -> None:
+    """One hit, one false alarm, one miss and one true negative at 0; errors in eV/atom."""
+    truth, predicted = np.array([-0.1, 0.2, 0.0, 0.5]), np.array([0.0, -0.1, 0.05, 0.5])
+    told = compare(truth, predicted)
+    assert told["confusion"]["0"] == {
+        "true_positive": 1,
+        "false_positive": 1,
+        "false_negative": 1,
+        "true_negative": 1,
+    }
+    assert (told["precision"]["0"], told["recall"]["0"], told["f1"]["0"]) == (0.5, 0.5, 0.5)
+    assert told["auc"]["0"] == 0.5
+    assert (told["precision"]["0.1"], told["recall"]["0.1"]) == (0.6667, 1.0)
+    assert told["mae"] == pytest.approx(0.1125)
+    assert told["median_absolute_error"] == pytest.approx(0.075)
+    assert told["bias"] == pytest.approx(-0.0375)
+    assert told["spearman"] == pytest.approx(0.4)
+
+
+def test_figures_of_nothing_are_unknown_and_not_zero() -> None:
+    """Without structures there is no error; without stable ones no recall."""
+    nothing = compare(np.array([]), np.array([]))
+    assert nothing["mae"] is nothing["spearman"] is nothing["auc"]["0"] is None
+    unstable = compare(np.array([0.5, 0.6]), np.array([0.5, 0.6]))
+    assert unstable["recall"]["0"] is unstable["precision"]["0"] is None
+    assert unstable["spearman"] == 1.0
+
+
+def test_a_known_phase_does_not_compete_with_itself(chgnet: Potential, matcher: Matcher) -> None:
+    """The shipped phase that is the same crystal is left out, whatever it is called."""
+    phases = ternaries()
+    told = judged(phases, chgnet, matcher, signed=False)
+    assert told["n"] == told["n_placed"] == len(phases)
+    assert told["mae"] < 0.05
+    assert told["without_rivals"] == 0
+    assert told["potential"] == str(chgnet.level)
+    assert told["references"].startswith("references-chgnet.parquet")
+    stable = next(
+        phase for phase in phases if phase.id in Hull(ReferencePhases.shipped(SYSTEM)).stable
+    )
+    alone = judged([stable], chgnet, matcher)
+    assert alone["bias"] < 0, "without itself, a stable phase lies below the hull of the others"
+
+
+def test_leaving_nothing_out_keeps_the_hull() -> None:
+    """A hull is built once for all the structures that are no known phase."""
+    hull = Hull(ReferencePhases.shipped("Ca-O"))
+    assert without(hull, {"nothing"}) is hull
+    fewer = without(hull, {hull.stable[0]})
+    assert len(fewer.references.phases) == len(hull.references.phases) - 1
+
+
+def test_what_cannot_be_placed_is_counted_with_its_reason(
+    chgnet: Potential, matcher: Matcher
+) -> None:
+    """A foreign element, colliding atoms and a lonely atom are neither lost nor zero."""
+    lattice = Lattice.cubic(3.4)
+    bad = [
+        ("polonium", Structure(lattice, ["Po"], [[0, 0, 0]])),
+        ("close", Structure(lattice, ["Ca", "O"], [[0, 0, 0], [0.01, 0, 0]])),
+        ("lonely", Structure(Lattice.cubic(7.5), ["Ca"], [[0, 0, 0]])),
+    ]
+    named = [NamedStructure(*pair) for pair in bad]
+    named.append(NamedStructure("good", ternaries()[0].structure))
+    told = evaluate_hull(
+        named, [0.1] * 4, chgnet, ReferencePhases.shipped, matcher=matcher, progress=quiet
+    )
+    assert (told["n"], told["n_placed"], told["without_rivals"]) == (4, 1, 0)
+    assert told["reasons"] == {
+        "chgnet does not know Po": 1,
+        "atoms closer than 0.7 Å": 1,
+        "the potential gives no energy": 1,
+    }
+
+
+def test_structures_that_do_not_relax_are_not_placed(chgnet: Potential, matcher: Matcher) -> None:
+    """An energy that is not at rest would count as an error of the potential."""
+    moved = [phase.structure.copy() for phase in ternaries()[:1]]
+    moved[0].perturb(0.1)
+    named = [NamedStructure("moved", structure) for structure in moved]
+    with Relaxer(chgnet, workers=1, max_steps=1) as relaxer:
+        told = evaluate_hull(
+            named, [0.0], chgnet, ReferencePhases.shipped,
+            matcher=matcher, relaxer=relaxer, progress=quiet,
+        )  # fmt: skip
+    assert told["reasons"] == {"not converged in 1 steps": 1}
+    assert (told["n_placed"], told["mae"], told["geometry"]) == (0, None, "relaxed")
+
+
+def labelled_file(path: Path, column: str = "e_above_hull") -> Path:
+    """Write shipped phases, the last of them without a label."""
+    phases = ternaries()
+    rows = {
+        "id": [phase.id for phase in phases],
+        "lattice": [np.ravel(phase.lattice) for phase in phases],
+        "numbers": [phase.numbers for phase in phases],
+        "frac_coords": [np.ravel(phase.frac_coords) for phase in phases],
+        column: [phase.e_above_hull_dft for phase in phases[:-1]] + [None],
+    }
+    pq.write_table(pa.table(rows), path)
+    return path
+
+
+def test_the_command_judges_a_random_sample(tmp_path: Path, capsys) -> None:
+    """What was asked travels with the figures; rows without a label do not count."""
+    file, out = labelled_file(tmp_path / "in.parquet"), tmp_path / "out.json"
+    arguments = ["evaluate", "hull", str(file), "-n", "3", "--seed", "4", "--json", str(out)]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--device", "cpu"])
+    assert ended.value.code == 0
+    told = json.loads(out.read_text())
+    assert (told["n"], told["n_placed"]) == (3, 3)
+    assert told["asked"]["label"] == "e_above_hull"
+    assert told["asked"]["labelled"] == len(ternaries()) - 1
+    assert "n_placed" in capsys.readouterr().out
+
+
+def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
+    """The message says which columns would do; a file of another kind is named."""
+    with pytest.raises(ValueError, match="decomposition_energy or e_above_hull"):
+        read_labels(labelled_file(tmp_path / "in.parquet", "something"))
+    (tmp_path / "text.parquet").write_text("no")
+    with pytest.raises(ValueError, match="expected a Parquet file"):
+        read_labels(tmp_path / "text.parquet")
