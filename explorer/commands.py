@@ -37,7 +37,7 @@ from explorer.store import Store
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
 from model.sample import Draw, log_likelihood, sample
-from model.tokens import TokenError, crystal_to_row
+from model.tokens import STABILITY, TokenError, crystal_to_row
 from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
@@ -228,24 +228,30 @@ def _counts_line(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {counts.get(name, 0)}" for name in names)
 
 
-def score_file(file: Path, checkpoint: Path | None, *, device: str) -> list[dict[str, Any]]:
+def score_file(
+    file: Path, checkpoint: Path | None, *, stability: str, device: str
+) -> list[dict[str, Any]]:
     """Return each structure's log-likelihood, and how much likelier it is among stable ones."""
+    if stability not in STABILITY:
+        raise SpecError(
+            f"expected a stability of {', '.join(STABILITY)}, got {stability!r}", field="stability"
+        )
     named = read_foreign(file)
     loaded = load_network(checkpoint, choose_device(device))
     crystals = [_described(item.structure) for item in named]
     good = [crystal for crystal in crystals if not isinstance(crystal, str)]
-    likely = {kind: log_likelihood(loaded, good, kind) for kind in ("any", "low", "high")}
-    scores = zip(likely["any"], likely["low"] - likely["high"], strict=True)
+    likely = {kind: log_likelihood(loaded, good, kind) for kind in STABILITY}
+    scores = zip(likely[stability], likely["low"] - likely["high"], strict=True)
     rows = []
     for item, crystal in zip(named, crystals, strict=True):
         bad = isinstance(crystal, str)
-        likelihood, stability = (None, None) if bad else next(scores)
+        likelihood, score = (None, None) if bad else next(scores)
         rows.append(
             {
                 "id": item.name,
                 "formula": item.structure.composition.reduced_formula,
                 "log_likelihood": None if bad else round(float(likelihood), 4),
-                "stability_score": None if bad else round(float(stability), 4),
+                "stability_score": None if bad else round(float(score), 4),
                 "reason": crystal if bad else "",
             }
         )

@@ -1,7 +1,7 @@
 """The network, read top to bottom: embeddings, blocks, heads.
 
 A causal transformer over token rows. The state at token t knows, besides the tokens so far, the
-role of token t + 1 and (for a coordinate) its site; it gives logits over the tokens of that role alone.
+role of token t + 1 and (for a coordinate) its site; it gives logits over that role's tokens alone.
 Output weights are the input embeddings, which are sums of learned vectors and of features: elements
 from the periodic table, positions from their site symmetry, multiplicity, freedom and group.
 

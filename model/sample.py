@@ -1,6 +1,6 @@
 """Draw crystals in batches, each crystal from its own random numbers.
 
-Crystal i depends on the seed and on i, not on the batch that it was drawn in (up to the last bits of
+Crystal i depends on the seed and on i, not on the batch that it was drawn in (to the last bits of
 floating-point sums), so a run can be continued anywhere.
 
 Letters in shapes: B rows drawn together, A rows still growing, K rows at one head, C candidates.
