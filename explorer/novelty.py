@@ -90,7 +90,8 @@ class Matcher:
 
 
 def _reduce(structure: Structure) -> Structure:
-    bare = Structure(structure.lattice, structure.species, structure.frac_coords)
+    # Oxidation states, which CIFs may carry, would make Na+ and Na different elements.
+    bare = Structure(structure.lattice, structure.atomic_numbers, structure.frac_coords)
     return bare.get_primitive_structure().get_reduced_structure(reduction_algo="niggli")
 
 

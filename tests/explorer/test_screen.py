@@ -174,6 +174,16 @@ def test_the_first_equal_crystal_is_found(matcher: Matcher) -> None:
     assert matcher.first_match(big, []) is None
 
 
+def test_oxidation_states_do_not_make_another_crystal(matcher: Matcher) -> None:
+    """A target from a CIF with Na+ and Cl- equals the crystal that the model draws."""
+    salt, charged = to_structure(SALT), to_structure(SALT)
+    charged.add_oxidation_state_by_element({"Na": 1, "Cl": -1})
+    assert matcher.first_match(salt, [charged]) == 0
+    pool = Pool(matcher)
+    pool.add("charged", charged)
+    assert pool.match(salt) == "charged"
+
+
 def test_a_pool_finds_all_that_are_equal(matcher: Matcher) -> None:
     """Targets may equal each other; one crystal then finds both."""
     pool = Pool(matcher)
