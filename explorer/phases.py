@@ -221,13 +221,16 @@ def _reader(
     path: Path, _stamp: tuple[int, int]
 ) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
     """Read the metadata and the row groups of each chemical system; kept until the file changes."""
+    groups: dict[str, set[int]] = {}
     try:
-        column = pq.read_table(path, columns=["chemsys"])
+        with pq.ParquetFile(path) as file:
+            # Whoever wrote the file chose the sizes of its row groups.
+            for group in range(file.num_row_groups):
+                column = file.read_row_group(group, columns=["chemsys"])["chemsys"]
+                for name in column.unique().to_pylist():
+                    groups.setdefault(name, set()).add(group)
+            metadata = file.schema_arrow.metadata or {}
     except (OSError, KeyError, pa.ArrowException) as error:
         raise ReferenceFileError(f"cannot read reference phases {path}: {error}") from error
-    groups: dict[str, set[int]] = {}
-    for row, name in enumerate(column["chemsys"].to_pylist()):
-        groups.setdefault(name, set()).add(row // ROWS_PER_GROUP)
-    metadata = column.schema.metadata or {}
     notes = {key.decode(): value.decode() for key, value in metadata.items()}
     return notes, {name: tuple(sorted(found)) for name, found in groups.items()}
