@@ -99,11 +99,12 @@ class Sandbox:
     def _ready(self) -> Connection:
         if self._process is not None and self._process.is_alive():
             return self._connection
-        self._connection, far_end = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_serve, args=(far_end,), daemon=True)
+        connection, far_end = SPAWN.Pipe()
+        process = SPAWN.Process(target=_serve, args=(far_end,), daemon=True)
         with one_thread():
-            self._process.start()
+            process.start()
         far_end.close()
+        self._connection, self._process = connection, process
         if not self._connection.poll(START_SECONDS):
             self._kill()
             raise IsolationError(f"the process did not start within {START_SECONDS:g} s")
@@ -126,6 +127,7 @@ class Sandbox:
         return code
 
 
+_starting = threading.Lock()
 _shared = Sandbox()
 atexit.register(_shared.close)
 
@@ -206,15 +208,17 @@ def one_thread() -> Iterator[None]:
     The libraries read these variables when they load, so that a worker cannot set its own.
     """
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+    # Two threads inside at once would restore what the other one had set.
+    with _starting:
+        before = {name: os.environ.get(name) for name in names}
+        os.environ.update(dict.fromkeys(names, "1"))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def exit_text(code: int | None) -> str:

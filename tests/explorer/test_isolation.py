@@ -4,12 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import spglib
 
-from explorer.isolation import IsolationError, Sandbox, exit_text, run
+from explorer.isolation import IsolationError, Sandbox, exit_text, one_thread, run
 from explorer.structure_files import StructureFileError, read_structures
 
 
@@ -64,6 +65,24 @@ def test_a_child_killed_between_calls_is_replaced(sandbox: Sandbox) -> None:
 def test_the_shared_child() -> None:
     """`run` needs no sandbox of one's own."""
     assert run(abs, -1) == 1
+
+
+def test_threads_that_start_children_leave_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several sessions of a server start children at once; each sees what was set before."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+
+    def start(_: int) -> str:
+        with one_thread():
+            time.sleep(0.05)
+            return os.environ["OMP_NUM_THREADS"]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(start, range(8))) == {"1"}
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
 
 
 def test_exits_in_words() -> None:
