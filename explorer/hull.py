@@ -227,8 +227,16 @@ class Hull:
     @cached_property
     def _entries(self) -> dict[str, _Entry]:
         """Every entry by its id, references first."""
+        taken = {entry.id for entry in self.added}
         known = [
-            _Entry(p.id, p.formula, p.energy_per_atom, p.source, "reference")
+            # A set imported from an earlier campaign may name its phases like candidates.
+            _Entry(
+                f"reference {p.id}" if p.id in taken else p.id,
+                p.formula,
+                p.energy_per_atom,
+                p.source,
+                "reference",
+            )
             for p in self.references.phases
             if not self._objection(p.composition, p.energy_per_atom)
         ]

@@ -155,3 +155,12 @@ def test_decompositions_read_well() -> None:
     """Fractions of atoms, the largest first; one phase stands alone."""
     assert decomposition_text({"Cu": 0.25, "CaAl2": 0.75}) == "0.75 CaAl2 + 0.25 Cu"
     assert decomposition_text({"CaAl2": 1.0}) == "CaAl2"
+
+
+def test_a_candidate_never_takes_the_place_of_a_known_phase_of_its_name() -> None:
+    """References imported from an earlier campaign are called 000000 too; both stay."""
+    hull = Hull(references(phase("000000", "AlCu", -4.5)))
+    lowered = hull.lowered_by([candidate("000000", "CaCu", -3.5)])
+    assert lowered.place("AlCu", -4.5, LEVEL).energy_above_hull == pytest.approx(0.0)
+    assert lowered.place("CaCu", -3.5, LEVEL).energy_above_hull == pytest.approx(0.0)
+    assert {"reference 000000", "000000"} <= set(lowered.points()["id"])
