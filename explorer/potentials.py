@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,8 @@ from urllib.request import urlopen
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Element, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
+
+log = logging.getLogger("hullscape")
 
 
 class PotentialError(ValueError):
@@ -107,7 +110,13 @@ class Potential:
         for structure in structures:
             atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
             atoms.calc = calculator
-            yield float(atoms.get_potential_energy()) / len(atoms)
+            try:
+                energy = float(atoms.get_potential_energy()) / len(atoms)
+            except Exception as error:
+                # Foreign code, and one structure of thousands: it has no energy, the others do.
+                log.warning("%s gives no energy for %s: %r", self.name, structure.formula, error)
+                energy = float("nan")
+            yield energy
 
 
 MATGL_FILES = ("model.json", "model.pt", "state.pt")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Lattice, Structure
+from toy_potentials import ELEMENTS, PickyPotential
 from toy_potentials import emt as faulty_emt
 
 from explorer.crystals import NamedStructure, gate, spacegroup_of, write_structures
@@ -103,6 +105,20 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
             ReferencePhases.from_file(tmp_path / name, "Al")
 
 
+@pytest.mark.parametrize("rows", [1, 3, 100_000])
+def test_no_phase_is_lost_however_a_file_is_stored(rows: int, tmp_path: Path) -> None:
+    """A reference file that another program rewrote has other row groups and the same phases."""
+    table = pq.read_table(shipped_file("chgnet")).slice(0, 700)
+    again = tmp_path / "again.parquet"
+    pq.write_table(table, again, row_group_size=rows)
+    for system in table["chemsys"].to_pylist()[::97]:
+        ours = [
+            p.id for p in ReferencePhases.from_file(again, system).phases if p.chemsys == system
+        ]
+        theirs = table.filter(pc.equal(table["chemsys"], system))["id"].to_pylist()
+        assert ours == theirs
+
+
 def published(path: Path) -> Path:
     """Write a small table of published structures: two near the hull, one far, one foreign."""
     l12 = Structure.from_spacegroup(
@@ -176,6 +192,17 @@ def test_a_users_own_structures_become_references(tmp_path: Path) -> None:
     phases = ReferencePhases.from_file(tmp_path / "set.parquet", "Cu").phases
     assert {p.source for p in phases} == {"mine.json"}
     assert len({p.id for p in phases}) == 2
+
+
+def test_one_structure_without_an_energy_does_not_end_an_import(tmp_path: Path) -> None:
+    """What the calculator raises for one structure is that one's reason."""
+    lonely = Structure(Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
+    pair = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    crystals = [NamedStructure("lonely", lonely), NamedStructure("pair", pair)]
+    write_structures(tmp_path / "mine.json", crystals)
+    picky = PickyPotential("picky", "1", "0" * 12, ELEMENTS, "none")
+    report = import_([tmp_path / "mine.json"], picky, tmp_path / "set.parquet", quiet)
+    assert (report.written, report.refused) == (1, {"lonely": "no finite energy"})
 
 
 @pytest.mark.parametrize("symbol", sorted(TEXTBOOK))

@@ -38,6 +38,24 @@ class SlowToLoadPotential(EmtPotential):
         return super().calculator()
 
 
+class PickyPotential(EmtPotential):
+    """A potential that cannot do without neighbours."""
+
+    def calculator(self) -> Calculator:
+        """Return a calculator that refuses lonely atoms."""
+        return PickyEmt()
+
+
+class PickyEmt(EMT):
+    """Raises for a crystal of one atom."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()) -> None:
+        """Evaluate, or refuse."""
+        if len(atoms) == 1:
+            raise IndexError("no neighbours")
+        super().calculate(atoms, properties, system_changes)
+
+
 class FaultyEmt(EMT):
     """Copper and aluminium behave; silver kills the process, gold is NaN, nickel hangs."""
 
