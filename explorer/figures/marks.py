@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from explorer.figures.labels import place_labels
 from explorer.figures.picture import Dot, HullPicture, Kind
 from explorer.figures.style import Palette
 from explorer.figures.words import formula_label
@@ -23,6 +24,7 @@ SIZES = {Kind.STABLE: 10, Kind.UNSTABLE: 8, Kind.CANDIDATE: 13, Kind.FOUND: 17}
 SIZES_3D = {Kind.STABLE: 6, Kind.UNSTABLE: 4, Kind.CANDIDATE: 5, Kind.FOUND: 7}
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
 ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.STABLE, Kind.FOUND)
+FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
 DEFAULT_SPAN = 0.5  # eV/atom, the colour scale's length when nothing is hidden
 
 
@@ -98,9 +100,12 @@ def trace(
     points: np.ndarray,
     colours: Palette,
     span: float,
-    named: set[str],
+    sides: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return a scatter trace of one kind at `points` (N, 2) or (N, 3); `named` ones get a label."""
+    """Return a scatter trace of one kind at `points` (N, 2) or (N, 3).
+
+    `sides` maps the keys of the points that get a label to where it stands.
+    """
     three_d = points.shape[1] == 3
     labelled = kind in {Kind.STABLE, Kind.FOUND}
     axes = dict(zip("xyz", points.T.tolist(), strict=False))
@@ -109,8 +114,8 @@ def trace(
         "name": kind.value,
         "uid": kind.name,
         "mode": "markers+text" if labelled else "markers",
-        "text": [formula_label(d.formula) if d.key in named else "" for d in dots],
-        "textposition": _positions(points) if not three_d else "top center",
+        "text": [formula_label(d.formula) if d.key in sides else "" for d in dots],
+        "textposition": [sides.get(d.key, "top center") for d in dots],
         "textfont": {"size": 11, "color": colours.text},
         "marker": marker(kind, dots, colours, span, three_d),
         "customdata": [dot.key for dot in dots],
@@ -120,11 +125,30 @@ def trace(
     }
 
 
-def _positions(points: np.ndarray) -> list[str]:
-    """Alternate label sides from left to right, so that neighbours do not cover each other."""
-    sides = ("top center", "bottom center")
-    ranks = np.argsort(np.argsort(points[:, 0], kind="stable"), kind="stable")
-    return [sides[rank % 2] for rank in ranks]
+def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -> dict[str, str]:
+    """Return the keys of the points that get a label, with its side; those that fit, lowest first.
+
+    Parameters
+    ----------
+    picture : HullPicture
+        Decides which points deserve a label.
+    dots : sequence of Dot
+        All that is drawn.
+    points : numpy.ndarray
+        Shape (N, 2) or (N, 3), where it is drawn; a turning tetrahedron has no fixed sides.
+    """
+    named = picture.named()
+    if points.shape[1] == 3:
+        return {dot.key: "top center" for dot in dots if dot.key in named}
+    spans = np.ptp(points, axis=0) if len(points) else np.ones(2)
+    scale = np.array(FRAME) / np.where(spans > 0, spans, 1.0)
+    if len(picture.elements) == 3:  # one scale for both axes
+        scale = np.full(2, FRAME[1])
+    texts = [formula_label(dot.formula) if dot.key in named else "" for dot in dots]
+    order = sorted(range(len(dots)), key=lambda place: dots[place].energy_above_hull)
+    soft = [dot.kind in {Kind.CANDIDATE, Kind.UNSTABLE} for dot in dots]
+    sides = place_labels(points * scale, texts, order, soft)
+    return {dots[place].key: side for place, side in sides.items()}
 
 
 def kind_traces(
@@ -134,12 +158,13 @@ def kind_traces(
     place: Any,
 ) -> list[dict[str, Any]]:
     """Return one trace for each kind, in drawing order; `place` maps dots to (N, D)."""
-    span, named = threshold or DEFAULT_SPAN, picture.named()
+    span = threshold or DEFAULT_SPAN
     by_kind = {kind: picture.of_kind(kind, threshold) for kind in ORDER}
-    hovers = _hover_texts([dot for dots in by_kind.values() for dot in dots], place)
+    shown = [dot for dots in by_kind.values() for dot in dots]
+    hovers, sides = _hover_texts(shown, place), label_sides(picture, shown, place(shown))
     traces = []
     for kind, dots in by_kind.items():
-        item = trace(dots, kind, place(dots), colours, span, named)
+        item = trace(dots, kind, place(dots), colours, span, sides)
         item["hovertext"] = [hovers[dot.key] for dot in dots]
         if item["type"] == "scatter3d":
             item.pop("cliponaxis")

@@ -65,7 +65,7 @@ def retrieval_figure(curve: Curve) -> hv.Overlay:
             ((curve.relaxations, curve.found_by_relaxations), "by relaxations", SPENT, "dashed"),
         )
     ]
-    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all of them")
+    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all targets")
     return hv.Overlay(
         [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]
     ).opts(
@@ -73,10 +73,17 @@ def retrieval_figure(curve: Curve) -> hv.Overlay:
         min_height=230,
         toolbar=None,
         show_grid=True,
-        legend_position="top_left",
-        legend_opts={"background_fill_alpha": 0.0, "label_text_font_size": "12px"},
+        show_legend=False,  # the page writes it in its own type, outside the axes
         fontsize={"labels": "12px", "ticks": "11px"},
+        xticks=whole_ticks(horizon),
+        yticks=whole_ticks(top),
         xlim=(0, horizon),
-        ylim=(0, top * 1.45),
-        framewise=True,
+        ylim=(0, top * 1.08),
     )
+
+
+def whole_ticks(end: int, most: int = 6) -> list[int]:
+    """Return round whole numbers from 0 to `end`, at most about `most`: nothing is half found."""
+    sizes = (digit * 10**power for power in range(10) for digit in (1, 2, 5))
+    step = next(size for size in sizes if end / size <= most)
+    return list(range(0, end + 1, step))

@@ -18,6 +18,8 @@ from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import card, heading, words
 from explorer.ui.workbench import Workbench
 
+HIDDEN_LABEL = {"& .MuiFormLabel-root": {"display": "none"}}  # read aloud, not shown
+LIMIT = "Largest energy above the hull that is shown, in eV per atom"
 TITLES = {
     0: "Distance from the hull",
     1: "Energy ladder",
@@ -39,8 +41,9 @@ class HullView(Viewer):
         self.plot = PlotView(sizing_mode="stretch_both", min_height=390, margin=0)
         self.title = words("<h2>Convex hull</h2>", align="center")
         self.slider = pmui.FloatSlider.from_param(
-            bench.param.threshold, label="", start=0.02, end=1.0, step=0.02, show_value=False,
-            description="", width=120, size="small", margin=(0, 10), align="center", throttled=True,
+            bench.param.threshold, label=LIMIT, start=0.02, end=1.0, step=0.02, show_value=False,
+            description="", width=120, size="small", sx=HIDDEN_LABEL,
+            margin=(0, 10), align="center", throttled=True,
         )  # fmt: skip
         self.limit = words(sizing_mode=None, align="center")
         self.level = words()

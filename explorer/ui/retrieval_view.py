@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import holoviews as hv
 import panel as pn
-from holoviews.streams import Pipe
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate
-from explorer.figures.retrieval import NOTHING, curve_of, finders, retrieval_figure
+from explorer.figures.retrieval import (
+    CEILING,
+    DRAWN,
+    NOTHING,
+    SPENT,
+    curve_of,
+    finders,
+    retrieval_figure,
+)
 from explorer.figures.words import escape, formula_label
 from explorer.targets import TargetList, given_targets
 from explorer.ui.known import known_of
@@ -23,6 +29,19 @@ EMPTY = """
 <div class='empty'><p><b>Nothing to look for yet</b></p>
 <p>No known phase holds all these elements within 0.1 eV/atom of the published hull. Give your own
 list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
+"""
+KEY = "".join(
+    f"<span style='border-top: 2.5px {dash} {colour}; width: 18px'></span>{label}"
+    for label, dash, colour in (
+        ("by crystals drawn", "solid", DRAWN),
+        ("by relaxations", "dashed", SPENT),
+        ("all targets", "dotted", CEILING),
+    )
+)
+KEY_LOOK = """
+div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 6px; font-size: 12px;
+  color: var(--muted); }
+span:not(:first-child) { margin-left: 8px; }
 """
 LIST = """
 .empty { max-width: 40ch; margin: 12px auto; text-align: center; color: var(--muted); }
@@ -38,14 +57,16 @@ li i, li em { font-style: normal; color: var(--muted); }
 
 
 class RetrievalView(Viewer):
-    """The retrieval curve and the list of targets; its data change, the plot stays."""
+    """The retrieval curve and the list of targets."""
 
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
-        self.pipe = Pipe(data=NOTHING)
-        plot = hv.DynamicMap(retrieval_figure, streams={"curve": self.pipe.param.data})
-        self.pane = pn.pane.HoloViews(plot, sizing_mode="stretch_both", min_height=240, margin=0)
+        self.pane = pn.pane.HoloViews(
+            retrieval_figure(NOTHING), sizing_mode="stretch_both", min_height=240, margin=0
+        )
+        key = words(f"<div>{KEY}</div>", KEY_LOOK)
+        self.stage = pn.Column(key, self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST)
         bench.param.watch(self._update, ["revision", "campaign"])
         self._tell(TargetList(), {})
@@ -54,18 +75,19 @@ class RetrievalView(Viewer):
         if {event.name for event in events} == {"campaign"} and not _other_question(events[0]):
             return
         targets, candidates = targets_of(self.bench), self.bench.in_order()
-        self.pipe.send(curve_of(candidates, targets.names))
+        # A new figure, because HoloViews keeps the axes of the first one when only data change.
+        self.pane.object = retrieval_figure(curve_of(candidates, targets.names))
         self._tell(targets, finders(candidates, targets.names))
 
     def _tell(self, targets: TargetList, found: Mapping[str, Candidate]) -> None:
-        self.pane.visible = bool(targets.names)
+        self.stage.visible = bool(targets.names)
         if self.bench.campaign is None:
             self.note.object = ""
         else:
             self.note.object = target_list_html(targets, found) if targets.names else EMPTY
 
     def __panel__(self) -> pn.Column:
-        return card(heading("Targets found"), self.pane, self.note, name="retrieval")
+        return card(heading("Targets found"), self.stage, self.note, name="retrieval")
 
 
 def targets_of(bench: Workbench) -> TargetList:

@@ -13,7 +13,7 @@ from panel.viewable import Viewer
 from explorer.candidate import Candidate, State
 from explorer.figures.words import formula_label, spacegroup_label
 from explorer.ui.theme import card, heading
-from explorer.ui.workbench import Workbench
+from explorer.ui.workbench import Workbench, is_placed
 
 COLUMNS = {
     "mark": "",
@@ -22,40 +22,55 @@ COLUMNS = {
     "asked": "Asked",
     "generated": "Generated",
     "relaxed": "Relaxed",
-    "above_hull": "eV/atom above hull",
+    "above_hull": "E above hull",
     "log_p": "log p",
     "novelty": "Novelty",
     "state": "State",
     "reason": "Reason",
 }
 WIDTHS = {
-    "mark": 24,
-    "number": 48,
-    "formula": 96,
-    "asked": 112,
-    "generated": 112,
-    "relaxed": 112,
-    "above_hull": 142,
-    "log_p": 68,
-    "novelty": 130,
-    "state": 88,
+    "mark": 20,
+    "number": 44,
+    "formula": 92,
+    "asked": 106,
+    "generated": 106,
+    "relaxed": 106,
+    "above_hull": 104,
+    "log_p": 62,
+    "novelty": 110,
+    "state": 84,
     "reason": 260,
 }
 TIPS = {
     "asked": "Space group that the model was asked for",
     "generated": "Space group that spglib finds before relaxation (symprec 0.1 Å)",
     "relaxed": "Space group that spglib finds after relaxation (symprec 0.1 Å)",
-    "above_hull": "Energy above the hull of the known phases; negative is below it",
+    "above_hull": "eV/atom above the hull of the known phases; negative is below it",
     "log_p": "Natural logarithm of the crystal's probability under the model",
     "novelty": "The known phase or earlier candidate that it equals",
 }
 SELECTED = "●"
+# What has no place on the hull comes after what has one, in this order.
+STATES = (
+    State.RELAXED,
+    State.WAITING,
+    State.DRAWN,
+    State.KNOWN,
+    State.FAILED,
+    State.DUPLICATE,
+    State.REJECTED,
+)
 # The theme's own rules are as specific as can be, hence the exclamation marks.
 ROWS = """
 .tabulator { border: 0; background: transparent; font-size: 13px !important; }
 .tabulator .tabulator-header { border: 0; border-bottom: 1px solid var(--border-color);
   background: transparent; font-size: 12px; }
 .tabulator .tabulator-header .tabulator-col { background: transparent !important; border: 0; }
+.tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 8px !important; }
+.tabulator .tabulator-header .tabulator-col-title { padding-right: 12px !important; }
+.tabulator .tabulator-header .tabulator-col-sorter { right: 2px !important; }
+.tabulator .tabulator-col[aria-sort="none"]:not(:hover) .tabulator-col-sorter { opacity: 0; }
+.tabulator .tabulator-col[tabulator-field="mark"] .tabulator-col-sorter { display: none; }
 .tabulator .tabulator-header .tabulator-header-filter input { font: inherit; padding: 2px 6px;
   height: 24px; border: 1px solid var(--border-color); border-radius: 4px; color: inherit;
   background: transparent; }
@@ -114,7 +129,7 @@ class TableView(Viewer):
         bench.param.watch(self._mark, "selected")
 
     def _fill(self, *_: Any) -> None:
-        candidates = self.bench.in_order()
+        candidates = by_interest(self.bench.in_order())
         self._ids = [candidate.id for candidate in candidates]
         self.table.value = frame(candidates, self.bench.selected)
         chosen = set(self.bench.chosen)
@@ -142,6 +157,17 @@ class TableView(Viewer):
 
     def __panel__(self) -> pn.Column:
         return card(heading("Candidates", *self._tools), self.table, name="table")
+
+
+def by_interest(candidates: list[Candidate]) -> list[Candidate]:
+    """Return candidates lowest above the hull first; those that never got there by how far."""
+
+    def place(candidate: Candidate) -> tuple[int, float, int]:
+        if is_placed(candidate):
+            return -1, candidate.energy_above_hull, candidate.index
+        return STATES.index(candidate.state), 0.0, candidate.index
+
+    return sorted(candidates, key=place)
 
 
 def frame(candidates: list[Candidate], selected: str) -> pd.DataFrame:

@@ -30,12 +30,13 @@ p { font-size: 12px; margin-top: 1px; }
 """
 DROP = """
 :host { --line: color-mix(in srgb, var(--panel-on-surface-color) 35%, transparent); }
-.bk-input.filepond--root { margin: 0; min-height: 40px; font: inherit; font-size: 12.5px;
-  padding: 0; border: 0; background: transparent; }
-.filepond--panel-root { background: transparent !important; border: 1px dashed var(--line);
+.bk-input.filepond--root { margin: 0; font: inherit; font-size: 12.5px; padding: 0; border: 0;
+  background: transparent; outline: 1px dashed var(--line); outline-offset: -1px;
   border-radius: 6px; }
-.filepond--drop-label { color: var(--panel-on-surface-color) !important; min-height: 40px; }
-.filepond--drop-label label { font-size: 12.5px !important; }
+.filepond--panel-root { background: transparent !important; border: 0 !important; }
+.bk-input.filepond--root .filepond--drop-label { min-height: 44px; background: transparent;
+  color: var(--panel-on-surface-color); }
+.filepond--drop-label label { font-size: 12.5px !important; padding: 4px; }
 .filepond--credits { display: none; }
 """
 
@@ -52,7 +53,7 @@ class TargetsView(Viewer):
         )
         self.slot = pn.Column(sizing_mode="stretch_width", margin=(2, 0))
         self.clear.on_click(self._clear)
-        draft.param.watch(self._tell, ["upload", "problem", "problem_field"])
+        draft.param.watch(self._tell, ["upload", "n_targets", "spec", "problem", "problem_field"])
         self._offer()
         self._tell()
 

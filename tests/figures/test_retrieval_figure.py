@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.candidate import Candidate, State
-from explorer.figures.retrieval import NOTHING, curve_of, finders, retrieval_figure
+from explorer.figures.retrieval import NOTHING, curve_of, finders, retrieval_figure, whole_ticks
 
 
 def known(index, *targets, state=State.KNOWN):
@@ -64,3 +64,11 @@ def test_the_figure_draws_with_and_without_data():
     """An empty campaign has an empty plot, not an error."""
     for curve in (NOTHING, curve_of([known(0, "a")], ["a"])):
         assert isinstance(hv.render(retrieval_figure(curve)), object)
+
+
+def test_axes_reach_the_last_crystal_and_count_in_whole_numbers():
+    """The figure of a long campaign shows all of it; no tick stands at half a target."""
+    drawn = hv.render(retrieval_figure(curve_of([known(i, "a") for i in range(64)], ["a"])))
+    assert (drawn.x_range.end, drawn.y_range.start) == (64, 0)
+    assert drawn.yaxis[0].ticker.ticks == whole_ticks(1) == [0, 1]
+    assert whole_ticks(64) == [0, 20, 40, 60]

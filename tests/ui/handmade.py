@@ -43,10 +43,15 @@ def candidate(index: int, state: State = State.RELAXED, **changes) -> Candidate:
     return Candidate(id=f"{index:06d}", index=index, state=state, **(facts | changes))
 
 
-def put(store: Store, *candidates: Candidate, state=CampaignState.FINISHED, **spec) -> str:
-    """Store a campaign with these candidates, at rest in `state`; returns its id."""
+def put(
+    store: Store, *candidates: Candidate, state=CampaignState.FINISHED, given=None, **spec
+) -> str:
+    """Store a campaign with these candidates, at rest in `state`; returns its id.
+
+    `given` are the structures that it looks for.
+    """
     fields = {"elements": ("Ca", "Cu"), "n": max(len(candidates), 1)} | spec
-    campaign_id = store.create(CampaignSpec(**fields))
+    campaign_id = store.create(CampaignSpec(**fields), given)
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign_id)
     store.put_candidates(lease, list(candidates))

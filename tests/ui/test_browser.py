@@ -189,6 +189,7 @@ def test_an_earlier_campaign_comes_back_by_its_address(site):
     with opened(f"{address}?campaign={campaign}") as page:
         points = wait_for(lambda: candidates_on_hull(page), 60, "the hull")
         assert set(points) == {"candidate:000001", "candidate:000004"}
+        assert page.get_by_role("slider", name=re.compile("energy above the hull")).count() == 1
         assert page.locator(".tabulator-row").count() == 3
         page.mouse.click(*points["candidate:000004"])
         page.locator("dd", has_text="000001").or_(page.locator("dd", has_text="000004")).wait_for()

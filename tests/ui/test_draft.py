@@ -1,9 +1,11 @@
 """The form's state: tested by setting parameters, without a widget."""
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from explorer.campaign import CampaignSpec
-from explorer.ui.draft import PRESETS, Draft, examine, split_sites
+from explorer.structure_files import NamedStructure
+from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine, split_sites
 
 
 def checked(**values) -> Draft:
@@ -90,3 +92,43 @@ def test_examining_changes_nothing():
     before = draft.fields()
     assert isinstance(examine(before, {}), CampaignSpec)
     assert draft.fields() == before
+
+
+AL = Structure(Lattice.cubic(4.05), ["Al"], [[0, 0, 0]])
+MIXED = Structure(Lattice.cubic(4.0), ["Al", "Ca", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]])
+
+
+def test_uploaded_targets_are_counted_by_system():
+    """The spec names the file; only targets that the campaign could draw count."""
+    upload = Upload("mine.cif", (NamedStructure("al", AL), NamedStructure("mixed", MIXED)))
+    draft = checked(upload=upload)
+    assert (draft.spec.targets, draft.n_targets) == ("mine.cif", 1)
+    draft.subset = True
+    draft.check()
+    assert draft.n_targets == 2
+
+
+@pytest.mark.parametrize(
+    "upload",
+    [
+        Upload("broken.cif", problem="targets: cannot read broken.cif"),
+        Upload("al.cif", (NamedStructure("al", AL),)),
+    ],
+)
+def test_targets_that_cannot_be_used_block_the_run_at_their_field(upload):
+    """An unreadable file and a file of other systems both say so; removing it mends the form."""
+    draft = checked(upload=upload)
+    assert draft.spec is None
+    assert draft.problem_field == "targets"
+    draft.upload = NO_UPLOAD
+    draft.check()
+    assert draft.spec is not None
+
+
+def test_an_earlier_campaign_brings_its_targets_back():
+    """They come from the store, since the file may be gone."""
+    draft = Draft()
+    targets = [NamedStructure("mixed", MIXED)]
+    draft.take_spec(CampaignSpec.parse(elements="Al-Ca-Cu", targets="mine.cif"), targets)
+    draft.check()
+    assert (draft.upload.name, draft.n_targets) == ("mine.cif", 1)

@@ -9,16 +9,19 @@ import panel as pn
 import pytest
 from handmade import HOSTILE, candidate, put
 
-from explorer.campaign import CampaignState
+from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import State
+from explorer.structure_files import NamedStructure
 from explorer.ui.constraints_view import ConstraintsView, spacegroup_options
 from explorer.ui.draft import Draft
 from explorer.ui.elements import blocked_elements
 from explorer.ui.export_view import ExportView, zip_of
 from explorer.ui.periodic_table import element_cells
+from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
 from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
-from explorer.ui.table_view import TableView, frame
+from explorer.ui.table_view import TableView, by_interest, frame
+from explorer.ui.targets_view import MAX_MEGABYTES, TargetsView, read_upload
 from explorer.ui.viewer import candidate_details, staged
 from explorer.ui.workbench import Workbench
 
@@ -86,6 +89,13 @@ def test_the_table_has_a_row_for_every_crystal(bench):
     assert list(rows["mark"]) == ["", "●", ""]
     assert math.isnan(rows["above_hull"][2])
     assert rows["reason"][2] == HOSTILE
+
+
+def test_the_most_interesting_rows_come_first():
+    """Lowest above the hull on top, then what waits, then what failed; rejected ones last."""
+    states = (State.REJECTED, State.FAILED, State.WAITING, State.DUPLICATE)
+    drawn = [candidate(i, state) for i, state in enumerate(states)] + [candidate(9), candidate(4)]
+    assert [c.index for c in by_interest(drawn)] == [4, 9, 2, 1, 3, 0]
 
 
 def test_a_row_click_selects_and_ticks_choose(bench):
@@ -196,3 +206,66 @@ def test_the_scripts_come_from_installed_wheels():
     assert all(url.startswith("static/extensions/hullscape-") for url in urls)
     assert "react@18" in urls[0]
     assert pn.state.rel_path is None or pn.state.rel_path == ""
+
+
+SALT = candidate(0).initial
+POSCAR = SALT.to(fmt="poscar")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("salt.vasp", POSCAR, ""),
+        ("../../salt.vasp", POSCAR.encode(), ""),
+        ("salt.docx", POSCAR, "unknown structure format"),
+        ("salt.cif", "no crystal", "salt.cif"),
+        ("large.cif", b" " * (MAX_MEGABYTES * 2**20 + 1), "split the file"),
+    ],
+)
+def test_an_upload_is_read_or_says_why_not(name, content, problem):
+    """Bytes or text; too large, of no known format or damaged gives one line, never an error."""
+    upload = read_upload(name, content)
+    assert "/" not in upload.name
+    assert problem in upload.problem
+    assert bool(upload.problem) == bool(problem) == (len(upload.structures) == 0)
+
+
+def test_the_form_tells_how_many_targets_were_read():
+    """The field counts the structures, or carries the problem; Remove empties it."""
+    draft = Draft(elements=["Ca", "Cu"])
+    view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing).targets
+    assert isinstance(view, TargetsView)
+    draft.upload = read_upload("salt.vasp", POSCAR)
+    draft.check()
+    assert "salt.vasp: 1 structure read" in view.note.object
+    draft.upload = read_upload("broken.cif", "")
+    draft.check()
+    assert "broken.cif" in view.note.object
+    assert "problem" in view.note.object
+    view._clear()
+    draft.check()
+    assert draft.spec is not None
+    assert view.note.object == ""
+
+
+def test_the_card_names_the_targets_and_who_found_them(store):
+    """A target of the campaign's own list is found by the first crystal that equals it."""
+    targets = [NamedStructure("salt", SALT), NamedStructure(HOSTILE, SALT)]
+    items = (candidate(0), candidate(1, targets=("salt",)), candidate(2, targets=("salt",)))
+    campaign_id = put(store, *items, given=targets, targets="mine.cif")
+    bench = Workbench(store, campaign_id=campaign_id)
+    view = RetrievalView(bench)
+    bench.take(bench.look())
+    assert "1 of 2 target structures of mine.cif" in view.note.object
+    assert "crystal 2" in view.note.object
+    assert "<img" not in view.note.object
+    assert view.stage.visible
+
+
+def test_without_targets_the_card_offers_the_upload(bench):
+    """Nothing is known of an exotic system: an empty state that says what to do."""
+    view = RetrievalView(bench)
+    bench.campaign_id = bench.store.create(CampaignSpec(elements=("He", "Xe", "Ar")))
+    bench.take(bench.look())
+    assert "Target structures" in view.note.object
+    assert not view.stage.visible
