@@ -136,7 +136,7 @@ def test_a_hang_is_given_up() -> None:
 def test_a_potential_that_cannot_be_loaded_is_an_error() -> None:
     """Not one failure for each structure: nothing is wrong with them."""
     toy = UnloadablePotential("damaged", "1", "0" * 12, ELEMENTS, "none")
-    with Relaxer(toy, workers=2) as relaxer:
+    with Relaxer(toy, workers=1) as relaxer:
         with pytest.raises(PotentialError, match="damaged cannot be loaded: unexpected end"):
             list(relaxer.relax([(i, fcc("Cu")) for i in range(4)]))
         assert not relaxer._pool

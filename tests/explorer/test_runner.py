@@ -97,7 +97,10 @@ def outcome(store: Store, campaign_id: str) -> dict[str, tuple]:
     candidates, _ = store.candidates(campaign_id)
     assert len({item.id for item in candidates}) == len(candidates)
     return {
-        item.id: (item.formula, str(item.state), item.reason, item.crystal, item.matched)
+        item.id: (
+            *(item.formula, str(item.state), item.reason, item.crystal, item.matched),
+            *(item.novel, item.targets),
+        )
         for item in candidates
     }
 
@@ -152,29 +155,33 @@ def test_however_many_pages_ask_one_runner_starts(store):
     assert not ensure_runner(store)
 
 
-def test_a_campaign_does_not_go_on_with_another_network(store):
-    """What was begun with other weights is refused: its crystals would be of two networks."""
-    campaign_id = store.create(CampaignSpec.parse(**SPEC))
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Campaign]]:
+    """Give one runner two campaigns that cannot go on, and return what became of them."""
+    store = Store(tmp_path_factory.mktemp("refused") / "campaigns.db")
+    begun = store.create(CampaignSpec.parse(**SPEC))
     leases = Leases(store.engine, new_owner())
     lease = leases.take()
     store.describe(lease, {"checkpoint": "other-weights"})
     store.put_candidates(lease, [Candidate(id="000000", index=0, state=State.REJECTED)])
     leases.release(lease)
+    nameless = store.create(CampaignSpec.parse(**SPEC | {"potential": "no-such-potential"}))
     assert start(store).wait(60) == 0
-    campaign = store.campaign(campaign_id)
-    assert campaign.state == CampaignState.FAILED
-    assert "begun with checkpoint other-weights" in campaign.message
+    yield {"begun": store.campaign(begun), "nameless": store.campaign(nameless)}
+    store.close()
 
 
-def test_a_campaign_that_cannot_begin_fails_with_one_clear_line(store):
+def test_a_campaign_does_not_go_on_with_another_network(refused):
+    """What was begun with other weights is refused: its crystals would be of two networks."""
+    assert refused["begun"].state == CampaignState.FAILED
+    assert "begun with checkpoint other-weights" in refused["begun"].message
+
+
+def test_a_campaign_that_cannot_begin_fails_with_one_clear_line(refused):
     """A potential that does not exist is the campaign's failure, in words, not the runner's."""
-    spec = CampaignSpec.parse(**SPEC | {"potential": "no-such-potential"})
-    campaign_id = store.create(spec)
-    assert start(store).wait(60) == 0
-    campaign = store.campaign(campaign_id)
-    assert campaign.state == CampaignState.FAILED
-    assert "no-such-potential" in campaign.message
-    assert "\n" not in campaign.message
+    assert refused["nameless"].state == CampaignState.FAILED
+    assert "no-such-potential" in refused["nameless"].message
+    assert "\n" not in refused["nameless"].message
 
 
 def test_sigterm_gives_the_campaign_back(store):
