@@ -31,7 +31,7 @@ EMPTY = """
 list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
 """
 KEY = "".join(
-    f"<span style='border-top: 2.5px {dash} {colour}; width: 18px'></span>{label}"
+    f"<span><i style='border-top: 2.5px {dash} {colour}'></i>{label}</span>"
     for label, dash, colour in (
         ("by crystals drawn", "solid", DRAWN),
         ("by relaxations", "dashed", SPENT),
@@ -39,9 +39,9 @@ KEY = "".join(
     )
 )
 KEY_LOOK = """
-div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 6px; font-size: 12px;
+div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; font-size: 12px;
   color: var(--muted); }
-span:not(:first-child) { margin-left: 8px; }
+i { display: inline-block; width: 18px; margin-right: 6px; vertical-align: middle; }
 """
 LIST = """
 .empty { max-width: 40ch; margin: 12px auto; text-align: center; color: var(--muted); }
@@ -65,8 +65,8 @@ class RetrievalView(Viewer):
         self.pane = pn.pane.HoloViews(
             retrieval_figure(NOTHING), sizing_mode="stretch_both", min_height=240, margin=0
         )
-        key = words(f"<div>{KEY}</div>", KEY_LOOK)
-        self.stage = pn.Column(key, self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
+        self.key = words(f"<div>{KEY}</div>", KEY_LOOK)
+        self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST)
         bench.param.watch(self._update, ["revision", "campaign"])
         self._tell(TargetList(), {})
@@ -80,14 +80,14 @@ class RetrievalView(Viewer):
         self._tell(targets, finders(candidates, targets.names))
 
     def _tell(self, targets: TargetList, found: Mapping[str, Candidate]) -> None:
-        self.stage.visible = bool(targets.names)
+        self.stage.visible = self.key.visible = bool(targets.names)
         if self.bench.campaign is None:
             self.note.object = ""
         else:
             self.note.object = target_list_html(targets, found) if targets.names else EMPTY
 
     def __panel__(self) -> pn.Column:
-        return card(heading("Targets found"), self.stage, self.note, name="retrieval")
+        return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")
 
 
 def targets_of(bench: Workbench) -> TargetList:
