@@ -108,8 +108,9 @@ class HullView(Viewer):
         if picture.message:
             self.level.object = f"<p class='problem'>{escape(picture.message)}</p>"
         else:
-            level = f"Energies: {picture.level}" if picture.level else ""
-            self.level.object = f"<p class='muted'>{escape(level)}</p>"
+            level = f"Energies: {picture.level}. " if picture.level else ""
+            said = escape(level + self.known.competition)
+            self.level.object = f"<p class='muted'>{said}</p>"
 
     def __panel__(self) -> pn.Column:
         line = heading("", self.limit, self.slider)

@@ -38,6 +38,21 @@ class Known:
     hull: Hull | None = None
     targets: TargetList = NO_TARGETS
 
+    @property
+    def competition(self) -> str:
+        """How many known phases candidates compete with, and what follows from that."""
+        elements = self.picture.elements
+        if not self.phases or len(elements) < 2:
+            return ""
+        names = [phase.chemsys.split("-") for phase in self.phases.values()]
+        compounds = sum(len(name) > 1 for name in names)
+        whole = sum(len(name) == len(elements) for name in names)
+        listed = f"{', '.join(elements[:-1])} and {elements[-1]}"
+        return (
+            f"Candidates compete with {compounds} known compounds, {whole} of them of {listed}; "
+            "a known phase that is not among these makes them look too stable."
+        )
+
 
 NOTHING = Known(HullPicture(()), {})
 
