@@ -159,12 +159,12 @@ class CampaignSpec(BaseModel):
         return "-".join(sorted(self.elements))
 
     def refuse_unknown(self, known: Iterable[str], who: str) -> None:
-        """Raise `SpecError` when `who` (a model or a potential) lacks one of the elements."""
+        """Raise `SpecError` when `who` ("the model", "the potential chgnet") lacks an element."""
         unknown = sorted(set(self.elements) - set(known))
         if unknown:
             raise SpecError(
                 f"{who} does not know {', '.join(unknown)}: "
-                f"choose other elements or another potential",
+                f"choose other elements or another {who.split()[1]}",
                 "elements",
             )
 

@@ -42,6 +42,7 @@ from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
 READ_SECONDS = 120.0
+ONE_STRUCTURE = (".cif", ".vasp")
 WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".cif", ".vasp", "")
 
 
@@ -74,7 +75,7 @@ def sample_to_file(
     spec: CampaignSpec, output: Path, *, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Draw crystals and write those that decode; returns the counts and the pace."""
-    refuse_output(output)
+    refuse_output(output, spec.n)
     network = load_network(spec.checkpoint, choose_device(device))
     spec.refuse_unknown(network.known_elements, "the model")
     began, ticker, draws = time.perf_counter(), Ticker(progress), []
@@ -138,7 +139,7 @@ def relax_file(
     chosen = potential(spec.potential, choose_device(device))
     named = read_foreign(file)
     _refuse_foreign(named, chosen.elements, spec.potential)
-    refuse_output(output)
+    refuse_output(output, len(named))
     began, ticker = time.perf_counter(), Ticker(progress)
     done: dict[int, Relaxation] = {}
     with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers) as relaxer:
@@ -330,12 +331,17 @@ def list_campaigns(url: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def refuse_output(output: Path) -> None:
-    """Refuse a file that cannot be written, or whose suffix names no format, before the work."""
+def refuse_output(output: Path, structures: int) -> None:
+    """Refuse a file that cannot be written, or that cannot hold so many, before the work."""
     if output.suffix not in WRITABLE:
         raise SpecError(
             f"cannot write {output}: expected a name that ends in {', '.join(WRITABLE[:-1])}, "
             f"got {output.suffix!r}"
+        )
+    if structures > 1 and output.suffix in ONE_STRUCTURE:
+        raise SpecError(
+            f"cannot write {structures} structures to {output}: {output.suffix} holds one; "
+            "write a .zip of CIFs, a folder, .parquet or .extxyz"
         )
     refuse_unwritable(output)
 

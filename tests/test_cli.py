@@ -52,6 +52,7 @@ def summary(folder: Path) -> dict:
 
 
 BAD_INPUT = [
+    (["sample", "--elements", "Al", "-n", "3", "-o", "x.cif"], ".cif holds one"),
     (["sample", "--elements", "Al-Xx", "-o", "out.parquet"], "Xx"),
     (["sample", "--elements", "Al-Og", "-o", "out.parquet"], "does not know Og"),
     (["run", "--elements", "Al-Po", "-o", "out"], "Po"),
