@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from handmade import HOSTILE, candidate, put
+from playwright import sync_api as playwright
 from pymatgen.core import Structure
 from sqlalchemy import select
 
@@ -22,11 +23,10 @@ from explorer.candidate import State
 from explorer.schema import runners
 from explorer.store import Store
 
-playwright = pytest.importorskip("playwright.sync_api")
-
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    "chromium",  # so that a machine without one fails by name instead of skipping in silence
 )
 SWITCHES = (
     "--no-sandbox",
@@ -55,8 +55,6 @@ POINTS = """() => {
   }
   return []
 }"""
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
 @contextmanager
