@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import spglib
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pyxtal.symmetry import Group
 
@@ -22,6 +23,10 @@ from model.wyckoff import LETTERS, WyckoffTable, table
 
 GRID = 960
 """Coordinates are compared on a grid of 1/960, a multiple of 3, 5 and 64."""
+TIGHT_SYMPREC = 0.01
+"""Angstrom; the tolerance of spglib where the usual one symmetrizes too much."""
+MAX_MOVE = 0.015
+"""Angstrom per atom; symmetrizing that moves atoms further is done at the tight tolerance."""
 TOLERANCE = 2e-3
 """How far (fractional) a symmetrized point may lie from its Wyckoff position."""
 
@@ -43,6 +48,9 @@ class Orbit:
 def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
     """Describe an ordered structure by its space group, Wyckoff sites and conventional lattice.
 
+    Where symmetrizing at ``symprec`` moves atoms by more than ``MAX_MOVE``, the crystal is
+    described at ``TIGHT_SYMPREC``, with the lower symmetry that it has there.
+
     Parameters
     ----------
     symprec : float
@@ -59,7 +67,11 @@ def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -
         raise EncodingError("expected an ordered structure, got partial occupancies")
     numbers = [site.specie.Z for site in structure]
     cell = (structure.lattice.matrix, structure.frac_coords, numbers)
-    return encode_cell(cell, symprec, canonical)
+    crystal = encode_cell(cell, symprec, canonical)
+    if symprec <= TIGHT_SYMPREC or _spacegroup(cell, TIGHT_SYMPREC) == crystal.spacegroup:
+        return crystal
+    moved = _moved(structure, crystal)
+    return crystal if moved <= MAX_MOVE else encode_cell(cell, TIGHT_SYMPREC, canonical)
 
 
 def encode_cell(cell: tuple, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
@@ -71,6 +83,22 @@ def encode_cell(cell: tuple, symprec: float = 0.1, canonical: bool = True) -> Wy
     if best is None:
         raise EncodingError(f"no Wyckoff description of the atoms in space group {spacegroup}")
     return best[1]
+
+
+def _spacegroup(cell: tuple, symprec: float) -> int:
+    """Space group that spglib finds; 0 if none."""
+    found = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    return 0 if found is None else int(found.number)
+
+
+def _moved(structure: Structure, crystal: WyckoffCrystal) -> float:
+    """Root mean square distance between a structure and its description, angstrom per atom."""
+    arrays = crystal.primitive()
+    described = Structure(arrays.lattice, arrays.numbers, arrays.frac_coords)
+    matcher = StructureMatcher(ltol=0.1, stol=0.1, angle_tol=2, scale=False)
+    distance = matcher.get_rms_dist(structure, described)
+    spacing = (structure.volume / len(structure)) ** (1 / 3)
+    return np.inf if distance is None else float(distance[0] * spacing)
 
 
 def _standard_orbits(cell: tuple, symprec: float) -> tuple[int, np.ndarray, list[Orbit]]:

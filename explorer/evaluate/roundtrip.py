@@ -25,7 +25,8 @@ def evaluate_roundtrip(file: Path, *, workers: int | None = None) -> dict[str, A
     -------
     dict
         ``n`` structures, ``fits`` (within the vocabulary's limits), ``ok`` (StructureMatcher finds
-        the same crystal with rms below 0.02 Å per atom, and spglib the same space group),
+        the same crystal with rms below 0.02 Å per atom, and spglib, at 0.1 Å, the same space
+        group before and after),
         ``rate`` = ok / fits, and ``reasons`` of the others.
     """
     structures = [structure for _, structure in read_structures(file)]
@@ -70,7 +71,7 @@ def _verdict(structure: Structure) -> str:
         return "another crystal"
     if distance[0] * (structure.volume / len(structure)) ** (1 / 3) > MAX_RMS:
         return f"rms above {MAX_RMS} Å per atom"
-    return "ok" if spacegroup_of(back) == crystal.spacegroup else "another space group"
+    return "ok" if spacegroup_of(back) == spacegroup_of(structure) else "another space group"
 
 
 def _batches(structures: list[Structure], size: int) -> list[list[Structure]]:

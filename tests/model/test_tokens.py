@@ -88,6 +88,18 @@ def test_rock_salt_is_described_as_in_the_tables() -> None:
     assert (crystal.formula, crystal.n_atoms) == ("NaCl", 2)
 
 
+@pytest.mark.parametrize(("shift", "spacegroup"), [(0.005, 221), (0.06, 99)])
+def test_small_distortions_survive(shift: float, spacegroup: int) -> None:
+    """Noise is symmetrized away; a distortion that can be seen keeps its lower symmetry."""
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5 + shift / 3.95], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    perovskite = Structure(Lattice.cubic(3.95), ["Ba", "Ti", "O", "O", "O"], sites)
+    crystal = encode(perovskite)
+    assert crystal.spacegroup == spacegroup
+    row = crystal_to_row(crystal)
+    back = to_structure(row_to_crystal(row.tokens, row.fine))
+    assert MATCHER.get_rms_dist(perovskite, back)[0] * (3.95**3 / 5) ** (1 / 3) < 0.02
+
+
 def test_special_values_are_exact() -> None:
     """Fractions that crystals are full of, and right angles, are not rounded."""
     for value in (0.0, 0.5, 0.25, 0.75, 1 / 3, 2 / 3, 0.125, 5 / 6):
