@@ -154,6 +154,7 @@ def _is_one_of(roles: Tensor, kind: tuple[Role, ...]) -> Tensor:
 
 
 @cache
+@torch.inference_mode(mode=False)  # kept for training too, whoever asks first
 def _candidates(role: Role, device: str) -> tuple[Tensor, Tensor]:
     """Candidate tokens of a role, and each token's index among them."""
     candidates = torch.from_numpy(candidates_of(role)).to(device)
@@ -163,6 +164,7 @@ def _candidates(role: Role, device: str) -> tuple[Tensor, Tensor]:
 
 
 @cache
+@torch.inference_mode(mode=False)
 def _positions_of_groups(device: str) -> Tensor:
     """Which positions, and END, each space group may choose from, (230, 1732) bool."""
     groups = torch.from_numpy(table().group.astype(int))

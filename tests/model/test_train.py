@@ -1,0 +1,100 @@
+"""Training learns, resumes where it stopped, and refuses recipes that it does not know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from explorer.encode import encode
+from explorer.references import ReferencePhases
+from model.checkpoint import LoadedNetwork, load_network
+from model.likelihood import _candidates, _positions_of_groups, token_nll
+from model.network import Network, NetworkConfig
+from model.sample import log_likelihood
+from model.shards import Shards, pad, write_shards
+from model.tokens import TokenError, crystal_to_row
+from model.train import Recipe, RecipeError, Trainer
+
+RECIPES = sorted((Path(__file__).parents[2] / "model" / "recipes").glob("*.toml"))
+SMALL = Recipe(steps=30, tokens_per_batch=512, warmup=5, network=NetworkConfig(32, 2, 2))
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return shards of a real system, the same for training and validation."""
+    folder = tmp_path_factory.mktemp("shards")
+    rows, energies = [], []
+    for phase in ReferencePhases.shipped("Ca-O-Ti").phases:
+        try:
+            rows.append(crystal_to_row(encode(phase.structure), formula=True))
+            energies.append(0.0)
+        except TokenError:
+            continue
+    for name in ("train", "val"):
+        write_shards(folder / f"{name}.npz", rows, energies)
+    return folder
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipes_are_read(path: Path) -> None:
+    """Every recipe that ships is complete and buildable."""
+    recipe = Recipe.read(path)
+    assert Network(recipe.network)
+    assert recipe.rate(0) > 0
+    assert recipe.rate(recipe.steps) == 0
+
+
+def test_training_learns_and_resumes(shards: Path, tmp_path: Path) -> None:
+    """The validation loss falls, and a second run goes on from the last step of the first."""
+    first = Trainer(replace(SMALL, steps=30), shards, tmp_path / "run")
+    before = first.validate()["nll"]
+    first.fit(minutes=5)
+    assert first.step == 30
+    again = Trainer(replace(SMALL, steps=40), shards, tmp_path / "run")
+    assert again.step == 30
+    again.fit(minutes=5)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [30, 40]
+    assert lines[-1]["nll"] < before
+    loaded = load_network(tmp_path / "run" / "weights")
+    assert {"Ca", "O", "Ti"} <= set(loaded.known_elements)
+
+
+def test_rows_of_a_shard_are_those_of_the_crystal(shards: Path, shipped: LoadedNetwork) -> None:
+    """Header orders and labels made from shards equal those made from the crystal itself."""
+    stored = Shards(shards / "train.npz")
+    crystals = [encode(p.structure) for p in ReferencePhases.shipped("Ca-O-Ti").phases[:6]]
+    for index, crystal in enumerate(crystals):
+        for first in (False, True):
+            for formula in (False, True):
+                options = {"stability": "low", "spacegroup_first": first, "formula": formula}
+                made, kept = crystal_to_row(crystal, **options), stored.row(index, **options)
+                assert np.array_equal(made.tokens, kept.tokens)
+                assert np.array_equal(made.roles, kept.roles)
+    assert np.isfinite(log_likelihood(shipped, crystals)).all()
+
+
+def test_scoring_first_does_not_spoil_training(shards: Path) -> None:
+    """What is remembered while scoring without gradients serves a training step later."""
+    _candidates.cache_clear()
+    _positions_of_groups.cache_clear()
+    stored = Shards(shards / "train.npz")
+    batch = pad([stored.drawn_row(k, np.random.default_rng(0)) for k in range(4)])
+    network = Network(SMALL.network)
+    with torch.inference_mode():
+        token_nll(network, batch)
+    token_nll(network, batch)[0].sum().backward()
+    assert network.bias.grad is not None
+
+
+def test_unknown_settings_are_named(tmp_path: Path) -> None:
+    """A typing error in a recipe is refused with the settings that exist."""
+    recipe = tmp_path / "typo.toml"
+    recipe.write_text("stepz = 3\n")
+    with pytest.raises(RecipeError, match="unknown settings \\['stepz'\\]; known are"):
+        Recipe.read(recipe)
