@@ -35,6 +35,17 @@ def spacegroup_options() -> dict[str, int]:
     }
 
 
+LOW = """
+.MuiSelect-select.MuiInputBase-input.MuiOutlinedInput-input {
+  padding-top: 8.5px; padding-bottom: 8.5px; min-height: 18px; box-sizing: content-box;
+}
+.MuiInputLabel-root.MuiInputLabel-outlined:not(.MuiInputLabel-shrink) {
+  transform: translate(10px, 9px);
+}
+"""
+"""As high as the small fields around it, which this widget cannot be asked to be."""
+
+
 class ConstraintsView(Viewer):
     """The form of a campaign.
 
@@ -80,7 +91,8 @@ class ConstraintsView(Viewer):
             ),
             "spacegroups": pmui.MultiChoice.from_param(
                 fields.spacegroups, label="Space groups", options=spacegroup_options(),
-                searchable=True, placeholder="any, or type 139, I4/mmm, cubic", **look
+                searchable=True, placeholder="any, or type 139, I4/mmm, cubic",
+                stylesheets=[LOW], **look
             ),
             "sites": pmui.TextInput.from_param(
                 fields.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=Al",
