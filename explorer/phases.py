@@ -173,7 +173,7 @@ def read_system(path: Path, elements: Sequence[str]) -> list[Phase]:
         return []
     table = pq.ParquetFile(path).read_row_groups(groups)
     table = table.filter(pc.is_in(table["chemsys"], pa.array(names)))
-    return [_phase(row) for row in table.to_pylist()]
+    return [phase_from_row(row) for row in table.to_pylist()]
 
 
 def subsystems(elements: Sequence[str]) -> list[str]:
@@ -188,7 +188,8 @@ def read_chemical_systems(path: Path) -> list[str]:
     return sorted(_groups_of(path))
 
 
-def _phase(row: Mapping[str, Any]) -> Phase:
+def phase_from_row(row: Mapping[str, Any]) -> Phase:
+    """Return the phase that a row of a reference table describes."""
     return Phase(
         id=row["id"],
         source=row["source"],

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -64,7 +65,7 @@ class EnergyLevel:
 
 
 @dataclass(frozen=True)
-class Potential:
+class Potential(ABC):
     """A potential that is known but not loaded: cheap to make, to compare and to send to a worker.
 
     Attributes
@@ -100,9 +101,9 @@ class Potential:
         """Symbols of the structure that this potential was not trained on, sorted."""
         return sorted({e.symbol for e in structure.composition.elements} - self.elements)
 
+    @abstractmethod
     def calculator(self) -> Calculator:
         """Load the weights and return a new ASE calculator: eV, eV/Å, eV/Å³."""
-        raise NotImplementedError
 
     def static_energies(self, structures: Sequence[Structure]) -> Iterator[float]:
         """Yield the energy of each structure as it stands, eV/atom, NaN where there is none."""

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 
 from explorer.crystals import gate, read_structures, spacegroup_of
 from explorer.elements import elemental_structure, source_of
-from explorer.phases import Phase, phase_from_structure, write_phases
+from explorer.phases import Phase, phase_from_row, phase_from_structure, write_phases
 from explorer.potentials import Potential
 from explorer.relaxation import relax_structure
 from explorer.structure_files import structure_from_row
@@ -184,19 +184,7 @@ def _part_matches(part: Path, chunk: pa.Table, potential: Potential) -> bool:
 
 
 def _published_phase(row: dict, energy: float) -> Phase:
-    return Phase(
-        id=row["id"],
-        source=row["source"],
-        formula=row["formula"],
-        chemsys=row["chemsys"],
-        n_atoms=row["n_atoms"],
-        spacegroup=row["spacegroup"],
-        e_above_hull_dft=row["e_above_hull"],
-        energy_per_atom=energy,
-        lattice=np.reshape(row["lattice"], (3, 3)),
-        numbers=np.array(row["numbers"]),
-        frac_coords=np.reshape(row["frac_coords"], (-1, 3)),
-    )
+    return phase_from_row({**row, "energy_per_atom": energy})
 
 
 def _poor_elements(published: list[Phase], elements: frozenset[str]) -> list[str]:
