@@ -11,10 +11,13 @@ from explorer.cli_options import (
     Debug,
     Device,
     Elements,
+    Fmax,
     Json,
+    MaxSteps,
     Potential,
     ReferenceFile,
     Seed,
+    Workers,
     show_progress,
     spec_of,
     tell,
@@ -29,17 +32,31 @@ def references_build(
     structures: Annotated[Path, typer.Option(help="Parquet table of published structures.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
     potential: Potential = "chgnet",
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Relax each phase instead of taking it as published.")
+    ] = False,
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 200,
     resume: Annotated[bool, typer.Option(help="Use what an interrupted run computed.")] = True,
+    workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
     debug: Debug = False,
 ) -> None:
     """Compute the known phases of every chemical system of a table with a potential."""
+    from explorer.reference_build import Limits  # noqa: PLC0415 - imports torch
     from explorer.reference_commands import build_references  # noqa: PLC0415 - imports torch
 
     told = build_references(
-        structures, potential, output, resume=resume, device=device, progress=show_progress
+        structures,
+        potential,
+        output,
+        limits=Limits(fmax=fmax, max_steps=max_steps) if relax else None,
+        resume=resume,
+        workers=workers,
+        device=device,
+        progress=show_progress,
     )
     tell(told, json)
 

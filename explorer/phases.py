@@ -21,6 +21,11 @@ from explorer.potentials import EnergyLevel
 # Small enough that one chemical system touches few rows, large enough to compress.
 ROWS_PER_GROUP = 256
 
+STATIC = "static"
+"""Of an energy on a published geometry, as it stands."""
+RELAXED = "relaxed"
+"""Of an energy on the geometry that the potential itself prefers."""
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -31,6 +36,8 @@ SCHEMA = pa.schema(
         ("spacegroup", pa.int16()),
         ("e_above_hull", pa.float32()),
         ("energy_per_atom", pa.float64()),
+        ("geometry", pa.dictionary(pa.int8(), pa.string())),
+        ("remark", pa.string()),
         ("lattice", pa.list_(pa.float32())),
         ("numbers", pa.list_(pa.uint8())),
         ("frac_coords", pa.list_(pa.float32())),
@@ -43,39 +50,60 @@ class ReferenceFileError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Phase:
-    """A known phase with its energy.
+class CompetingPhase:
+    """A known phase by its energy alone: all that a hull needs.
 
     Attributes
     ----------
     id
         Unique, such as "mp-865981".
     source
-        Where the structure comes from: "mp", "wbm", "ase reference state", or a file name.
+        Where it comes from: "mp", "wbm", "ase reference state", or a file name.
     formula
         Reduced.
     chemsys
         Elements in alphabetical order with dashes.
-    n_atoms
-        Of the stored cell.
-    spacegroup
-        As published (spglib, symprec 0.1 Å), None when unknown.
     e_above_hull_dft
         Published distance above the DFT hull, eV/atom, None when unknown.
     energy_per_atom
-        At the level of the file that it comes from, eV/atom.
-    lattice, numbers, frac_coords
-        Shapes (3, 3) Å, (N,), (N, 3).
+        At the level of the set that it belongs to, eV/atom.
+    geometry
+        "relaxed" with the potential of the set, "static" as published, or "dft": an energy of DFT.
+    remark
+        Why it is static although the set is relaxed; "" otherwise.
     """
 
     id: str
     source: str
     formula: str
     chemsys: str
-    n_atoms: int
-    spacegroup: int | None
     e_above_hull_dft: float | None
     energy_per_atom: float
+    geometry: str = STATIC
+    remark: str = ""
+
+    @cached_property
+    def composition(self) -> Composition:
+        """Of the reduced formula."""
+        return Composition(self.formula)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Phase(CompetingPhase):
+    """A known phase with its energy and its structure.
+
+    Attributes
+    ----------
+    n_atoms
+        Of the stored cell.
+    spacegroup
+        As published (spglib, symprec 0.1 Å), None when unknown.
+    lattice, numbers, frac_coords
+        Shapes (3, 3) Å, (N,), (N, 3).
+    """
+
+    n_atoms: int
+    spacegroup: int | None
     lattice: np.ndarray
     numbers: np.ndarray
     frac_coords: np.ndarray
@@ -84,11 +112,6 @@ class Phase:
     def structure(self) -> Structure:
         """The geometry, built when first asked for."""
         return Structure(self.lattice, self.numbers, self.frac_coords)
-
-    @property
-    def composition(self) -> Composition:
-        """Of the reduced formula."""
-        return Composition(self.formula)
 
 
 def phase_from_structure(
@@ -99,6 +122,8 @@ def phase_from_structure(
     *,
     spacegroup: int | None = None,
     e_above_hull: float | None = None,
+    geometry: str = STATIC,
+    remark: str = "",
 ) -> Phase:
     """Describe an ordered structure as a phase."""
     return Phase(
@@ -110,6 +135,8 @@ def phase_from_structure(
         spacegroup=spacegroup,
         e_above_hull_dft=e_above_hull,
         energy_per_atom=energy_per_atom,
+        geometry=geometry,
+        remark=remark,
         lattice=structure.lattice.matrix,
         numbers=np.array(structure.atomic_numbers),
         frac_coords=structure.frac_coords,
@@ -130,6 +157,8 @@ def write_phases(
         "spacegroup": [p.spacegroup for p in ordered],
         "e_above_hull": [p.e_above_hull_dft for p in ordered],
         "energy_per_atom": [p.energy_per_atom for p in ordered],
+        "geometry": [p.geometry for p in ordered],
+        "remark": [p.remark for p in ordered],
         "lattice": [np.ravel(p.lattice) for p in ordered],
         "numbers": [p.numbers for p in ordered],
         "frac_coords": [np.ravel(p.frac_coords) for p in ordered],
@@ -199,6 +228,9 @@ def phase_from_row(row: Mapping[str, Any]) -> Phase:
         spacegroup=row["spacegroup"],
         e_above_hull_dft=row["e_above_hull"],
         energy_per_atom=row["energy_per_atom"],
+        # Sets of the first release hold static energies and do not say so in columns.
+        geometry=row.get("geometry") or STATIC,
+        remark=row.get("remark") or "",
         lattice=np.reshape(row["lattice"], (3, 3)),
         numbers=np.array(row["numbers"], dtype=int),
         frac_coords=np.reshape(row["frac_coords"], (-1, 3)),

@@ -1,11 +1,13 @@
-"""Making reference sets: static energies on published or imported geometries."""
+"""Making reference sets: the energies of a potential for published or imported phases."""
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 
@@ -16,16 +18,41 @@ from pymatgen.core import Structure
 
 from explorer.crystals import gate, read_structures, spacegroup_of
 from explorer.elements import elemental_structure, source_of
-from explorer.phases import Phase, phase_from_row, phase_from_structure, write_phases
+from explorer.phases import (
+    RELAXED,
+    STATIC,
+    Phase,
+    ReferenceFileError,
+    phase_from_row,
+    phase_from_structure,
+    write_phases,
+)
 from explorer.potentials import Potential
-from explorer.relaxation import relax_structure
-from explorer.structure_files import structure_from_row
+from explorer.reference_energies import relaxed, static
+from explorer.reference_parts import Outcome, Parts
+from explorer.relax import Relaxer
+from explorer.relaxation import FMAX, MAX_STEPS, SMAX, relax_structure
 
 MAX_E_ABOVE_HULL = 0.1
 """eV/atom; published phases farther from the hull compete with nothing."""
 POOR_ELEMENT = 0.02
 """eV/atom; an element whose best published phase lies higher gets its textbook crystal too."""
-ROWS_PER_PART = 512
+ROWS_PER_PART = 64
+SECONDS_PER_PART = 60.0
+"""What a killed build may lose at most: so many phases, or so much time."""
+COLUMNS = (
+    "id",
+    "source",
+    "formula",
+    "chemsys",
+    "n_atoms",
+    "spacegroup",
+    "e_above_hull",
+    "lattice",
+    "numbers",
+    "frac_coords",
+)
+"""Of a table of published structures."""
 
 ATTRIBUTION = (
     "Structures and published hull distances: Materials Project (CC BY 4.0; Jain et al., APL "
@@ -45,10 +72,25 @@ class BuildReport:
         Phases in the file.
     refused
         Name to reason of every structure that did not get in.
+    unrelaxed
+        Id to reason of every phase that kept its static energy although the set is relaxed.
+    resumed
+        How many phases an earlier, interrupted run had computed.
     """
 
     written: int
     refused: dict[str, str]
+    unrelaxed: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a reference phase counts as relaxed: eV/Å, eV/Å³, steps."""
+
+    fmax: float = FMAX
+    smax: float = SMAX
+    max_steps: int = MAX_STEPS
 
 
 def say(line: str) -> None:
@@ -62,11 +104,14 @@ def build(
     out: Path,
     resume: bool = True,
     progress: Callable[[str], None] = say,
+    *,
+    limits: Limits | None = None,
+    workers: int | None = None,
 ) -> BuildReport:
     """Compute the reference set of every chemical system of a table of published structures.
 
-    Each phase near the published hull gets the static energy of the potential on its published
-    geometry; each element without a good one also gets its textbook crystal, relaxed.
+    Each phase near the published hull gets an energy of the potential; each element without a good
+    one also gets its textbook crystal, relaxed.
 
     Parameters
     ----------
@@ -81,20 +126,41 @@ def build(
         Use the parts of an earlier, interrupted run.
     progress
         Receives a line now and then.
+    limits
+        Every phase is relaxed to these; None takes energies on the published geometry.
+    workers
+        Of the relaxation.
+
+    Raises
+    ------
+    ReferenceFileError
+        When the table lacks a column, or the parts beside `out` belong to another build.
     """
     rows = published_rows(structures_file, potential.elements)
-    parts = out.with_name(out.stem + ".parts")
-    energies = static_energies(rows, potential, parts, resume, progress)
-    published = [_published_phase(row, energies[row["id"]]) for row in rows.to_pylist()]
+    mark = {
+        "structures": hashlib.sha256(structures_file.read_bytes()).hexdigest()[:12],
+        "level": str(potential.level),
+        "relaxed": asdict(limits) if limits else None,
+    }
+    parts = Parts(out.with_name(out.stem + ".parts"), mark, resume)
+    resumed = len(parts.ids())
+    with ExitStack() as stack:
+        relaxer = Relaxer(potential, **asdict(limits), workers=workers) if limits else None
+        compute_missing(
+            rows, potential, parts, stack.enter_context(relaxer) if relaxer else None, progress
+        )
+    outcomes = {outcome.id: outcome for outcome in parts.read()}
+    published = [_published_phase(row, outcomes[row["id"]]) for row in rows.to_pylist()]
     poor = _poor_elements(published, potential.elements)
     phases = published + list(_elemental_phases(poor, potential, progress))
-    notes = {
-        "attribution": ATTRIBUTION,
-        "geometry": "published DFT geometry, static energy; elements without one: relaxed",
-    }
-    report = _write(out, phases, potential, notes)
-    shutil.rmtree(parts)
-    return report
+    relaxed_words = "relaxed with the potential; column geometry says which are not, remark why"
+    static_words = "published DFT geometry, static energy; elements without one: relaxed"
+    geometry = relaxed_words if limits else static_words
+    report = _write(out, phases, potential, {"attribution": ATTRIBUTION, "geometry": geometry})
+    parts.remove()
+    kept = {p.id: p.remark for p in published if limits and p.geometry == STATIC}
+    unrelaxed = {name: reason for name, reason in kept.items() if name not in report.refused}
+    return replace(report, unrelaxed=unrelaxed, resumed=resumed)
 
 
 def import_(
@@ -128,63 +194,91 @@ def import_(
     ]
     notes = {"attribution": "imported", "geometry": "as imported, static energy"}
     report = _write(out, phases, potential, notes)
-    return BuildReport(report.written, refused | report.refused)
+    return replace(report, refused=refused | report.refused)
 
 
 def published_rows(structures_file: Path, elements: frozenset[str]) -> pa.Table:
     """Return the rows near the published hull, and all elemental rows, within `elements`."""
-    rows = pq.read_table(structures_file)
+    try:
+        rows = pq.read_table(structures_file)
+    except (OSError, pa.ArrowException) as error:
+        raise ReferenceFileError(
+            f"cannot read {structures_file}: expected a Parquet table of structures: {error}"
+        ) from error
+    missing = [name for name in COLUMNS if name not in rows.column_names]
+    if missing:
+        raise ReferenceFileError(
+            f"{structures_file} lacks the column {missing[0]}: expected {', '.join(COLUMNS)}"
+        )
     systems = rows["chemsys"].to_pylist()
     near = np.asarray(rows["e_above_hull"].to_numpy() <= MAX_E_ABOVE_HULL)
-    unary = np.array(["-" not in system for system in systems])
-    known = np.array([elements.issuperset(system.split("-")) for system in systems])
+    unary = np.array(["-" not in system for system in systems], dtype=bool)
+    known = np.array([elements.issuperset(system.split("-")) for system in systems], dtype=bool)
     return rows.filter(pa.array((near | unary) & known))
 
 
-def static_energies(
+def compute_missing(
     rows: pa.Table,
     potential: Potential,
-    folder: Path,
-    resume: bool = True,
+    parts: Parts,
+    relaxer: Relaxer | None = None,
     progress: Callable[[str], None] = say,
-) -> dict[str, float]:
-    """Compute the energy of every row on its published geometry, eV/atom by id.
-
-    Finished parts lie in `folder`, so that an interrupted computation goes on where it stopped.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    energies: dict[str, float] = {}
-    for start in range(0, len(rows), ROWS_PER_PART):
-        part = folder / f"part-{start:06d}.parquet"
-        chunk = rows.slice(start, ROWS_PER_PART)
-        if not (resume and _part_matches(part, chunk, potential)):
-            _write_part(part, chunk, potential)
-        done = pq.read_table(part)
-        energies.update(zip(done["id"].to_pylist(), done["energy"].to_pylist(), strict=True))
-        progress(f"static energies {start + len(chunk)}/{len(rows)}")
-    return energies
-
-
-def _write_part(part: Path, chunk: pa.Table, potential: Potential) -> None:
-    structures = [structure_from_row(row) for row in chunk.to_pylist()]
-    energies = list(potential.static_energies(structures))
-    metadata = {"level": str(potential.level)}
-    table = pa.table({"id": chunk["id"], "energy": energies}).replace_schema_metadata(metadata)
-    temporary = part.with_suffix(".tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(part)
+) -> None:
+    """Compute what `parts` lacks of the rows; what is done lies there whenever this ends."""
+    done = parts.ids()
+    left = rows.filter(pa.array([i not in done for i in rows["id"].to_pylist()], pa.bool_()))
+    pace = _Pace(len(rows), len(done), progress)
+    outcomes = relaxed(left, potential, relaxer) if relaxer else static(left, potential)
+    batch: list[Outcome] = []
+    try:
+        for outcome in outcomes:
+            batch.append(outcome)
+            if len(batch) >= ROWS_PER_PART or pace.seconds > SECONDS_PER_PART:
+                batch = pace.keep(parts, batch)
+    finally:
+        # Also after Ctrl-C: what is computed is not computed again.
+        pace.keep(parts, batch)
 
 
-def _part_matches(part: Path, chunk: pa.Table, potential: Potential) -> bool:
-    if not part.exists():
-        return False
-    done = pq.read_table(part)
-    level = (done.schema.metadata or {}).get(b"level", b"").decode()
-    return level == str(potential.level) and done["id"].to_pylist() == chunk["id"].to_pylist()
+@dataclass
+class _Pace:
+    """How fast a build goes, for the person who waits for it."""
+
+    total: int
+    done: int
+    progress: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self.began = self.saved = time.monotonic()
+        self.fresh = 0
+
+    @property
+    def seconds(self) -> float:
+        """Since the last part was written."""
+        return time.monotonic() - self.saved
+
+    def keep(self, parts: Parts, batch: Sequence[Outcome]) -> list[Outcome]:
+        """Write a batch as a part, tell, and return the next, empty batch."""
+        if batch:
+            parts.write(batch)
+            self.fresh += len(batch)
+            self.saved = time.monotonic()
+            rate = self.fresh / max(self.saved - self.began, 1e-9) * 60
+            done = self.done + self.fresh
+            left = (self.total - done) / rate
+            self.progress(f"{done}/{self.total} phases, {rate:.0f} a minute, {left:.0f} min left")
+        return []
 
 
-def _published_phase(row: dict, energy: float) -> Phase:
-    return phase_from_row({**row, "energy_per_atom": energy})
+def _published_phase(row: dict, outcome: Outcome) -> Phase:
+    changed = {
+        "energy_per_atom": outcome.energy_per_atom,
+        "geometry": outcome.geometry,
+        "remark": outcome.remark,
+        "lattice": outcome.lattice,
+        "frac_coords": outcome.frac_coords,
+    }
+    return phase_from_row({**row, **changed})
 
 
 def _poor_elements(published: list[Phase], elements: frozenset[str]) -> list[str]:
@@ -215,6 +309,8 @@ def _elemental_phases(
             done.energy_per_atom,
             source_of(symbol),
             spacegroup=group,
+            geometry=RELAXED,
+            remark=done.reason,
         )
 
 
@@ -227,6 +323,8 @@ def _write(
     out: Path, phases: Sequence[Phase], potential: Potential, notes: dict[str, str]
 ) -> BuildReport:
     finite = [phase for phase in phases if isfinite(phase.energy_per_atom)]
-    refused = {p.id: "no finite energy" for p in phases if not isfinite(p.energy_per_atom)}
+    refused = {
+        p.id: p.remark or "no finite energy" for p in phases if not isfinite(p.energy_per_atom)
+    }
     write_phases(out, finite, potential.level, notes)
     return BuildReport(len(finite), refused)

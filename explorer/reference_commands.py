@@ -13,7 +13,7 @@ from explorer.hull import Hull
 from explorer.laboratory import choose_device
 from explorer.phases import read_chemical_systems, read_notes
 from explorer.potentials import Potential, potential
-from explorer.reference_build import BuildReport, build, import_
+from explorer.reference_build import BuildReport, Limits, build, import_
 from explorer.references import ReferencePhases, shipped_file
 
 
@@ -22,16 +22,19 @@ def build_references(
     name: str,
     output: Path,
     *,
+    limits: Limits | None,
     resume: bool,
+    workers: int | None,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Compute a reference set from published structures."""
+    """Compute a reference set from published structures, relaxed when there are limits."""
     chosen = potential(name, choose_device(device))
     if not structures.is_file():
         raise SpecError(f"no such file: {structures}: expected a Parquet table of structures")
     _refuse_parquet(output)
-    return _reference_report(build(structures, chosen, output, resume, progress), chosen, output)
+    report = build(structures, chosen, output, resume, progress, limits=limits, workers=workers)
+    return _reference_report(report, chosen, output)
 
 
 def import_references(
@@ -53,6 +56,8 @@ def _reference_report(report: BuildReport, chosen: Potential, output: Path) -> d
     return {
         "written": report.written,
         "refused": report.refused,
+        "unrelaxed": report.unrelaxed,
+        "resumed": report.resumed,
         "potential": str(chosen.level),
         "output": str(output),
     }

@@ -13,14 +13,10 @@ from pathlib import Path
 
 from explorer.phases import Phase, ReferenceFileError, read_level, read_notes, read_system
 from explorer.potentials import EnergyLevel
-from explorer.reference_build import BuildReport, build, import_
 
 __all__ = [
-    "BuildReport",
     "ReferenceFileError",
     "ReferencePhases",
-    "build",
-    "import_",
     "shipped_file",
     "shipped_potentials",
 ]

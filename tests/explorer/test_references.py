@@ -1,5 +1,8 @@
 """Reference phases: what ships, what a user builds or imports, and what is missing."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +14,19 @@ from pymatgen.core import Lattice, Structure
 from toy_potentials import ELEMENTS, PickyPotential
 from toy_potentials import emt as faulty_emt
 
+from explorer.candidate import Relaxation
 from explorer.crystals import NamedStructure, gate, spacegroup_of, write_structures
 from explorer.elements import TEXTBOOK, elemental_structure
 from explorer.hull import Hull
+from explorer.novelty import Matcher
 from explorer.phases import read_chemical_systems, read_notes, subsystems
 from explorer.potentials import Potential, potential
+from explorer.reference_build import Limits, build, import_
+from explorer.reference_energies import another_crystal, settled
+from explorer.reference_parts import Outcome, Parts
 from explorer.references import (
     ReferenceFileError,
     ReferencePhases,
-    build,
-    import_,
     shipped_file,
     shipped_potentials,
 )
@@ -160,22 +166,108 @@ def test_a_set_is_built_from_published_structures(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.parquet", "set.parquet"]
 
 
-def test_an_interrupted_build_goes_on(tmp_path: Path) -> None:
-    """Finished parts are taken over, unless they belong to another potential."""
+def crowd(path: Path, n: int) -> Path:
+    """Write a table of `n` strained copper-aluminium crystals."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for k in range(n):
+        b2 = Structure(Lattice.cubic(3.05), ["Al", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        b2.apply_strain(rng.uniform(-0.02, 0.02, 3))
+        rows.append(
+            {
+                "id": f"p{k}",
+                "source": "toy",
+                "formula": "AlCu",
+                "chemsys": "Al-Cu",
+                "n_atoms": 2,
+                "spacegroup": 47,
+                "e_above_hull": 0.0,
+                "lattice": b2.lattice.matrix.ravel().tolist(),
+                "numbers": list(b2.atomic_numbers),
+                "frac_coords": b2.frac_coords.ravel().tolist(),
+            }
+        )
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from explorer.reference_build import Limits, build
+from toy_potentials import emt
+if __name__ == "__main__":
+    source, out = map(Path, sys.argv[1:])
+    build(source, emt(frozenset({"Al", "Cu"})), out, limits=Limits(), workers=1)
+"""
+
+
+def test_a_killed_build_goes_on(tmp_path: Path) -> None:
+    """After SIGKILL the finished parts count, and every phase is there once, relaxed."""
+    source, out = crowd(tmp_path / "in.parquet", 100), tmp_path / "set.parquet"
+    (tmp_path / "build_it.py").write_text(KILLED)
+    command = [sys.executable, str(tmp_path / "build_it.py"), str(source), str(out)]
+    paths = f"{Path(__file__).parent}{os.pathsep}{Path(__file__).parents[2]}"
+    process = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.PIPE, text=True
+    )
+    first = process.stderr.readline()
+    process.kill()
+    process.communicate()
+    done = int(first.split("/")[0])
+    assert not out.exists()
+    report = build(source, emt(), out, progress=quiet, limits=Limits(), workers=1)
+    assert done <= report.resumed < 100
+    phases = ReferencePhases.from_file(out, "Al-Cu").phases
+    assert {p.id for p in phases if p.chemsys == "Al-Cu"} == {f"p{k}" for k in range(100)}
+    assert (report.unrelaxed, report.refused) == ({}, {})
+    energies = [p.energy_per_atom for p in phases if p.chemsys == "Al-Cu"]
+    assert {p.geometry for p in phases} == {"relaxed"}
+    assert np.ptp(energies) < 1e-3, "strained copies relax to one crystal"
+    assert not (tmp_path / "set.parts").exists()
+
+
+def test_parts_of_another_build_are_refused(tmp_path: Path) -> None:
+    """A long computation is neither mixed with another potential nor thrown away by a slip."""
     source, out = published(tmp_path / "in.parquet"), tmp_path / "set.parquet"
-    parts = tmp_path / "set.parts"
-    parts.mkdir()
-    level = {"level": str(emt().level)}
-    done = pa.table({"id": ["a", "b", "d"], "energy": [-1.0, -2.0, -3.0]})
-    pq.write_table(done.replace_schema_metadata(level), parts / "part-000000.parquet")
-    build(source, emt(), out, progress=quiet)
-    energies = {p.id: p.energy_per_atom for p in ReferencePhases.from_file(out, "Al-Cu").phases}
-    assert (energies["a"], energies["b"]) == (-1.0, -2.0)
-    parts.mkdir()
-    pq.write_table(done, parts / "part-000000.parquet")
-    build(source, emt(), out, progress=quiet)
-    energies = {p.id: p.energy_per_atom for p in ReferencePhases.from_file(out, "Al-Cu").phases}
-    assert energies["a"] != -1.0
+    parts = Parts(tmp_path / "set.parts", {"level": "another"})
+    parts.write([Outcome("a", -1.0, "static", "", np.eye(3), np.zeros((1, 3)))])
+    with pytest.raises(ReferenceFileError, match=r"another build.*--no-resume"):
+        build(source, emt(), out, progress=quiet)
+    (tmp_path / "set.parts" / "part-000000.parquet").write_bytes(b"PAR1 torn")
+    with pytest.raises(ReferenceFileError, match=r"cannot read .*part-000000"):
+        build(source, emt(), out, progress=quiet)
+    assert build(source, emt(), out, resume=False, progress=quiet).written == 5
+
+
+def test_a_table_without_structures_is_refused(tmp_path: Path) -> None:
+    """A file that is no Parquet, and one that lacks a column, are named with what was expected."""
+    (tmp_path / "text.parquet").write_text("no")
+    with pytest.raises(ReferenceFileError, match="expected a Parquet table"):
+        build(tmp_path / "text.parquet", emt(), tmp_path / "set.parquet", progress=quiet)
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "thin.parquet")
+    with pytest.raises(ReferenceFileError, match="lacks the column source"):
+        build(tmp_path / "thin.parquet", emt(), tmp_path / "set.parquet", progress=quiet)
+
+
+def test_a_phase_that_runs_away_keeps_its_static_energy(tmp_path: Path) -> None:
+    """What is no longer the published crystal says so, and keeps the published geometry."""
+    salt = Structure(Lattice.cubic(5.2), ["Al", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    squashed = salt.copy()
+    squashed.scale_lattice(24.0)
+    potential_ = emt()
+    level = potential_.level
+    away = Relaxation(squashed, -1.0, None, None, 9, True, 0.1, "", level)
+    matcher = Matcher()
+    outcome = settled("a", salt, away, potential_, matcher)
+    assert (outcome.geometry, outcome.lattice[0, 0]) == ("static", 5.2)
+    assert outcome.remark.startswith("relaxed to 0.17 times its volume, ")
+    assert outcome.energy_per_atom == pytest.approx(next(potential_.static_energies([salt])))
+    failed = Relaxation(None, None, None, None, 0, False, 0.1, "worker died", level)
+    assert settled("a", salt, failed, potential_, matcher).remark == "worker died"
+    other = Structure(salt.lattice, ["Al", "Cu"], [[0, 0, 0], [0.5, 0.0, 0.0]])
+    assert another_crystal(salt, other, matcher) == "relaxed into another crystal"
+    assert another_crystal(salt, salt.copy(), matcher) == ""
 
 
 def test_a_users_own_structures_become_references(tmp_path: Path) -> None:

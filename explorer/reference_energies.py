@@ -1,0 +1,103 @@
+"""Energies of published phases with a potential: as they stand, or relaxed and still themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from math import isfinite
+
+import numpy as np
+import pyarrow as pa
+from pymatgen.core import Structure
+
+from explorer.candidate import Relaxation
+from explorer.crystals import gate
+from explorer.isolation import Sandbox
+from explorer.novelty import Matcher, MatchError
+from explorer.phases import RELAXED, STATIC
+from explorer.potentials import Potential
+from explorer.reference_parts import Outcome
+from explorer.relax import Relaxer
+from explorer.structure_files import structure_from_row
+
+CHUNK = 64
+"""Structures of one call to a potential."""
+MAX_VOLUME_DRIFT = 0.25
+"""A phase whose volume changes by more than this fraction has run away; the matcher scales."""
+SMALL_STRAIN = 0.05
+SMALL_MOVE = 0.2
+"""Å; with `SMALL_STRAIN` far inside the matcher's tolerances (0.2 of lengths, about 0.7 Å)."""
+
+
+def static(rows: pa.Table, potential: Potential) -> Iterator[Outcome]:
+    """Yield the energy of every row on its published geometry."""
+    for start in range(0, len(rows), CHUNK):
+        chunk = rows.slice(start, CHUNK).to_pylist()
+        named = [(row["id"], structure_from_row(row)) for row in chunk]
+        reasons = {name: gate(structure) for name, structure in named}
+        sound = [(name, structure) for name, structure in named if not reasons[name]]
+        energies = potential.static_energies([structure for _, structure in sound])
+        by_name = dict(zip([name for name, _ in sound], energies, strict=True))
+        for name, structure in named:
+            energy = by_name.get(name, math.nan)
+            reason = reasons[name] or ("" if isfinite(energy) else "the potential gives no energy")
+            yield _outcome(name, structure, energy, STATIC, reason)
+
+
+def relaxed(rows: pa.Table, potential: Potential, relaxer: Relaxer) -> Iterator[Outcome]:
+    """Yield the relaxed energy of every row, in any order, and the static one where that failed.
+
+    A phase that the potential turns into another crystal keeps its published geometry: the set is
+    there to say what that phase is worth, and a remark says what became of it.
+    """
+    place = {name: k for k, name in enumerate(rows["id"].to_pylist())}
+
+    def published(name: str) -> Structure:
+        return structure_from_row(rows.slice(place[name], 1).to_pylist()[0])
+
+    with Sandbox() as sandbox:
+        matcher = Matcher(sandbox=sandbox)
+        for name, relaxation in relaxer.relax((name, published(name)) for name in place):
+            yield settled(name, published(name), relaxation, potential, matcher)
+
+
+def settled(
+    name: str, before: Structure, relaxation: Relaxation, potential: Potential, matcher: Matcher
+) -> Outcome:
+    """Return the relaxed energy of a phase, or the static one and why it has to be that."""
+    after = relaxation.structure
+    remark = another_crystal(before, after, matcher) if after else relaxation.reason
+    if not remark:
+        return _outcome(name, after, relaxation.energy_per_atom, RELAXED, relaxation.reason)
+    energy = math.nan if gate(before) else next(iter(potential.static_energies([before])))
+    if after:
+        remark = f"{remark}, {relaxation.energy_per_atom - energy:+.3f} eV/atom from static"
+    return _outcome(name, before, energy, STATIC, remark)
+
+
+def another_crystal(before: Structure, after: Structure, matcher: Matcher) -> str:
+    """Say how a relaxed structure is no longer the crystal that it was; "" when it still is."""
+    ratio = after.volume / before.volume
+    if not 1 - MAX_VOLUME_DRIFT < ratio < 1 + MAX_VOLUME_DRIFT:
+        return f"relaxed to {ratio:.2f} times its volume"
+    if _hardly_moved(before, after):
+        return ""
+    try:
+        same = matcher.first_match(after, [before]) is not None
+    except MatchError as error:
+        return f"relaxed, but {error}"
+    return "" if same else "relaxed into another crystal"
+
+
+def _hardly_moved(before: Structure, after: Structure) -> bool:
+    """Whether cell and sites, in the same order, stayed far inside the matcher's tolerances."""
+    strain = np.linalg.solve(before.lattice.matrix, after.lattice.matrix) - np.eye(3)
+    moved = after.frac_coords - before.frac_coords
+    moved -= moved[:1]  # a crystal may drift as a whole
+    moved -= np.round(moved)
+    lengths = np.linalg.norm(moved @ after.lattice.matrix, axis=1)
+    return bool(np.abs(strain).max() < SMALL_STRAIN and lengths.max() < SMALL_MOVE)
+
+
+def _outcome(name: str, structure: Structure, energy: float, geometry: str, remark: str) -> Outcome:
+    return Outcome(name, energy, geometry, remark, structure.lattice.matrix, structure.frac_coords)
