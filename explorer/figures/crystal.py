@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from crystal_toolkit.core.legend import Legend
+from crystal_toolkit.core.legend import EL_COLORS, Legend
 from pymatgen.analysis.graphs import StructureGraph
 from pymatgen.analysis.local_env import CrystalNN, MinimumDistanceNN
 from pymatgen.core import Lattice, Structure
@@ -17,6 +17,7 @@ from explorer.crystals import gate
 
 MOST_ATOMS_FOR_CRYSTALNN = 40  # its Voronoi cells take seconds beyond that
 MOST_ATOMS_CONVENTIONAL = 96
+COLOURS = "Jmol"
 # Crystal axes stand with c upwards on the screen: (x, y, z) becomes (x, z, -y).
 UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
@@ -49,7 +50,7 @@ def crystal_scene(structure: Structure) -> CrystalScene:
     if reason:
         return CrystalScene(None, {}, len(structure), f"This structure cannot be shown: {reason}")
     shown = _upright(_conventional(structure))
-    legend = Legend(shown, color_scheme="Jmol")
+    legend = Legend(shown, color_scheme=COLOURS)
     with warnings.catch_warnings():  # CrystalNN guesses where no oxidation states are given
         warnings.simplefilter("ignore")
         graph = StructureGraph.from_local_env_strategy(shown, _neighbours(len(shown)))
@@ -58,6 +59,12 @@ def crystal_scene(structure: Structure) -> CrystalScene:
         ).to_json()
     colours = {symbol: colour for colour, symbol in legend.get_legend()["colors"].items()}
     return CrystalScene(scene, colours, len(shown))
+
+
+def element_colour(symbol: str) -> str:
+    """CSS colour of an element's atoms in the scene."""
+    red, green, blue = EL_COLORS[COLOURS].get(symbol, (128, 128, 128))
+    return f"rgb({red},{green},{blue})"
 
 
 def _neighbours(n_atoms: int) -> CrystalNN | MinimumDistanceNN:

@@ -10,9 +10,11 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from explorer.figures.words import crystal_system, escape, spacegroup_symbol
+from explorer.figures.words import escape
 from explorer.ui.draft import PRESETS, Draft, examine
 from explorer.ui.periodic_table import PeriodicTable
+from explorer.ui.sites_view import SitesView
+from explorer.ui.spacegroup_picker import SpaceGroupPicker
 from explorer.ui.targets_view import TargetsView
 from explorer.ui.theme import LINE, words
 
@@ -25,25 +27,6 @@ STABILITIES = {
     "far from the hull": "high",
     "anywhere": "any",
 }
-
-
-def spacegroup_options() -> dict[str, int]:
-    """Return the labels of the 230 space groups, searchable by number, symbol and system."""
-    return {
-        f"{number} · {spacegroup_symbol(number)} · {crystal_system(number)}": number
-        for number in range(1, 231)
-    }
-
-
-LOW = """
-.MuiSelect-select.MuiInputBase-input.MuiOutlinedInput-input {
-  padding-top: 8.5px; padding-bottom: 8.5px; min-height: 18px; box-sizing: content-box;
-}
-.MuiInputLabel-root.MuiInputLabel-outlined:not(.MuiInputLabel-shrink) {
-  transform: translate(10px, 9px);
-}
-"""
-"""As high as the small fields around it, which this widget cannot be asked to be."""
 
 
 class ConstraintsView(Viewer):
@@ -72,6 +55,9 @@ class ConstraintsView(Viewer):
         self.draft, self._blocked_by, self._run = draft, blocked_by, run
         self.table = PeriodicTable(sizing_mode="stretch_width", margin=(2, 0, 4, 0))
         self.element_note = words()
+        self.groups = SpaceGroupPicker(sizing_mode="stretch_width", margin=(2, 0))
+        self.group_note = words()
+        self.sites = SitesView(draft)
         self.targets = TargetsView(draft)
         self.inputs = self._inputs(potentials)
         self.run_button = pmui.Button(
@@ -89,15 +75,7 @@ class ConstraintsView(Viewer):
             "formula": pmui.TextInput.from_param(
                 fields.formula, label="Formula", placeholder="any, or CaAl2", **small
             ),
-            "spacegroups": pmui.MultiChoice.from_param(
-                fields.spacegroups, label="Space groups", options=spacegroup_options(),
-                searchable=True, placeholder="any, or type 139, I4/mmm, cubic",
-                stylesheets=[LOW], **look
-            ),
-            "sites": pmui.TextInput.from_param(
-                fields.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=Al",
-                **small
-            ),
+            "sites": self.sites.text,
             "max_atoms": pmui.IntInput.from_param(
                 fields.max_atoms, label="Most atoms", **small
             ),
@@ -122,6 +100,9 @@ class ConstraintsView(Viewer):
         self.table.value = list(draft.elements)
         self.table.param.watch(lambda event: draft.param.update(elements=event.new), "value")
         draft.param.watch(lambda event: self.table.param.update(value=event.new), "elements")
+        self.groups.value = list(draft.spacegroups)
+        self.groups.param.watch(lambda event: draft.param.update(spacegroups=event.new), "value")
+        draft.param.watch(lambda event: self.groups.param.update(value=event.new), "spacegroups")
         draft.param.watch(self._check, [*draft.FIELDS, "upload"])
         draft.param.watch(self._tell, ["spec", "problem", "problem_field"])
         self.run_button.on_click(self._start)
@@ -149,6 +130,9 @@ class ConstraintsView(Viewer):
         at_elements = draft.problem_field == "elements" and bool(draft.elements)
         note = f"<p class='problem'>{escape(draft.problem)}</p>" if at_elements else ""
         self.element_note.object = note
+        at_groups = draft.problem if draft.problem_field == "spacegroups" else ""
+        self.groups.problem = at_groups
+        self.group_note.object = f"<p class='problem'>{escape(at_groups)}</p>" if at_groups else ""
         self.run_button.disabled = draft.spec is None
         self.reason.object = (
             f"<p class='{'problem' if draft.elements else 'muted'}'>{escape(draft.problem)}</p>"
@@ -185,11 +169,14 @@ class ConstraintsView(Viewer):
             self.table,
             self.element_note,
             box["subset"],
-            words("<h3>Composition and symmetry</h3>", margin=(10, 0, 2, 0)),
+            words("<h3>Composition</h3>", margin=(10, 0, 2, 0)),
             box["formula"],
-            box["spacegroups"],
-            box["sites"],
             pair("max_atoms", "stability"),
+            words("<h3>Space groups</h3>", margin=(10, 0, 2, 0)),
+            self.groups,
+            self.group_note,
+            words("<h3>Wyckoff sites</h3>", margin=(10, 0, 2, 0)),
+            self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "seed"),
             pair("temperature", "potential"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import param
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.structure_files import NamedStructure
 from explorer.targets import of_system, within_reach
+from explorer.ui.sites import split_sites
 
 PRESETS: dict[str, dict[str, Any]] = {
     "Al-Ca-Cu": {"elements": ["Al", "Ca", "Cu"], "n": 64, "seed": 1},
@@ -116,7 +116,7 @@ class Draft(param.Parameterized):
         values = {name: getattr(spec, name) for name in self.FIELDS}
         values["elements"] = sorted(spec.elements)
         values["spacegroups"] = list(spec.spacegroups)
-        values["sites"] = "\n".join(spec.sites)
+        values["sites"] = ", ".join(spec.sites)
         values["formula"] = spec.formula or ""
         self.take(values)
 
@@ -161,9 +161,3 @@ def examine(
     except SpecError as error:
         return error
     return spec
-
-
-def split_sites(text: str) -> list[str]:
-    """Split "139:2a=Ca, 139:4d=Al Cu" at commas before a space group, at semicolons and lines."""
-    parts: Iterable[str] = re.split(r"[;\n]+|,(?=\s*\d+\s*:)", text)
-    return [part.strip() for part in parts if part.strip()]

@@ -1,7 +1,10 @@
-"""A store in a folder of its own."""
+"""A store in a folder of its own, and a server that all browser tests share."""
 
 import pytest
+from chromium import served
+from handmade import HOSTILE, candidate, put
 
+from explorer.candidate import State
 from explorer.store import Store
 
 
@@ -11,3 +14,20 @@ def store(tmp_path):
     opened = Store(tmp_path / "campaigns.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """Return the folder of the store that `site` serves."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def site(home):
+    """Serve a store that holds one campaign made by hand; gives the address and its id."""
+    store = Store(home / "campaigns.db")
+    items = (candidate(1), candidate(4), candidate(2, State.FAILED, reason=HOSTILE))
+    campaign = put(store, *items, name=HOSTILE)
+    store.close()
+    with served(home) as address:
+        yield address, campaign

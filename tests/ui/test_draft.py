@@ -5,7 +5,7 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.campaign import CampaignSpec
 from explorer.structure_files import NamedStructure
-from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine, split_sites
+from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine
 
 
 def checked(**values) -> Draft:
@@ -66,13 +66,6 @@ def test_blocked_elements_are_refused_with_their_reason():
     assert draft.spec is None
     assert "Po" in draft.problem
     assert "not trained" in draft.problem
-
-
-def test_sites_are_split_where_people_separate_them():
-    """Lines, semicolons and commas before the next group separate sites; others do not."""
-    text = "139:2a=Ca, 139:4d=Al,Cu\n 225:4a ; 221:1a=Cu"
-    assert split_sites(text) == ["139:2a=Ca", "139:4d=Al,Cu", "225:4a", "221:1a=Cu"]
-    assert split_sites("  ") == []
 
 
 def test_an_earlier_campaign_fills_the_form():

@@ -12,7 +12,7 @@ from handmade import HOSTILE, candidate, put
 from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import State
 from explorer.structure_files import NamedStructure
-from explorer.ui.constraints_view import ConstraintsView, spacegroup_options
+from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
 from explorer.ui.elements import blocked_elements
 from explorer.ui.export_view import ExportView, zip_of
@@ -52,13 +52,6 @@ def test_elements_that_nobody_knows_are_blocked_with_a_reason():
     assert blocked["Og"]
     assert "Al" not in blocked
     assert set(blocked_elements("no such potential")) == {c["symbol"] for c in element_cells()}
-
-
-def test_space_groups_can_be_searched_by_number_symbol_and_system():
-    """Each label holds all three."""
-    labels = {number: label for label, number in spacegroup_options().items()}
-    assert len(labels) == 230
-    assert labels[139] == "139 · I4/mmm · tetragonal"
 
 
 def test_run_waits_for_a_valid_question():

@@ -1,0 +1,78 @@
+"""Wyckoff sites as the text field writes them and as the panel shows them. No widgets here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from model.constraints import ConstraintError, SiteConstraint
+from model.wyckoff import LETTERS
+
+PanelSites = list[list]
+"""[letter, symbols] of each site."""
+
+
+@dataclass(frozen=True)
+class Focus:
+    """The space group whose positions can be picked.
+
+    Attributes
+    ----------
+    group
+        Its number; None when there is no single one.
+    value
+        The sites asked for in it.
+    several
+        Groups to narrow down to.
+    foreign
+        Sites that were asked for in other groups, as text.
+    """
+
+    group: int | None = None
+    value: tuple[SiteConstraint, ...] = ()
+    several: tuple[int, ...] = ()
+    foreign: tuple[SiteConstraint, ...] = ()
+
+    @property
+    def panel_value(self) -> PanelSites:
+        """The sites as the panel takes them."""
+        return [[site.letter, sorted(site.elements)] for site in self.value]
+
+
+def focus_of(spacegroups: Sequence[int], text: str) -> Focus:
+    """Find the group to pick sites in: the one chosen, else the one that the sites name."""
+    sites = read_sites(text)
+    named = {site.spacegroup for site in sites}
+    groups = set(spacegroups) or named
+    if len(groups) != 1:
+        return Focus(several=tuple(sorted(groups)), foreign=tuple(sites))
+    (group,) = groups
+    own = [site for site in sites if site.spacegroup == group]
+    own.sort(key=lambda site: LETTERS.index(site.letter))
+    return Focus(
+        group, tuple(own), foreign=tuple(site for site in sites if site.spacegroup != group)
+    )
+
+
+def split_sites(text: str) -> list[str]:
+    """Split "139:2a=Ca, 139:4d=Al Cu" at commas before a space group, at semicolons and lines."""
+    parts: Iterable[str] = re.split(r"[;\n]+|,(?=\s*\d+\s*:)", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def read_sites(text: str) -> list[SiteConstraint]:
+    """Return those sites of a text that can be read; the form says what is wrong with others."""
+    sites = []
+    for part in split_sites(text):
+        try:
+            sites.append(SiteConstraint.parse(part))
+        except ConstraintError:
+            continue
+    return sites
+
+
+def write_sites(group: int, value: PanelSites) -> str:
+    """Write the panel's sites as the text field does; inverse of `focus_of` for one group."""
+    sites = (SiteConstraint(group, letter, tuple(symbols)) for letter, symbols in value)
+    return ", ".join(str(site) for site in sites)

@@ -1,0 +1,211 @@
+// The Wyckoff positions of one space group: a click asks for a position, chips say what may sit
+// there. One position is in the tab order; arrow keys move, letters jump to a position.
+
+const SVG = "http://www.w3.org/2000/svg"
+
+function make(tag, className, text) {
+  const node = document.createElement(tag)
+  if (className) { node.className = className }
+  if (text !== undefined) { node.textContent = text }
+  return node
+}
+
+function button(className, text, label, action) {
+  const node = make("button", className, text)
+  node.type = "button"
+  if (label) { node.setAttribute("aria-label", label); node.title = label }
+  node.addEventListener("click", action)
+  return node
+}
+
+function shape(tag, attributes) {
+  const node = document.createElementNS(SVG, tag)
+  for (const [name, value] of Object.entries(attributes)) { node.setAttribute(name, value) }
+  return node
+}
+
+// The cell with one or more orbits in it; what lies nearer is larger and drawn later.
+function picture(edges, orbits, radius) {
+  const svg = shape("svg", {viewBox: "0 0 100 100", "aria-hidden": "true"})
+  for (const [x1, y1, x2, y2] of edges) { svg.append(shape("line", {x1, y1, x2, y2})) }
+  const points = orbits.flatMap(({points, colour, kind}) =>
+    points.map(([x, y, depth]) => ({x, y, depth, colour, kind})))
+  points.sort((a, b) => a.depth - b.depth)
+  for (const {x, y, depth, colour, kind} of points) {
+    const dot = shape("circle", {cx: x, cy: y, r: (radius * (0.72 + 0.5 * depth)).toFixed(2)})
+    dot.setAttribute("class", kind)
+    dot.style.setProperty("--depth", (0.45 + 0.55 * depth).toFixed(2))
+    if (colour) { dot.style.fill = colour }
+    svg.append(dot)
+  }
+  return svg
+}
+
+const FREEDOM = ["no free coordinate", "1 free coordinate", "2 free coordinates", "3 free coordinates"]
+const inWords = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+export function render({model}) {
+  const root = make("div", "panel")
+  const preview = make("div", "preview")
+  const list = make("div", "list")
+  list.setAttribute("role", "group")
+  preview.setAttribute("aria-live", "polite")
+  const note = make("div", "note")
+  root.append(note, preview, list)
+  let rows = {}
+  let focused = null
+
+  const positionOf = (letter) => model.group.positions?.find((p) => p.letter === letter)
+  const asked = (letter) => model.value.filter(([at]) => at === letter)
+  const colourOf = (symbol) => model.elements.find((e) => e.symbol === symbol)?.colour
+
+  const order = (sites) => {
+    const letters = model.group.positions.map((p) => p.letter)
+    return [...sites].sort((a, b) => letters.indexOf(a[0]) - letters.indexOf(b[0]))
+  }
+  const ask = (letter) => { model.value = order([...model.value, [letter, []]]) }
+  const remove = (site) => { model.value = model.value.filter((other) => other !== site) }
+  const allow = (site, symbol) => {
+    const [letter, symbols] = site
+    const next = symbols.includes(symbol) ? symbols.filter((s) => s !== symbol) : [...symbols, symbol]
+    model.value = model.value.map((other) => (other === site ? [letter, next.sort()] : other))
+  }
+  const press = (position) => {
+    if (asked(position.letter).length) {
+      model.value = model.value.filter(([at]) => at !== position.letter)
+    } else { ask(position.letter) }
+  }
+
+  const orbitsAsked = () => model.value.flatMap(([letter, symbols]) => {
+    const position = positionOf(letter)
+    const colour = symbols.length === 1 ? colourOf(symbols[0]) : undefined
+    return position ? [{points: position.points, colour, kind: "asked"}] : []
+  })
+
+  const show = (position) => {
+    const {edges, label, positions, centring} = model.group
+    const others = orbitsAsked()
+    const orbits = position ? [...others, {points: position.points, kind: "shown"}] : others
+    const words = make("div", "words")
+    if (position) {
+      words.append(make("b", "", `${position.name} · site symmetry ${position.site_symmetry}`))
+      words.append(make("span", "free", FREEDOM[position.freedom]))
+      const places = make("span", "places")
+      const shown = position.coordinates.slice(0, 12)
+      for (const place of shown) { places.append(make("code", "", place)) }
+      const left = position.coordinates.length - shown.length
+      if (left) { places.append(make("span", "", `and ${left} more`)) }
+      words.append(places)
+      if (centring.length) { words.append(make("span", "", `+ ${centring.join(" ")}`)) }
+    } else {
+      words.append(make("b", "", label))
+      words.append(make("span", "", `${inWords(positions.length, "Wyckoff position")}. Click one to `
+        + "ask for atoms on it, then the elements that may sit there; a position with free "
+        + "coordinates can be asked for again."))
+    }
+    preview.replaceChildren(picture(edges, orbits, 3.4), words)
+  }
+
+  const siteLine = (site, nth, count, position) => {
+    const [letter, symbols] = site
+    const line = make("div", "site")
+    const which = count > 1 ? `${position.name}, ${nth + 1} of ${count}` : position.name
+    line.setAttribute("role", "group")
+    line.setAttribute("aria-label", `Elements on ${which}`)
+    line.append(make("span", "any", symbols.length ? "holds" : "holds any of"))
+    const known = model.elements.map((element) => element.symbol)
+    const strangers = symbols.filter((symbol) => !known.includes(symbol))
+    for (const symbol of [...known, ...strangers]) {
+      const on = symbols.includes(symbol)
+      const chip = button(`chip${on ? " on" : ""}${known.includes(symbol) ? "" : " stranger"}`,
+        symbol, `${symbol} on ${which}`, () => allow(site, symbol))
+      chip.setAttribute("aria-pressed", String(on))
+      chip.dataset.key = `${letter} ${nth} ${symbol}`
+      line.append(chip)
+    }
+    if (!known.length && !strangers.length) { line.append(make("span", "any", "element")) }
+    line.append(button("remove", "×", `Remove ${which}`, () => remove(site)))
+    return line
+  }
+
+  const rowOf = (position) => {
+    const sites = asked(position.letter)
+    const row = make("div", `row${sites.length ? " on" : ""}`)
+    row.dataset.letter = position.letter
+    const pick = button("pick", undefined, undefined, () => press(position))
+    pick.tabIndex = -1
+    pick.dataset.key = `pick ${position.letter}`
+    pick.setAttribute("aria-pressed", String(sites.length > 0))
+    pick.setAttribute("aria-label", `${position.name}, site symmetry ${position.site_symmetry}, `
+      + `at ${position.coordinates[0]}, ${FREEDOM[position.freedom]}`)
+    const free = make("span", "dots")
+    free.title = FREEDOM[position.freedom]
+    for (let k = 0; k < 3; k++) { free.append(make("i", k < position.freedom ? "full" : "")) }
+    pick.append(picture(model.group.edges, [{points: position.points, kind: "orbit"}], 4.2),
+      make("b", "", position.name), make("span", "symmetry", position.site_symmetry),
+      make("code", "", position.coordinates[0]), free)
+    row.append(pick)
+    sites.forEach((site, nth) => row.append(siteLine(site, nth, sites.length, position)))
+    if (sites.length && position.freedom) {
+      const again = button("again", `+ ${position.name} again`, `Ask for ${position.name} once more`,
+        () => ask(position.letter))
+      again.dataset.key = `again ${position.letter}`
+      row.append(again)
+    }
+    row.addEventListener("mouseenter", () => show(position))
+    pick.addEventListener("focus", () => {
+      focused = position.letter
+      if (pick.matches(":focus-visible")) { show(position) }
+    })
+    pick.addEventListener("keydown", (event) => step(event, position))
+    return {row, pick}
+  }
+
+  const step = (event, position) => {
+    const {positions} = model.group
+    const place = positions.indexOf(position)
+    const ends = {Home: 0, End: positions.length - 1, ArrowDown: place + 1, ArrowUp: place - 1}
+    const typed = !event.ctrlKey && !event.metaKey && !event.altKey && positionOf(event.key)
+    const next = event.key in ends ? positions[ends[event.key]] : typed
+    if (next) { event.preventDefault(); focus(next.letter) }
+  }
+  const focus = (letter) => {
+    for (const {pick} of Object.values(rows)) { pick.tabIndex = -1 }
+    rows[letter].pick.tabIndex = 0
+    rows[letter].pick.focus()
+  }
+
+  const tell = () => {
+    const narrow = model.several.map(({number, label}) =>
+      button("narrow", label, `Keep only ${label}`, () => { model.narrow = number }))
+    const clear = model.foreign
+      ? [button("narrow", "Remove them", "Remove the sites of the other group", () => {
+          model.dropped += 1
+        })] : []
+    note.replaceChildren(...(model.note ? [make("p", "", model.note)] : []), ...narrow, ...clear)
+    note.hidden = !note.childNodes.length
+  }
+
+  const paint = () => {
+    const key = root.getRootNode().activeElement?.dataset.key
+    const top = list.scrollTop
+    const positions = model.group.positions ?? []
+    tell()
+    rows = Object.fromEntries(positions.map((position) => [position.letter, rowOf(position)]))
+    list.replaceChildren(...Object.values(rows).map(({row}) => row))
+    list.setAttribute("aria-label", `Wyckoff positions of ${model.group.label ?? ""}`)
+    preview.hidden = list.hidden = positions.length === 0
+    if (!positions.length) { return }
+    const first = rows[focused] ?? rows[positions[0].letter]
+    first.pick.tabIndex = 0
+    list.scrollTop = top
+    show(null)
+    if (key) { list.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus() }
+  }
+
+  list.addEventListener("mouseleave", () => { if (model.group.positions) { show(null) } })
+  model.on("group", () => { focused = null; list.scrollTop = 0; paint() })
+  for (const name of ["value", "elements", "note", "several", "foreign"]) { model.on(name, paint) }
+  paint()
+  return root
+}

@@ -1,0 +1,27 @@
+"""The Wyckoff positions of a space group, required by click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+STATIC = Path(__file__).parent / "static"
+
+
+class WyckoffPanel(JSComponent):
+    """Positions with their pictures; what is asked for is a list of [letter, symbols]."""
+
+    group = param.Dict(default={}, doc="see position_cards; empty shows the note alone")
+    elements = param.List(default=[], doc="what sites may hold: dicts of symbol and colour")
+    value = param.List(default=[], doc="[letter, symbols] of each site asked for; [] is any")
+    note = param.String(default="", doc="why there are no positions, or what does not fit")
+    several = param.List(default=[], doc="dicts of number and label: groups to narrow down to")
+    narrow = param.Integer(default=0, doc="number of the group that was narrowed down to")
+    foreign = param.Boolean(default=False, doc="whether the note is about another group's sites")
+    dropped = param.Integer(default=0, doc="grows when those sites are to be dropped")
+
+    _esm: ClassVar[Path] = STATIC / "wyckoff_panel.js"
+    _stylesheets: ClassVar[list[str]] = [(STATIC / "wyckoff_panel.css").read_text("utf-8")]

@@ -1,0 +1,137 @@
+"""Chromium at a page that ``panel serve app.py`` alone serves, without a network."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from playwright import sync_api as playwright
+from sqlalchemy import select
+
+from explorer.schema import runners
+from explorer.store import Store
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    "chromium",  # so that a machine without one fails by name instead of skipping in silence
+)
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-gl=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--no-first-run",
+)
+POINTS = """() => {
+  const roots = [document]
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (!node.classList.contains("js-plotly-plot")) { continue }
+      const {xaxis, yaxis} = node._fullLayout
+      const box = node.getBoundingClientRect()
+      const pixel = (trace, k) => [
+        box.x + xaxis._offset + xaxis.l2p(trace.x[k]),
+        box.y + yaxis._offset + yaxis.l2p(trace.y[k]),
+      ]
+      return node.data.flatMap((trace) =>
+        (trace.customdata ?? []).map((key, k) => [key, ...pixel(trace, k)]))
+    }
+  }
+  return []
+}"""
+
+
+@contextmanager
+def served(home: Path):
+    """Serve the app from a store in `home`; the server and its runners are gone afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"HULLSCAPE_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    environment.pop("HULLSCAPE_STORE", None)
+    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port)]
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            address = f"http://localhost:{port}/app"
+            wait_for(lambda: answers(address), 90, "the server")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+            end_runners(home)
+
+
+def end_runners(home: Path) -> None:
+    """End the runners of this store, by the process ids that they left there."""
+    store = Store(home / "campaigns.db")
+    with store.engine.begin() as connection:
+        owners = connection.scalars(select(runners.c.owner)).all()
+    store.close()
+    for owner in filter(None, owners):
+        with suppress(ProcessLookupError):
+            os.kill(int(owner.rsplit("/", 2)[1]), signal.SIGTERM)
+
+
+def answers(address: str) -> bool:
+    """Whether the server replies."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as reply:  # noqa: S310 - our own server
+            return reply.status == 200
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds: float, what: str):
+    """Wait until `condition` holds and return its value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.5)
+    raise AssertionError(f"{what} did not come within {seconds:g} s")
+
+
+@contextmanager
+def opened(address: str, **options):
+    """Open a page; afterwards it must have had no error and asked no other host."""
+    faults = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda r: None if is_local(r.url) else faults.append(r.url))
+        page.goto(address)
+        yield page
+        browser.close()
+    assert faults == []
+
+
+def is_local(url: str) -> bool:
+    """Whether a request stays on this machine."""
+    return re.match(r"(https?|wss?)://localhost[:/]|data:|blob:", url) is not None
+
+
+def candidates_on_hull(page) -> dict[str, tuple[float, float]]:
+    """Return where each candidate lies on the hull figure, in pixels of the page."""
+    points = page.evaluate(POINTS)
+    return {key: (x, y) for key, x, y in points if key.startswith("candidate:")}
+
+
+def field(page, label: str):
+    """Return the text field with a label; its name goes on with the help text."""
+    return page.get_by_role("textbox", name=re.compile(f"^{label}"))

@@ -1,0 +1,78 @@
+"""Wyckoff sites: the text field and the panel say the same."""
+
+import pytest
+
+from explorer.ui.draft import Draft
+from explorer.ui.sites import focus_of, read_sites, split_sites, write_sites
+from explorer.ui.sites_view import NO_GROUP, SitesView
+
+
+def test_sites_are_split_where_people_separate_them():
+    """Lines, semicolons and commas before the next group separate sites; others do not."""
+    text = "139:2a=Ca, 139:4d=Al,Cu\n 225:4a ; 221:1a=Cu"
+    assert split_sites(text) == ["139:2a=Ca", "139:4d=Al,Cu", "225:4a", "221:1a=Cu"]
+    assert split_sites("  ") == []
+
+
+def test_sites_that_cannot_be_read_are_left_to_the_form():
+    """A half-typed site does not take the others away from the panel."""
+    assert [str(site) for site in read_sites("139:2a=Ca, 139:9z, nonsense")] == ["139:2a=Ca"]
+
+
+@pytest.mark.parametrize("text", ["", "139:2a=Ca", "139:2a=Ca, 139:4e=Al,Cu, 139:4e, 139:4e=Al"])
+def test_panel_and_text_are_inverse(text):
+    """What the panel shows is written back as it was."""
+    focus = focus_of([139], text)
+    assert write_sites(139, focus.panel_value) == text
+
+
+def test_sites_alone_choose_the_group_to_show():
+    """The group chosen, else the one that the sites name, else none."""
+    assert focus_of([], "136:2a=Ti").group == 136
+    assert focus_of([139], "").group == 139
+    assert focus_of([139, 225], "").several == (139, 225)
+    assert focus_of([], "").group is None
+    assert [str(site) for site in focus_of([225], "139:2a=Ca").foreign] == ["139:2a=Ca"]
+
+
+def test_a_click_in_the_panel_writes_the_text():
+    """And the spec that is run has the site."""
+    draft = Draft(elements=["Al", "Ca", "Cu"], spacegroups=[139])
+    view = SitesView(draft)
+    view.panel.value = [["a", ["Ca"]], ["e", ["Al", "Cu"]]]
+    assert draft.sites == "139:2a=Ca, 139:4e=Al,Cu"
+    draft.check()
+    assert draft.spec.sites == ("139:2a=Ca", "139:4e=Al,Cu")
+    view.panel.value = []
+    assert draft.sites == ""
+
+
+def test_typed_sites_appear_in_the_panel():
+    """The text field stays an equivalent for the keyboard."""
+    view = SitesView(Draft(elements=["Ca", "Cu"]))
+    assert (view.panel.group, view.panel.note) == ({}, NO_GROUP)
+    view.draft.sites = "225:4a=Cu, 225:24e=Ca"
+    assert view.panel.group["number"] == 225
+    assert view.panel.value == [["a", ["Cu"]], ["e", ["Ca"]]]
+
+
+def test_several_groups_are_narrowed_by_click():
+    """Sites belong to one group, so the panel offers to keep one."""
+    view = SitesView(Draft(spacegroups=[139, 225]))
+    assert [offer["number"] for offer in view.panel.several] == [139, 225]
+    view.panel.narrow = 225
+    assert view.draft.spacegroups == [225]
+    assert view.panel.group["number"] == 225
+
+
+def test_sites_of_a_group_left_behind_can_be_dropped():
+    """They are kept and named until the person lets them go."""
+    view = SitesView(Draft(spacegroups=[139], sites="139:2a=Ca"))
+    view.draft.spacegroups = [225]
+    assert view.draft.sites == "139:2a=Ca"
+    assert "139:2a=Ca" in view.panel.note
+    view.panel.value = [["a", []]]
+    assert view.draft.sites == "225:4a, 139:2a=Ca"
+    view.panel.dropped += 1
+    assert view.draft.sites == "225:4a"
+    assert not view.panel.foreign
