@@ -30,6 +30,15 @@ from explorer.cli_options import (
     tell,
 )
 
+CandidateFile = Annotated[
+    Path | None,
+    typer.Option("--candidates", help="Crystals of another generator, in the order of its file."),
+]
+GeneratorName = Annotated[
+    str | None,
+    typer.Option("--generator", help="One generator of a Parquet file that holds several."),
+]
+
 app = typer.Typer(help="Judge what the model draws.", no_args_is_help=True)
 
 
@@ -89,8 +98,15 @@ def generation(
     n: Annotated[int, typer.Option("-n", help="Crystals to draw.")] = 1000,
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
-    known: Annotated[
-        Path | None, typer.Option(help="Structures that do not count as novel.")
+    candidates: CandidateFile = None,
+    generator: GeneratorName = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            "--known",
+            help="Known structures: what matches none is novel; distributions are compared.",
+        ),
     ] = None,
     checkpoint: Checkpoint = None,
     workers: Workers = None,
@@ -99,7 +115,7 @@ def generation(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Count how many drawn crystals are valid, keep what was asked, are unique and novel."""
+    """Count how many crystals are valid, keep what was asked, are unique and novel."""
     from explorer.evaluate_commands import generation as judge  # noqa: PLC0415 - imports torch
 
     spec = spec_of(
@@ -113,7 +129,15 @@ def generation(
         checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
     )
-    tell(judge(spec, known=known, workers=workers, device=device), json)
+    told = judge(
+        spec,
+        candidates=candidates,
+        generator=generator,
+        reference=reference,
+        workers=workers,
+        device=device,
+    )
+    tell(told, json)
 
 
 @app.command()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from explorer import isolation
+from explorer.baseline_imported import imported
+from explorer.baseline_transformer import transformer
+from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
-from explorer.commands import Progress, Ticker, read_foreign
+from explorer.commands import READ_SECONDS, Progress, Ticker, read_foreign
 from explorer.evaluate.generation import evaluate_generation
 from explorer.evaluate.hull import evaluate_hull, read_labels
 from explorer.evaluate.retrieval import evaluate_retrieval
@@ -50,22 +55,54 @@ def retrieval(
 
 
 def generation(
-    spec: CampaignSpec, *, known: Path | None, workers: int | None, device: str
+    spec: CampaignSpec,
+    *,
+    candidates: Path | None,
+    generator: str | None,
+    reference: Path | None,
+    workers: int | None,
+    device: str,
 ) -> dict[str, Any]:
-    """Count what is right with n drawn crystals."""
-    _refuse_missing(known)
-    loaded = load_network(spec.checkpoint, choose_device(device))
-    spec.refuse_unknown(loaded.known_elements, "the model")
-    return evaluate_generation(
-        loaded,
-        spec.constraints(),
-        n=spec.n,
-        temperature=spec.temperature,
-        top_p=spec.top_p,
+    """Count what is right with n crystals, drawn or read from a file."""
+    _refuse_missing(reference, candidates)
+    began = time.monotonic()
+    if candidates is not None:
+        drawn, seconds = read_candidates(candidates, generator)[: spec.n], None
+    else:
+        loaded = load_network(spec.checkpoint, choose_device(device))
+        spec.refuse_unknown(loaded.known_elements, "the model")
+        options = {"seed": spec.seed, "temperature": spec.temperature, "top_p": spec.top_p}
+        drawn = list(transformer(loaded, spec.constraints(), n=spec.n, **options))
+        seconds = time.monotonic() - began
+    asked = {
+        "generator": _origin(candidates, generator) if candidates else loaded.checkpoint_id,
+        "reference": str(reference) if reference else None,
+        "seed": spec.seed,
+    }
+    if candidates is None:
+        asked |= {"temperature": spec.temperature, "top_p": spec.top_p}
+        asked["constraints"] = spec.constraints().to_dict()
+    told = evaluate_generation(
+        drawn,
+        elements=spec.constraints().elements,
+        reference=reference,
+        seconds_sampling=seconds,
         seed=spec.seed,
-        known=known,
         workers=workers,
     )
+    return told | {"asked": asked}
+
+
+def read_candidates(file: Path, generator: str | None) -> list[Drawn]:
+    """Read another program's samples in a child process, which may crash in our place."""
+    try:
+        return isolation.run(imported, file, generator, seconds=READ_SECONDS)
+    except isolation.IsolationError as error:
+        raise SpecError(f"cannot read {file}: reading it {error}") from error
+
+
+def _origin(candidates: Path, generator: str | None) -> str:
+    return f"{candidates} {generator}" if generator else str(candidates)
 
 
 def hull(

@@ -1,4 +1,4 @@
-"""Structures in files: Parquet, CIF (file, folder or zip), extxyz, POSCAR and pymatgen JSON.
+"""Structures in files: Parquet, CIF (file, folder or archive), extxyz, POSCAR and pymatgen JSON.
 
 Strangers' files: sizes and counts are limited, archives are read in memory and never unpacked, and
 nothing in a file can name a class to build. Parsing can still be slow, so a server should call
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_FILES = 20_000
 MAX_STRUCTURES = 50_000
 
-FORMATS = ".parquet, .cif, a folder or .zip of .cif files, .extxyz, .vasp or POSCAR, .json"
+FORMATS = ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json"
 
 
 class NamedStructure(NamedTuple):
@@ -52,9 +53,9 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
     Parameters
     ----------
     path
-        Parquet with columns lattice, numbers, frac_coords and optionally id; a CIF file, a folder
-        or a zip of CIF files; extxyz; POSCAR, CONTCAR or .vasp; JSON of one pymatgen Structure, of
-        entries that hold one, or of a list of either.
+        Parquet with columns lattice, numbers, frac_coords and optionally id; a CIF file, a folder,
+        a zip or a tar of CIF files; extxyz; POSCAR, CONTCAR or .vasp; JSON of one pymatgen
+        Structure, of entries that hold one, or of a list of either.
 
     Raises
     ------
@@ -134,12 +135,12 @@ def safe_name(text: str) -> str:
 
 
 def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
-    if path.is_dir():
-        return _read_folder
+    if path.is_dir() or is_tar(path):
+        return _read_cifs
     readers = {
         ".parquet": _read_parquet,
-        ".cif": _read_cif,
-        ".zip": _read_zip,
+        ".cif": _read_cifs,
+        ".zip": _read_cifs,
         ".extxyz": _read_extxyz,
         ".xyz": _read_extxyz,
         ".json": _read_json,
@@ -188,11 +189,31 @@ def structure_from_row(row: Mapping[str, Any]) -> Structure:
     return Structure(np.reshape(row["lattice"], (3, 3)), row["numbers"], coords)
 
 
-def _read_cif(path: Path) -> Iterator[NamedStructure]:
-    yield from _parse_cif(path.read_text(encoding="utf-8", errors="replace"), path.name)
+def read_cifs(path: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of each CIF in a file, folder, zip or tar, in the order of the names.
+
+    Raises
+    ------
+    StructureFileError
+        When there is none, too many, or an archive plays tricks.
+    """
+    if path.is_dir():
+        yield from _folder_texts(path)
+    elif path.suffix.lower() == ".zip":
+        yield from _zip_texts(path)
+    elif is_tar(path):
+        yield from _tar_texts(path)
+    else:
+        yield path.name, path.read_text(encoding="utf-8", errors="replace")
 
 
-def _parse_cif(text: str, name: str) -> list[NamedStructure]:
+def is_tar(path: Path) -> bool:
+    """Whether the name says that a file is a tar archive, compressed or not."""
+    return path.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
+
+
+def parse_cif(text: str, name: str) -> list[NamedStructure]:
+    """Read the structures of a CIF, in the cell that it gives; raises StructureFileError."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -208,7 +229,12 @@ def _parse_cif(text: str, name: str) -> list[NamedStructure]:
     return [NamedStructure(f"{stem}-{i}", structure) for i, structure in enumerate(found)]
 
 
-def _read_folder(path: Path) -> Iterator[NamedStructure]:
+def _read_cifs(path: Path) -> Iterator[NamedStructure]:
+    for name, text in read_cifs(path):
+        yield from parse_cif(text, name)
+
+
+def _folder_texts(path: Path) -> Iterator[tuple[str, str]]:
     files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".cif")
     if not files:
         raise StructureFileError(f"no .cif file in the folder {path}")
@@ -217,32 +243,47 @@ def _read_folder(path: Path) -> Iterator[NamedStructure]:
     for file in files:
         if file.stat().st_size > MAX_FILE_BYTES:
             raise StructureFileError(f"{file} is larger than {MAX_FILE_BYTES // 2**20} MiB")
-        yield from _read_cif(file)
+        yield file.name, file.read_text(encoding="utf-8", errors="replace")
 
 
-def _read_zip(path: Path) -> Iterator[NamedStructure]:
+def _zip_texts(path: Path) -> Iterator[tuple[str, str]]:
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
-        _refuse_tricks(path, members)
+        if any(member.flag_bits & 1 for member in members):
+            raise StructureFileError(f"{path} is encrypted: unpack it first")
+        # The sizes of the directory are binding: zipfile stops at a member's stated size.
+        _refuse_tricks(path, [(m.filename, m.file_size) for m in members])
         for member in sorted(members, key=lambda m: m.filename):
             if member.filename.lower().endswith(".cif"):
-                text = archive.read(member).decode("utf-8", errors="replace")
-                yield from _parse_cif(text, member.filename)
+                yield member.filename, archive.read(member).decode("utf-8", errors="replace")
 
 
-def _refuse_tricks(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+def _tar_texts(path: Path) -> Iterator[tuple[str, str]]:
+    seen: list[tuple[str, int]] = []
+    with tarfile.open(path) as archive:
+        while (member := archive.next()) is not None:
+            seen.append((member.name, member.size))
+            # Checked member by member: a compressed archive has no directory to ask beforehand.
+            _refuse_tricks(path, seen)
+        for member in sorted(archive.getmembers(), key=lambda m: m.name):
+            # Links and devices are no files; the dots are of archives made on a Mac.
+            hidden = PurePosixPath(member.name).name.startswith(".")
+            if member.isfile() and not hidden and member.name.lower().endswith(".cif"):
+                file = archive.extractfile(member)
+                yield member.name, file.read().decode("utf-8", errors="replace")
+
+
+def _refuse_tricks(path: Path, members: Sequence[tuple[str, int]]) -> None:
+    """Refuse an archive by the names and unpacked sizes of its members."""
     if len(members) > MAX_FILES:
         raise StructureFileError(f"{path} holds {len(members)} files, at most {MAX_FILES} are read")
-    # The sizes of the directory are binding: zipfile stops reading a member at its stated size.
-    if sum(m.file_size for m in members) > MAX_UNPACKED_BYTES:
+    if sum(size for _, size in members) > MAX_UNPACKED_BYTES:
         limit = MAX_UNPACKED_BYTES // 2**20
         raise StructureFileError(f"{path} unpacks to more than {limit} MiB: refused")
-    for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts:
-            raise StructureFileError(f"{path} holds the path {member.filename!r}: refused")
-        if member.flag_bits & 1:
-            raise StructureFileError(f"{path} is encrypted: unpack it first")
+    for name, _ in members:
+        inside = PurePosixPath(name.replace("\\", "/"))
+        if inside.is_absolute() or ".." in inside.parts:
+            raise StructureFileError(f"{path} holds the path {name!r}: refused")
 
 
 def _read_extxyz(path: Path) -> Iterator[NamedStructure]:

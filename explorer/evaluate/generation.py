@@ -2,135 +2,149 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import spglib
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Structure
 
-from explorer.crystals import gate, min_distance, read_structures, to_structure
+from explorer.baselines import Drawn
+from explorer.crystals import NamedStructure, read_structures
+from explorer.evaluate.checks import Check, check_all, crystal_system
+from explorer.evaluate.distances import describe, distances
+from explorer.evaluate.distinct import distinct
 from explorer.evaluate.pool import spread
-from explorer.evaluate.retrieval import MATCHING
-from model.checkpoint import LoadedNetwork
-from model.constraints import Constraints
-from model.crystal import WyckoffCrystal
-from model.sample import sample
-from model.wyckoff import table
 
-SYMPREC = 0.1
-"""Å; spglib's tolerance."""
+MAX_REFERENCE = 5000
+"""Reference structures that distributions are made of, drawn at random from a larger file."""
+CHECKS = {
+    "elements_kept": "elements_kept",
+    "spacegroup_kept": "spacegroup_kept",
+    "spacegroup_exact": "spacegroup_exact",
+    "no_collision_0.5": "apart_05",
+    "no_collision_0.7": "apart_07",
+    "smact_valid": "smact_valid",
+}
+"""Name in the report, name of the verdict."""
 
 
 def evaluate_generation(
-    loaded: LoadedNetwork,
-    constraints: Constraints,
+    drawn: Sequence[Drawn],
     *,
-    n: int = 1000,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    elements: tuple[str, ...] = (),
+    reference: Path | None = None,
+    seconds_sampling: float | None = None,
     seed: int = 0,
-    known: Path | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Draw crystals and count what is right with them.
+    """Count what is right with drawn crystals.
 
     Parameters
     ----------
-    known : Path, optional
-        Structure file; crystals that match none of it count as novel.
+    elements : tuple of str
+        What was asked for.
+    reference : Path, optional
+        Structure file; crystals that match none of it count as novel, and distributions are
+        compared with its crystals.
+    seed : int
+        Of the choice among the reference's crystals.
 
     Returns
     -------
     dict
-        Fractions of the ``n`` drawn: ``decodable``, ``elements_kept``, ``spacegroup_kept`` (spglib
-        finds the asked group or a supergroup), ``spacegroup_exact``, ``no_collision_0.5``,
-        ``no_collision_0.7``; ``unique`` and ``novel`` are fractions of the n drawn too, with those
-        that fail the gate counted as neither; ``seconds_sampling``.
+        ``n`` and fractions of the ``n`` drawn: ``decodable``, ``elements_kept``,
+        ``spacegroup_kept`` (spglib finds the asked group or a supergroup), ``spacegroup_exact``,
+        ``no_collision_0.5``, ``no_collision_0.7``, ``smact_valid``, ``unique``, ``novel``;
+        ``distances`` of distributions; ``seconds_sampling``; ``by_crystal_system``; ``reasons`` of
+        the values that are None.
+
+    Raises
+    ------
+    ValueError
+        If nothing was drawn.
     """
-    began = time.monotonic()
-    options = {"temperature": temperature, "top_p": top_p, "batch_size": 256}
-    draws = list(sample(loaded, constraints, seed=seed, count=n, **options))
-    seconds = time.monotonic() - began
-    crystals = [draw.crystal for draw in draws if draw.crystal is not None]
-    chunks = [(list(crystals[k::16]), constraints.elements) for k in range(16)]
-    checks = np.concatenate(list(spread(check_crystals, chunks, workers)) or [np.zeros((0, 5))])
-    names = ("elements_kept", "spacegroup_kept", "spacegroup_exact", "no_collision_0.5",
-             "no_collision_0.7")  # fmt: skip
-    told: dict[str, Any] = {"n": n, "decodable": len(crystals) / n}
-    told |= {name: float(checks[:, k].sum()) / n for k, name in enumerate(names)}
-    told |= _distinct(crystals, known, n, workers)
-    told["seconds_sampling"] = round(seconds, 2)
-    told["crystals_per_second"] = round(n / seconds, 1)
-    told["asked"] = {
-        "generator": loaded.checkpoint_id,
-        "constraints": constraints.to_dict(),
-        "temperature": temperature,
-        "top_p": top_p,
-        "seed": seed,
+    if not drawn:
+        raise ValueError("expected at least one crystal to judge, got none")
+    n, known = len(drawn), read_structures(reference) if reference else None
+    checks = _spread_checks(drawn, elements, workers)
+    told: dict[str, Any] = {"n": n, "decodable": _share(d.reason == "" for d in drawn)}
+    told |= {name: _share(getattr(c, field) for c in checks) for name, field in CHECKS.items()}
+    verdicts = distinct(drawn, known, workers)
+    told["unique"] = float(verdicts.unique.mean())
+    told["novel"] = None if verdicts.novel is None else float(verdicts.novel.mean())
+    told["distances"] = _distances(checks, known, seed, workers)
+    told["seconds_sampling"] = None if seconds_sampling is None else round(seconds_sampling, 2)
+    told["by_crystal_system"] = by_crystal_system(checks)
+    told["comparisons_given_up"] = verdicts.given_up
+    return _with_reasons(told, drawn, elements)
+
+
+def by_crystal_system(checks: Sequence[Check]) -> dict[str, dict[str, Any]]:
+    """Rates in each crystal system of the group asked for, or found where none was asked.
+
+    ``valid`` is CDVAE's: no pair below 0.5 Å and a valid composition.
+    """
+    grouped: dict[str, list[Check]] = {}
+    for one in checks:
+        group = one.asked or one.spacegroup
+        grouped.setdefault(crystal_system(group) if group else "unknown", []).append(one)
+    return {
+        system: {"n": len(some)}
+        | {name: _share(getattr(c, field) for c in some) for name, field in CHECKS.items()}
+        | {"valid": _share(c.apart_05 and c.smact_valid for c in some)}
+        for system, some in sorted(grouped.items())
     }
-    return told
 
 
-def check_crystals(crystals: Sequence[WyckoffCrystal], elements: tuple[str, ...]) -> np.ndarray:
-    """Elements kept, group kept, group exact, no pair below 0.5 Å and 0.7 Å, (K, 5) bool."""
-    return np.array([_check(crystal, elements) for crystal in crystals], bool).reshape(-1, 5)
+def _spread_checks(
+    drawn: Sequence[Drawn], elements: tuple[str, ...], workers: int | None
+) -> list[Check]:
+    """Check all crystals, in their order."""
+    size = 32
+    tasks = [(drawn[k : k + size], elements) for k in range(0, len(drawn), size)]
+    return [check for some in spread(check_all, tasks, workers, ordered=True) for check in some]
 
 
-def group_or_supergroup(structure: Structure, spacegroup: int) -> tuple[bool, bool]:
-    """Whether spglib finds a group that holds the asked one, and whether it is exactly that one.
-
-    A supergroup has a whole multiple of the asked group's operations per primitive cell.
-    """
-    cell = (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers)
-    found = spglib.get_symmetry_dataset(cell, symprec=SYMPREC)
-    if found is None:
-        return False, False
-    centering = table().centering[spacegroup - 1]
-    asked = len(table().group_operations(spacegroup)) // int(centering)
-    # operations per primitive cell; a smaller true cell brings in lattice translations
-    kept = len(found.rotations) % asked == 0
-    return kept, kept and int(found.number) == spacegroup
-
-
-def _check(crystal: WyckoffCrystal, elements: tuple[str, ...]) -> tuple[bool, ...]:
-    structure = to_structure(crystal)
-    shortest = min_distance(structure)
-    finite = bool(np.isfinite(structure.frac_coords).all())
-    kept, exact = group_or_supergroup(structure, crystal.spacegroup) if finite else (False, False)
-    right = not elements or set(crystal.elements) <= set(elements)
-    return right, kept, exact, shortest >= 0.5, shortest >= 0.7
+def _distances(
+    checks: Sequence[Check], known: Sequence[NamedStructure] | None, seed: int, workers: int | None
+) -> dict[str, Any] | None:
+    """Distances from the reference; None without one, or without a crystal to compare."""
+    if known is None or not any(c.gated and c.spacegroup for c in checks):
+        return None
+    structures = [structure for _, structure in known]
+    if len(structures) > MAX_REFERENCE:
+        chosen = np.random.default_rng(seed).choice(len(structures), MAX_REFERENCE, replace=False)
+        structures = [structures[k] for k in np.sort(chosen)]
+    tasks = [(structures[k : k + 64],) for k in range(0, len(structures), 64)]
+    described = [one for some in spread(describe, tasks, workers) for one in some]
+    return distances(checks, described) | {"n_reference": len(described)}
 
 
-def _distinct(
-    crystals: Sequence[WyckoffCrystal], known: Path | None, n: int, workers: int | None
-) -> dict[str, float]:
-    """Shares that equal no earlier crystal, and no known one."""
-    by_formula: dict[str, list[Structure]] = {}
-    for crystal in crystals:
-        structure = to_structure(crystal)
-        if not gate(structure):
-            by_formula.setdefault(structure.reduced_formula, []).append(structure)
-    pool: dict[str, list[Structure]] = {}
-    for _, structure in read_structures(known) if known else []:
-        if structure.reduced_formula in by_formula:
-            pool.setdefault(structure.reduced_formula, []).append(structure)
-    tasks = [(drawn, pool.get(formula, [])) for formula, drawn in by_formula.items()]
-    counts = np.array(list(spread(count_distinct, tasks, workers)) or [(0, 0)])
-    told = {"unique": float(counts[:, 0].sum()) / n}
-    return told | ({"novel": float(counts[:, 1].sum()) / n} if known else {})
+def _with_reasons(
+    told: dict[str, Any], drawn: Sequence[Drawn], elements: tuple[str, ...]
+) -> dict[str, Any]:
+    """Put None where nothing was asked or given, and say why."""
+    asked = any(one.crystal is not None for one in drawn)
+    no_reference = "no file of known structures was given: use --reference"
+    reasons = {
+        "elements_kept": "" if elements else "no elements were asked for",
+        "spacegroup_kept": "" if asked else "these crystals name no space group",
+        "spacegroup_exact": "" if asked else "these crystals name no space group",
+        "novel": no_reference if told["novel"] is None else "",
+        "distances": _no_distances(told, no_reference),
+        "seconds_sampling": "" if told["seconds_sampling"] is not None else "read from a file",
+    }
+    reasons = {name: reason for name, reason in reasons.items() if reason}
+    for rates in (told, *told["by_crystal_system"].values()):
+        rates.update({name: None for name in reasons if name in rates})
+    return told | {"reasons": reasons}
 
 
-def count_distinct(drawn: Sequence[Structure], known: Sequence[Structure]) -> tuple[int, int]:
-    """Count crystals of one formula that equal no earlier one, and no known one."""
-    matcher = StructureMatcher(**MATCHING)
-    kept: list[Structure] = []
-    novel = 0
-    for structure in drawn:
-        if not any(matcher.fit(structure, earlier) for earlier in kept):
-            kept.append(structure)
-        novel += not any(matcher.fit(structure, phase) for phase in known)
-    return len(kept), novel
+def _no_distances(told: dict[str, Any], no_reference: str) -> str:
+    if told["distances"] is not None:
+        return ""
+    return no_reference if told["novel"] is None else "no crystal passes the gate"
+
+
+def _share(verdicts: Iterable[bool]) -> float:
+    return float(np.mean([bool(verdict) for verdict in verdicts]))

@@ -5,27 +5,36 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from typing import Any
+
+from explorer.isolation import SPAWN, one_thread
 
 
 def spread(
-    function: Callable[..., Any], tasks: Iterable[tuple], workers: int | None = None
+    function: Callable[..., Any],
+    tasks: Iterable[tuple],
+    workers: int | None = None,
+    *,
+    ordered: bool = False,
 ) -> Iterator[Any]:
-    """Yield ``function(*task)`` of every task, as they finish, from spawned processes.
+    """Yield ``function(*task)`` of every task from spawned processes.
 
     Parameters
     ----------
     workers : int, optional
         Processes; as many as cores by default.
+    ordered : bool
+        Whether results come in the order of the tasks, not as they finish.
 
     Raises
     ------
     concurrent.futures.process.BrokenProcessPool
         If a process dies.
     """
-    number = workers or os.cpu_count() or 1
-    with ProcessPoolExecutor(number, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(function, *task) for task in tasks]
-        for done in as_completed(waiting):
+    tasks = list(tasks)
+    number = min(workers or os.cpu_count() or 1, max(1, len(tasks)))
+    with ProcessPoolExecutor(number, mp_context=SPAWN) as pool:
+        with one_thread():
+            waiting = [pool.submit(function, *task) for task in tasks]
+        for done in waiting if ordered else as_completed(waiting):
             yield done.result()

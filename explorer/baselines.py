@@ -1,0 +1,57 @@
+"""Generators behind one interface: whoever draws, each crystal arrives as a `Drawn`.
+
+The transformer, prototype substitution, random symmetric crystals and other programs' samples can
+so be judged by the same code, under the same budget.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+
+from pymatgen.core import Structure
+
+from explorer.crystals import to_structure
+from model.crystal import WyckoffCrystal
+
+Formula = tuple[tuple[str, int], ...]
+"""(symbol, count) pairs in alphabetical order, counts without a common divisor."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """One crystal of a generator, or why there is none."""
+
+    index: int
+    """Place in the order of drawing, from 0."""
+    crystal: WyckoffCrystal | None = None
+    """Where the generator draws Wyckoff sites."""
+    given: Structure | None = None
+    """Where it draws atoms."""
+    reason: str = ""
+    """Why there is neither; "" when there is one."""
+
+    @property
+    def structure(self) -> Structure | None:
+        """The crystal in its primitive cell, or as given."""
+        return self.given if self.crystal is None else to_structure(self.crystal)
+
+    @property
+    def formula(self) -> Formula | None:
+        """Reduced formula, found without building the atoms."""
+        if self.crystal is not None:
+            return formula_of(self.crystal.composition)
+        return None if self.given is None else structure_formula(self.given)
+
+
+def formula_of(counts: dict[str, int]) -> Formula:
+    """Divide the counts of atoms by their common divisor."""
+    divisor = reduce(gcd, counts.values())
+    return tuple(sorted((symbol, count // divisor) for symbol, count in counts.items()))
+
+
+def structure_formula(structure: Structure) -> Formula:
+    """Return the reduced formula of an ordered structure, oxidation states left out."""
+    return formula_of(Counter(site.specie.symbol for site in structure))
