@@ -18,13 +18,16 @@ from functools import cached_property
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Element, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
+
+if TYPE_CHECKING:
+    from torch_sim.models.interface import ModelInterface
 
 log = logging.getLogger("hullscape")
 
@@ -101,9 +104,20 @@ class Potential(ABC):
         """Symbols of the structure that this potential was not trained on, sorted."""
         return sorted({e.symbol for e in structure.composition.elements} - self.elements)
 
+    @property
+    def batches(self) -> bool:
+        """Whether its model evaluates many crystals at once faster than one by one."""
+        return False
+
     @abstractmethod
     def calculator(self) -> Calculator:
         """Load the weights and return a new ASE calculator: eV, eV/Å, eV/Å³."""
+
+    def model(self) -> ModelInterface:
+        """Load the weights and return a torch-sim model: eV, eV/Å, eV/Å³."""
+        from explorer.batch_evaluation import CalculatorModel  # noqa: PLC0415 - imports torch
+
+        return CalculatorModel(self.calculator())
 
     def static_energies(self, structures: Sequence[Structure]) -> Iterator[float]:
         """Yield the energy of each structure as it stands, eV/atom, NaN where there is none."""
@@ -142,6 +156,17 @@ class ChgnetPotential(Potential):
         from explorer.chgnet_calculator import load_network  # noqa: PLC0415 - seconds to import
 
         return load_network(self.version, self.device)
+
+    @property
+    def batches(self) -> bool:
+        """It does."""
+        return True
+
+    def model(self) -> ModelInterface:
+        """Return the batched model on weights that are loaded once for this object."""
+        from explorer.chgnet_model import ChgnetModel  # noqa: PLC0415
+
+        return ChgnetModel(self._network)
 
     def calculator(self) -> Calculator:
         """Return a calculator on weights that are loaded once for this object."""

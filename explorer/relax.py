@@ -1,7 +1,7 @@
-"""Relaxer: structures in, Relaxations out as they finish, one worker process a core.
+"""Relaxer: structures in, Relaxations out as they finish, batched, one worker process a core.
 
-A worker that crashes, runs out of memory or hangs takes one structure with it, as a failed
-Relaxation, and is replaced.
+A worker that crashes, runs out of memory or hangs loses none of the structures that it held: they
+are tried again in halves until the one at fault is alone, which ends as a failed Relaxation.
 """
 
 from __future__ import annotations
@@ -9,29 +9,31 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from contextlib import suppress
-from itertools import islice
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
 from explorer.crystals import gate
-from explorer.isolation import SPAWN, exit_text, one_thread
+from explorer.isolation import SPAWN
 from explorer.potentials import Potential, PotentialError
-from explorer.relax_worker import READY, STOPPED, Settings, work
-from explorer.relaxation import FMAX, MAX_STEPS, SMAX
+from explorer.relax_pool import (
+    START_SECONDS,
+    STOP_SECONDS,
+    Item,
+    ItemQueue,
+    Worker,
+    WorkerDiedError,
+)
+from explorer.relax_worker import ENGINES, Settings
+from explorer.relaxation import FMAX, MAX_SECONDS, MAX_STEPS, SMAX, Limits, failed
 
 Key = TypeVar("Key", bound=Hashable)
 
 POLL_SECONDS = 0.2
 """How often the caller's `should_stop` is asked while nothing finishes."""
-START_SECONDS = 300.0
-"""How long a worker may take to import its libraries and to load the potential."""
-STOP_SECONDS = 2.0
-"""How long a worker may take to notice a stop before it is killed."""
 
 
 class Relaxer:
@@ -52,10 +54,13 @@ class Relaxer:
         A structure that is not converged after so many steps keeps its last frame and energy but
         counts as not converged.
     workers
-        Processes; default one for each core that this process may use.
+        Processes; default one for each core that this process may use, or one for a GPU.
     max_seconds
-        Wall time after which a structure is given up and its worker is killed; the start of the
-        worker does not count.
+        Computing time after which a structure is given up, and wall time after which a worker that
+        says nothing is killed; the start of the worker does not count.
+    engine
+        "batched": many structures share each evaluation of the potential. "ase": ASE's FIRE, one
+        structure at a time in each worker, to compare with.
     """
 
     def __init__(
@@ -66,17 +71,23 @@ class Relaxer:
         max_steps: int = MAX_STEPS,
         workers: int | None = None,
         *,
-        max_seconds: float = 900.0,
+        max_seconds: float = MAX_SECONDS,
+        engine: str = "batched",
     ) -> None:
-        count = len(os.sched_getaffinity(0)) if workers is None else workers
+        if engine not in ENGINES:
+            raise ValueError(f"expected the engine {' or '.join(ENGINES)}, got {engine!r}")
+        cores = 1 if potential.device.startswith("cuda") else len(os.sched_getaffinity(0))
+        count = cores if workers is None else workers
         if count < 1:
             raise ValueError(f"expected at least one worker, got {workers}")
         self.potential = potential
         self.workers = count
         self.max_seconds = max_seconds
-        self._settings = Settings(potential, fmax, smax, max_steps)
+        self._settings = Settings(potential, engine, Limits(fmax, smax, max_steps, max_seconds))
         self._stop = SPAWN.Event()
-        self._pool: list[_Worker] = []
+        self._pool: list[Worker] = []
+        self._suspects: list[list[Item]] = []
+        self._places = 0
 
     def __enter__(self) -> Relaxer:
         return self
@@ -89,7 +100,7 @@ class Relaxer:
     def warm_up(self) -> None:
         """Start every worker now; they load the potential while the caller does other things."""
         while len(self._pool) < self.workers:
-            self._pool.append(_Worker(self._settings, self._stop))
+            self._start_worker()
 
     def close(self) -> None:
         """End every worker."""
@@ -97,6 +108,7 @@ class Relaxer:
         for worker in self._pool:
             worker.end()
         self._pool.clear()
+        self._suspects.clear()
 
     def relax(
         self,
@@ -108,7 +120,8 @@ class Relaxer:
         Parameters
         ----------
         items
-            Taken one by one, as workers fall idle.
+            Taken one by one, as workers have room, so that millions need no more memory than a
+            few batches.
         should_stop
             Asked several times a second. After True, structures in flight are abandoned without a
             result, so that they can be relaxed again later, and the iterator ends.
@@ -119,11 +132,11 @@ class Relaxer:
             When a worker cannot load the potential.
         """
         self._stop.clear()
-        queue = _Queue(items)
+        queue = ItemQueue(items, self._places)
         try:
             while not should_stop():
                 yield from self._hand_out(queue)
-                if queue.empty and not self._busy():
+                if queue.empty and not self._busy() and not self._suspects:
                     return
                 yield from self._collect(POLL_SECONDS)
             yield from self._halt()
@@ -136,22 +149,38 @@ class Relaxer:
             for _ in self._halt():
                 pass
 
-    def _busy(self) -> list[_Worker]:
+    def _busy(self) -> list[Worker]:
         return [worker for worker in self._pool if worker.busy]
 
-    def _hand_out(self, queue: _Queue) -> Iterator[tuple[Any, Relaxation]]:
-        """Give a structure to every idle worker; refuse at once what no potential may see."""
-        while len(self._busy()) < self.workers and not queue.empty:
-            key, structure = queue.take()
-            reason = self._refusal(structure)
+    def _start_worker(self) -> Worker:
+        self._pool.append(Worker(self._settings, self._stop))
+        return self._pool[-1]
+
+    def _hand_out(self, queue: ItemQueue) -> Iterator[tuple[Any, Relaxation]]:
+        """Fill the workers, suspects first; refuse at once what no potential may see."""
+        while self._suspects and (worker := self._idle()):
+            worker.give(self._suspects.pop(), suspected=True)
+        while not queue.empty and (worker := self._with_room(queue.peek())):
+            item = queue.take()
+            self._places = item.place + 1
+            reason = self._refusal(item.structure)
             if reason:
-                yield key, self._failure(reason)
+                yield item.key, failed(self.potential.level, reason)
                 continue
-            idle = [worker for worker in self._pool if not worker.busy]
-            if not idle:
-                idle = [_Worker(self._settings, self._stop)]
-                self._pool += idle
-            idle[0].start(key, structure)
+            worker.give([item])
+            yield from self._collect(0)
+
+    def _idle(self) -> Worker | None:
+        """Return a worker with nothing to do, a new one where there may be more."""
+        idle = [worker for worker in self._pool if not worker.busy]
+        if idle:
+            return idle[0]
+        return self._start_worker() if len(self._pool) < self.workers else None
+
+    def _with_room(self, item: Item) -> Worker | None:
+        """Return the worker with the least to do among those that can take the item."""
+        free = [worker for worker in self._pool if worker.fits(item)]
+        return self._idle() or min(free, key=lambda worker: worker.load, default=None)
 
     def _refusal(self, structure: Structure) -> str:
         reason = gate(structure)
@@ -161,31 +190,37 @@ class Relaxer:
         return f"{self.potential.name} does not know {', '.join(unknown)}" if unknown else ""
 
     def _collect(self, timeout: float) -> Iterator[tuple[Any, Relaxation]]:
-        """Yield what is finished, and a failure for every worker that died or overran its time."""
+        """Yield what is finished; take care of workers that died or fell silent."""
         ready = set(wait([worker.connection for worker in self._busy()], timeout))
         for worker in self._busy():
-            key = worker.key
-            if worker.connection in ready:
-                if not worker.ready:
-                    worker.hear()
-                    continue
-                outcome = worker.finish()
-                if isinstance(outcome, Relaxation):
-                    if outcome.reason != STOPPED:
-                        yield key, outcome
-                    continue
-                reason = outcome
-            elif worker.seconds > (limit := self.max_seconds if worker.ready else START_SECONDS):
-                what = "gave up" if worker.ready else "the worker did not start"
-                reason = f"{what} after {limit:g} s"
-                worker.kill()
-            else:
-                continue
-            self._pool.remove(worker)
-            yield key, self._failure(reason, worker.seconds)
+            try:
+                if worker.connection in ready:
+                    yield from worker.hear()
+                self._refuse_silence(worker)
+            except WorkerDiedError as error:
+                yield from self._bury(worker, str(error))
+
+    def _refuse_silence(self, worker: Worker) -> None:
+        limit = self.max_seconds if worker.ready else START_SECONDS
+        if worker.busy and worker.silent_seconds > limit:
+            what = "gave up" if worker.ready else "the worker did not start"
+            raise WorkerDiedError(f"{what} after {limit:g} s")
+
+    def _bury(self, worker: Worker, reason: str) -> Iterator[tuple[Any, Relaxation]]:
+        """Replace a worker; of what it held, find the one at fault by halves."""
+        worker.kill()
+        self._pool.remove(worker)
+        held = list(worker.held.values())
+        if len(held) > 1 and worker.ready:
+            middle = len(held) // 2
+            self._suspects += [held[middle:], held[:middle]]
+            return
+        for item in held:
+            yield item.key, failed(self.potential.level, reason, seconds=worker.silent_seconds)
 
     def _halt(self) -> Iterator[tuple[Any, Relaxation]]:
         """Stop what is in flight, passing on what finished meanwhile."""
+        self._suspects.clear()
         if not self._busy():
             return
         self._stop.set()
@@ -195,86 +230,3 @@ class Relaxer:
         for worker in self._busy():
             worker.kill()
             self._pool.remove(worker)
-
-    def _failure(self, reason: str, seconds: float = 0.0) -> Relaxation:
-        level = self.potential.level
-        return Relaxation(None, None, None, None, 0, False, seconds, reason, level)
-
-
-class _Queue(Generic[Key]):
-    """An iterable that can say whether it is empty before an item is taken."""
-
-    def __init__(self, items: Iterable[tuple[Key, Structure]]) -> None:
-        self._items = iter(items)
-        self._next: list[tuple[Key, Structure]] = []
-
-    @property
-    def empty(self) -> bool:
-        if not self._next:
-            self._next = list(islice(self._items, 1))
-        return not self._next
-
-    def take(self) -> tuple[Key, Structure]:
-        return self._next.pop()
-
-
-class _Worker:
-    """A worker process, the pipe to it and the structure that it holds."""
-
-    def __init__(self, settings: Settings, stop: Any) -> None:
-        self.connection: Connection
-        self.connection, far_end = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=work, args=(far_end, settings, stop), daemon=True)
-        with one_thread():
-            self.process.start()
-        # With our copy closed, a dead worker shows as the end of the pipe.
-        far_end.close()
-        self.key: Any = None
-        self.busy = False
-        self.ready = False
-        self._since = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Wall time spent on the present structure, or on starting up before the first one."""
-        return time.monotonic() - self._since
-
-    def start(self, key: Any, structure: Structure) -> None:
-        self.key, self.busy, self._since = key, True, time.monotonic()
-        try:
-            self.connection.send(structure)
-        except OSError:
-            # Dead already: the pipe reads as ended, and `finish` says why.
-            return
-
-    def hear(self) -> None:
-        """Take in that the potential is loaded: from now on time counts for the structure."""
-        with suppress(EOFError, OSError):  # a dead worker: `finish` says why
-            word = self.connection.recv()
-            if word != READY:
-                self.busy = False
-                raise word
-        self.ready, self._since = True, time.monotonic()
-
-    def finish(self) -> Relaxation | str:
-        """Return the result, or why there will be none."""
-        self.busy = False
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):
-            self.process.join(STOP_SECONDS)
-            return f"worker died: {exit_text(self.process.exitcode)}"
-
-    def kill(self) -> None:
-        self.busy = False
-        self.process.kill()
-        self.process.join(STOP_SECONDS)
-        self.connection.close()
-
-    def end(self) -> None:
-        """Ask the process to leave, and make it when it does not."""
-        self.connection.close()
-        self.process.join(STOP_SECONDS)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join(STOP_SECONDS)

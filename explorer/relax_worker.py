@@ -6,30 +6,114 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
+from typing import Any, Protocol
+
+from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
 from explorer.potentials import Potential, PotentialError
-from explorer.relaxation import STOPPED, relax_structure
+from explorer.relaxation import STOPPED, Limits, relax_structure
 
-__all__ = ["READY", "STOPPED", "Settings", "work"]
-
-READY = "ready"
-"""The first word of a worker: its potential is loaded."""
+ENGINES = ("batched", "ase")
+BATCH_STRUCTURES = 16
+"""Crystals that share an evaluation on a CPU: with more the caches overflow (measured, CHGNet)."""
+BATCH_BULK = 25_000.0
+"""Atoms times atoms per 1000 Å³ that share one: about 1 GB with CHGNet."""
+CUDA_STRUCTURES = 1024
+BYTES_PER_BULK = 40_000.0
+ALIVE_SECONDS = 0.5
+"""How often a worker that computes says so."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every structure of a Relaxer shares; units as in `explorer.relaxation`."""
+    """What every structure of a Relaxer shares."""
 
     potential: Potential
-    fmax: float
-    smax: float
-    max_steps: int
+    engine: str
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The first word of a worker: its potential is loaded, and so much fits into a batch."""
+
+    structures: int
+    bulk: float
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A worker computes and has nothing to tell yet."""
+
+
+@dataclass(frozen=True)
+class Halted:
+    """A worker was stopped and has let go of these structures."""
+
+    keys: tuple[Any, ...]
+
+
+def bulk(structure: Structure) -> float:
+    """Return torch-sim's measure of memory: atoms times atoms per 1000 Å³."""
+    return 1000 * len(structure) ** 2 / max(structure.volume, 1e-9)
+
+
+class Engine(Protocol):
+    """Relaxes what it was given, a little with each call."""
+
+    def __len__(self) -> int:
+        """Crystals in work."""
+
+    def add(self, key: Any, structure: Structure) -> Relaxation | None:
+        """Take a crystal in, or answer at once."""
+
+    def advance(self) -> list[tuple[Any, Relaxation]]:
+        """Go on, and return what ended."""
+
+    def clear(self) -> list[Any]:
+        """Forget every crystal in work; returns their keys."""
+
+
+class OneByOne:
+    """ASE's FIRE on one crystal after the other."""
+
+    def __init__(self, settings: Settings, should_stop: Callable[[], bool]) -> None:
+        self._calculator = settings.potential.calculator()
+        self._settings, self._should_stop = settings, should_stop
+        self._waiting: list[tuple[Any, Structure]] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, key: Any, structure: Structure) -> None:
+        """Take a crystal in."""
+        self._waiting.append((key, structure))
+
+    def advance(self) -> list[tuple[Any, Relaxation]]:
+        """Relax the first crystal that waits."""
+        if not self._waiting:
+            return []
+        (key, structure), self._waiting = self._waiting[0], self._waiting[1:]
+        level, limits = self._settings.potential.level, self._settings.limits
+        result = relax_structure(structure, self._calculator, level, limits, self._should_stop)
+        if result.reason == STOPPED:
+            self._waiting.insert(0, (key, structure))
+            return []
+        return [(key, result)]
+
+    def clear(self) -> list[Any]:
+        """Forget every crystal in work; returns their keys."""
+        keys = [key for key, _ in self._waiting]
+        self._waiting.clear()
+        return keys
 
 
 def work(connection: Connection, settings: Settings, stop: Event) -> None:
@@ -51,31 +135,72 @@ def work(connection: Connection, settings: Settings, stop: Event) -> None:
 
 
 def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
+    parent = parent_process()
+
+    def alone() -> bool:
+        return parent is None or not parent.is_alive()
+
     try:
-        calculator = settings.potential.calculator()
+        engine, ready = _open(settings, lambda: stop.is_set() or alone())
     except Exception as error:
         # No structure can be relaxed then; the parent raises it for all of them.
         connection.send(PotentialError(f"{settings.potential.name} cannot be loaded: {error}"))
         return
-    connection.send(READY)
-    level = settings.potential.level
-    parent = parent_process()
+    connection.send(ready)
+    try:
+        _relax_all(connection, engine, stop, alone)
+    except (EOFError, OSError):
+        return
 
-    def should_stop() -> bool:
-        return stop.is_set() or parent is None or not parent.is_alive()
 
-    while True:
-        try:
-            structure = connection.recv()
-        except (EOFError, OSError):
-            return
-        result: Relaxation = relax_structure(
-            structure,
-            calculator,
-            level,
-            fmax=settings.fmax,
-            smax=settings.smax,
-            max_steps=settings.max_steps,
-            should_stop=should_stop,
-        )
-        connection.send(result)
+def _open(settings: Settings, should_stop: Callable[[], bool]) -> tuple[Engine, Ready]:
+    potential = settings.potential
+    if settings.engine == "ase":
+        return OneByOne(settings, should_stop), Ready(1, float("inf"))
+    from explorer.batch_relaxation import Batch  # noqa: PLC0415 - torch-sim takes seconds
+
+    batch = Batch(potential.model(), potential.level, settings.limits)
+    return batch, _room(potential)
+
+
+def _room(potential: Potential) -> Ready:
+    """Say how much one batch may hold on this device."""
+    if not potential.batches:
+        return Ready(1, float("inf"))
+    if not potential.device.startswith("cuda"):
+        return Ready(BATCH_STRUCTURES, BATCH_BULK)
+    import torch  # noqa: PLC0415
+
+    free, _ = torch.cuda.mem_get_info(potential.device)
+    return Ready(CUDA_STRUCTURES, free / 2 / BYTES_PER_BULK)
+
+
+def _relax_all(
+    connection: Connection, engine: Engine, stop: Event, alone: Callable[[], bool]
+) -> None:
+    """Take structures in whenever some wait, work on all of them, tell what ended."""
+    spoke = time.monotonic()
+    while not alone():
+        # With nothing to do it waits for the next structure, or for the end of the pipe.
+        while connection.poll(0 if len(engine) else None):
+            key, structure = connection.recv()
+            answer = engine.add(key, structure)
+            if answer is not None:
+                connection.send((key, answer))
+        ended = engine.advance()
+        for pair in ended:
+            connection.send(pair)
+        if stop.is_set():
+            _let_go(connection, engine)
+        elif ended or time.monotonic() - spoke > ALIVE_SECONDS:
+            spoke = time.monotonic()
+            connection.send(Alive())
+
+
+def _let_go(connection: Connection, engine: Engine) -> None:
+    """Forget what is in work and what was sent meanwhile."""
+    keys = engine.clear()
+    while connection.poll(0):
+        keys.append(connection.recv()[0])
+    if keys:
+        connection.send(Halted(tuple(keys)))

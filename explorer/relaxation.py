@@ -1,20 +1,21 @@
-"""One relaxation of positions and cell, in this process: the loop that every worker runs."""
+"""What counts as relaxed, and ASE's FIRE, one crystal at a time, as the engine to compare with."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import vesin
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.filters import FrechetCellFilter
-from ase.optimize import BFGS, FIRE
+from ase.optimize import FIRE
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
-from explorer.crystals import from_atoms, gate, to_atoms
+from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
 from explorer.potentials import EnergyLevel
 
 FMAX = 0.05
@@ -22,15 +23,47 @@ FMAX = 0.05
 SMAX = 0.003
 """eV/Å³ (about 0.5 GPa): largest stress component of a relaxed crystal."""
 MAX_STEPS = 200
-MAX_MOVE = 0.2
-"""Å: how far an atom moves in a step."""
-SMOOTH_FORCE = 2.0
-"""eV/Å: below it a quadratic model of the energy is worth building."""
-ROUGH_STEPS = 60
-MAX_BFGS_ATOMS = 150
+MAX_SECONDS = 900.0
 MAX_VOLUME_CHANGE = 4.0
 """A cell that grows or shrinks by more than this factor has exploded or collapsed."""
 STOPPED = "stopped before convergence"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a crystal counts as relaxed, and when it is given up.
+
+    Attributes
+    ----------
+    fmax
+        Largest force on an atom, eV/Å.
+    smax
+        Largest stress component, eV/Å³.
+    max_steps
+        Of atoms and cell together.
+    max_seconds
+        Of computing for this crystal; in a batch, its share by number of atoms.
+    """
+
+    fmax: float = FMAX
+    smax: float = SMAX
+    max_steps: int = MAX_STEPS
+    max_seconds: float = MAX_SECONDS
+
+    def met(self, forces: np.ndarray, stress: np.ndarray) -> bool:
+        """Whether forces (N, 3), eV/Å, and stress (3, 3), eV/Å³, are below their limits."""
+        largest = np.linalg.norm(forces, axis=1).max()
+        return bool(largest < self.fmax and np.abs(stress).max() < self.smax)
+
+    @property
+    def too_many_steps(self) -> str:
+        """What is said of a crystal that took too many steps."""
+        return f"not converged in {self.max_steps} steps"
+
+    @property
+    def too_long(self) -> str:
+        """What is said of a crystal that took too long."""
+        return f"gave up after {self.max_seconds:g} s"
 
 
 class UnsoundError(ArithmeticError):
@@ -41,13 +74,10 @@ def relax_structure(
     structure: Structure,
     calculator: Calculator,
     level: EnergyLevel,
-    *,
-    fmax: float = FMAX,
-    smax: float = SMAX,
-    max_steps: int = MAX_STEPS,
+    limits: Limits = Limits(),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Relaxation:
-    """Relax a structure, by FIRE and then BFGS, until forces and stress are below their limits.
+    """Relax a structure by ASE's FIRE until forces and stress are below their limits.
 
     Never raises for a bad structure: what went wrong is the `reason` of the result, and the last
     sane frame is kept.
@@ -60,81 +90,100 @@ def relax_structure(
         Gives energy (eV), forces (eV/Å) and stress (eV/Å³).
     level
         Of the calculator's energies.
-    fmax, smax
-        Limits in eV/Å and eV/Å³.
-    max_steps
-        Of ions and cell together.
+    limits
+        When it is relaxed, and when it is given up.
     should_stop
         Asked before each step.
     """
-    start = time.monotonic()
     reason = gate(structure)
     if reason:
-        return _failure(level, reason, start)
-    run = _Run(structure, calculator, fmax, smax)
+        return failed(level, reason)
+    run = _Run(structure, calculator, limits)
     try:
-        reason = run.until_converged(max_steps, should_stop)
+        reason = run.until_converged(should_stop)
     except UnsoundError as error:
         reason = str(error)
     except Exception as error:
         # A calculator is foreign code: whatever it throws belongs to this structure alone.
         reason = f"calculator error: {type(error).__name__}: {error}"
-    return run.result(level, reason, time.monotonic() - start)
+    return run.result(level, reason)
 
 
-def _failure(level: EnergyLevel, reason: str, start: float) -> Relaxation:
-    seconds = time.monotonic() - start
-    return Relaxation(None, None, None, None, 0, False, seconds, reason, level)
+def failed(level: EnergyLevel, reason: str, *, steps: int = 0, seconds: float = 0.0) -> Relaxation:
+    """Return the relaxation of a crystal that has no sane frame."""
+    return Relaxation(None, None, None, None, steps, False, seconds, reason, level)
 
 
-class _Descent:
-    """FIRE while forces are rough, then BFGS: fewer steps than either alone.
+def pack(
+    structure: Structure,
+    energy: float,
+    forces: np.ndarray,
+    stress: np.ndarray,
+    *,
+    steps: int,
+    seconds: float,
+    reason: str,
+    level: EnergyLevel,
+) -> Relaxation:
+    """Return the relaxation that ended with this frame (energy in eV, for the whole cell).
 
-    On 14 drawn Al-Ca-Cu crystals FIRE took 706 steps, BFGS over 688, this 488.
+    A frame that fails the gate cannot count as relaxed.
     """
+    # Overlapping atoms say more about a run than that its steps ran out.
+    reason = gate(structure) or reason
+    per_atom = energy / len(structure)
+    return Relaxation(
+        structure, per_atom, forces, stress, steps, not reason, seconds, reason, level
+    )
 
-    def __init__(self, atoms: Atoms) -> None:
-        self._cell = FrechetCellFilter(atoms)
-        self._rough = FIRE(self._cell, logfile=None, maxstep=MAX_MOVE)
-        self._fine: BFGS | None = None
-        # BFGS diagonalizes a matrix of (3 N + 9) squared at each step.
-        self._rough_steps = ROUGH_STEPS if len(atoms) <= MAX_BFGS_ATOMS else sys.maxsize
 
-    def step(self) -> None:
-        """Move atoms and cell once."""
-        if self._fine is None and self._is_smooth():
-            self._fine = BFGS(self._cell, logfile=None, maxstep=MAX_MOVE)
-        (self._fine or self._rough).step()
-        self._rough_steps -= 1
+def unsound_cell(atoms: Atoms, volume: float) -> str:
+    """Say why a crystal that began with this volume (Å³) cannot go on; "" when it can."""
+    if not np.isfinite(atoms.positions).all() or not np.isfinite(atoms.cell.array).all():
+        return "coordinates became non-finite"
+    ratio = atoms.get_volume() / volume
+    if ratio > MAX_VOLUME_CHANGE:
+        return "the cell exploded"
+    if ratio < 1 / MAX_VOLUME_CHANGE:
+        return "the cell collapsed"
+    if _overlapping(atoms):
+        return f"atoms came closer than {MIN_DISTANCE:g} Å"
+    return ""
 
-    def _is_smooth(self) -> bool:
-        if self._rough_steps > ROUGH_STEPS:
-            return False
-        largest = np.linalg.norm(self._cell.get_forces(), axis=1).max()
-        return bool(largest < SMOOTH_FORCE) or self._rough_steps <= 0
+
+def _overlapping(atoms: Atoms) -> bool:
+    finder = vesin.NeighborList(cutoff=MIN_DISTANCE, full_list=False)
+    pairs = finder.compute(atoms.positions, atoms.cell.array, periodic=True, quantities="i")
+    return len(pairs[0]) > 0
 
 
 class _Run:
     """A relaxation on its way: the atoms, and the last frame that was sane."""
 
-    def __init__(
-        self, structure: Structure, calculator: Calculator, fmax: float, smax: float
-    ) -> None:
+    def __init__(self, structure: Structure, calculator: Calculator, limits: Limits) -> None:
         self.atoms = to_atoms(structure)
         self.atoms.calc = calculator
-        self.fmax, self.smax = fmax, smax
+        self.limits = limits
         self.volume = self.atoms.get_volume()
         self.steps = 0
         self.frame: tuple[Atoms, float, np.ndarray, np.ndarray] | None = None
+        self._began = time.monotonic()
 
-    def until_converged(self, max_steps: int, should_stop: Callable[[], bool]) -> str:
+    @property
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return time.monotonic() - self._began
+
+    def until_converged(self, should_stop: Callable[[], bool]) -> str:
         """Step until converged ("") or until there is a reason not to go on."""
-        optimizer = _Descent(self.atoms)
+        optimizer = FIRE(FrechetCellFilter(self.atoms), logfile=None)
         while True:
             if self._converged():
                 return ""
-            if self.steps >= max_steps:
-                return f"not converged in {max_steps} steps"
+            if self.steps >= self.limits.max_steps:
+                return self.limits.too_many_steps
+            if self.seconds > self.limits.max_seconds:
+                return self.limits.too_long
             if should_stop():
                 return STOPPED
             optimizer.step()
@@ -142,33 +191,28 @@ class _Run:
 
     def _converged(self) -> bool:
         """Evaluate the present frame, keep it when sane, and compare it with the limits."""
-        self._refuse_unsound_cell()
+        reason = unsound_cell(self.atoms, self.volume)
+        if reason:
+            raise UnsoundError(reason)
         energy = float(self.atoms.get_potential_energy())
         forces, stress = self.atoms.get_forces(), self.atoms.get_stress(voigt=False)
         if not (np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
             raise UnsoundError("the potential gave a non-finite energy, force or stress")
         self.frame = (self.atoms.copy(), energy, forces.copy(), stress.copy())
-        largest = np.linalg.norm(forces, axis=1).max()
-        return bool(largest < self.fmax and np.abs(stress).max() < self.smax)
+        return self.limits.met(forces, stress)
 
-    def _refuse_unsound_cell(self) -> None:
-        if not np.isfinite(self.atoms.positions).all() or not np.isfinite(self.atoms.cell).all():
-            raise UnsoundError("coordinates became non-finite")
-        ratio = self.atoms.get_volume() / self.volume
-        if ratio > MAX_VOLUME_CHANGE:
-            raise UnsoundError(f"the cell exploded to {ratio:.2g} times its volume")
-        if ratio < 1 / MAX_VOLUME_CHANGE:
-            raise UnsoundError(f"the cell collapsed to {ratio:.2g} times its volume")
-
-    def result(self, level: EnergyLevel, reason: str, seconds: float) -> Relaxation:
-        """Pack the last sane frame; a frame that fails the gate cannot count as relaxed."""
+    def result(self, level: EnergyLevel, reason: str) -> Relaxation:
+        """Pack the last sane frame."""
         if self.frame is None:
-            return Relaxation(None, None, None, None, self.steps, False, seconds, reason, level)
+            return failed(level, reason, steps=self.steps, seconds=self.seconds)
         atoms, energy, forces, stress = self.frame
-        structure = from_atoms(atoms)
-        # Overlapping atoms say more about a run than that its steps ran out.
-        reason = gate(structure) or reason
-        per_atom = energy / len(atoms)
-        return Relaxation(
-            structure, per_atom, forces, stress, self.steps, not reason, seconds, reason, level
+        return pack(
+            from_atoms(atoms),
+            energy,
+            forces,
+            stress,
+            steps=self.steps,
+            seconds=self.seconds,
+            reason=reason,
+            level=level,
         )

@@ -12,7 +12,7 @@ from toy_potentials import ELEMENTS, SlowToLoadPotential, UnloadablePotential, e
 from explorer.crystals import spacegroup_of
 from explorer.potentials import PotentialError, potential
 from explorer.relax import Relaxer
-from explorer.relaxation import FMAX, SMAX, STOPPED, relax_structure
+from explorer.relaxation import FMAX, SMAX, STOPPED, Limits, relax_structure
 
 
 def fcc(symbol: str, a: float = 4.2, shift: float = 0.0) -> Structure:
@@ -28,7 +28,7 @@ def relaxer() -> Iterator[Relaxer]:
         yield shared
 
 
-def relaxed(structure: Structure, **options: float) -> object:
+def relaxed(structure: Structure, **options: Limits) -> object:
     """Relax in this process with the toy potential."""
     return relax_structure(structure, emt().calculator(), emt().level, **options)
 
@@ -48,7 +48,7 @@ def test_converged_means_forces_and_stress() -> None:
 
 def test_zero_force_under_pressure_is_not_converged() -> None:
     """Symmetry alone makes forces vanish; the cell still has to relax."""
-    result = relaxed(fcc("Cu", a=3.9), max_steps=0)
+    result = relaxed(fcc("Cu", a=3.9), limits=Limits(max_steps=0))
     assert np.abs(result.forces).max() < 1e-6
     assert not result.converged
     assert result.reason == "not converged in 0 steps"
@@ -57,7 +57,7 @@ def test_zero_force_under_pressure_is_not_converged() -> None:
 
 def test_the_step_cap_keeps_the_last_frame() -> None:
     """What does not converge keeps its structure and energy but says so."""
-    result = relaxed(fcc("Cu", a=4.3, shift=0.05), max_steps=3)
+    result = relaxed(fcc("Cu", a=4.3, shift=0.05), limits=Limits(max_steps=3))
     assert result.steps == 3
     assert not result.converged
     assert result.structure is not None
@@ -83,7 +83,7 @@ def test_an_unfit_structure_never_meets_the_potential() -> None:
 
 def test_an_exploding_cell_is_stopped() -> None:
     """Atoms out of each other's reach feel nothing; that is not called relaxed."""
-    result = relaxed(fcc("Cu", a=2.0), max_steps=200)
+    result = relaxed(fcc("Cu", a=2.0), limits=Limits(max_steps=200))
     assert not result.converged
     assert result.reason != ""
 

@@ -1,0 +1,121 @@
+"""One evaluation of a potential for many crystals, of which a bad one harms itself alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from torch import Tensor
+from torch_sim.models.interface import ModelInterface
+from torch_sim.state import SimState
+
+NOT_FINITE = "the potential gave a non-finite energy, force or stress"
+OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a potential says of one geometry.
+
+    Attributes
+    ----------
+    energy
+        eV.
+    forces
+        eV/Å, (N, 3).
+    stress
+        eV/Å³, (3, 3), negative under compression.
+    """
+
+    energy: float
+    forces: np.ndarray
+    stress: np.ndarray
+
+
+class CalculatorModel(ModelInterface):
+    """Any ASE calculator as a torch-sim model: crystals one after the other."""
+
+    def __init__(self, calculator: Calculator) -> None:
+        super().__init__()
+        self.calculator = calculator
+        self._device, self._dtype = torch.device("cpu"), torch.float64
+        self._compute_forces = self._compute_stress = True
+
+    def forward(self, state: SimState, **_: Any) -> dict[str, Tensor]:
+        """Evaluate every crystal of the state; see `torch_sim.models.interface`."""
+        answers = [self._evaluate(atoms) for atoms in state.to_atoms()]
+        energies, forces, stresses = zip(*answers, strict=True)
+        return {
+            "energy": torch.tensor(energies, dtype=self._dtype),
+            "forces": torch.from_numpy(np.concatenate(forces)),
+            "stress": torch.from_numpy(np.stack(stresses)),
+        }
+
+    def _evaluate(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
+        atoms.calc = self.calculator
+        energy = float(atoms.get_potential_energy())
+        return energy, atoms.get_forces().astype(float), atoms.get_stress(voigt=False)
+
+
+def evaluate(model: ModelInterface, batch: Sequence[Atoms]) -> list[Evaluation | str]:
+    """Return energy, forces and stress of each crystal, or why there are none.
+
+    A batch that fails as a whole, for want of memory or by a fault in the potential, is split
+    until the failure belongs to one crystal.
+    """
+    try:
+        return _split(model(as_state(batch, model)), [len(atoms) for atoms in batch])
+    except Exception as error:
+        # A potential is foreign code: whatever it throws belongs to a single crystal at last.
+        reason = _reason(error)
+    if reason == OUT_OF_MEMORY and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(batch) == 1:
+        return [reason]
+    middle = len(batch) // 2
+    return evaluate(model, batch[:middle]) + evaluate(model, batch[middle:])
+
+
+def as_state(batch: Sequence[Atoms], model: ModelInterface) -> SimState:
+    """Put crystals into one torch-sim state, whose cells hold a lattice vector a column."""
+    counts = torch.tensor([len(atoms) for atoms in batch])
+    cells = np.stack([np.asarray(atoms.cell) for atoms in batch])
+    numbers = torch.from_numpy(np.concatenate([atoms.numbers for atoms in batch]))
+    place = {"device": model.device, "dtype": model.dtype}
+    return SimState(
+        positions=torch.tensor(np.concatenate([atoms.positions for atoms in batch]), **place),
+        masses=torch.ones(len(numbers), **place),
+        cell=torch.tensor(cells, **place).mT,
+        pbc=True,
+        atomic_numbers=numbers.to(model.device),
+        system_idx=torch.repeat_interleave(torch.arange(len(batch)), counts).to(model.device),
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    starved = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    # torch's own allocator on the CPU raises a RuntimeError.
+    if starved or "can't allocate memory" in text or "out of memory" in text:
+        return OUT_OF_MEMORY
+    return f"calculator error: {type(error).__name__}: {text}"
+
+
+def _split(answer: dict[str, Tensor], counts: Sequence[int]) -> list[Evaluation | str]:
+    energies = answer["energy"].detach().double().cpu().numpy()
+    forces = answer["forces"].detach().double().cpu().numpy()
+    stresses = answer["stress"].detach().double().cpu().numpy()
+    parts = np.split(forces, np.cumsum(counts)[:-1])
+    triples = zip(energies, parts, stresses, strict=True)
+    return [_checked(float(energy), part, stress) for energy, part, stress in triples]
+
+
+def _checked(energy: float, forces: np.ndarray, stress: np.ndarray) -> Evaluation | str:
+    if np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all():
+        return Evaluation(energy, forces, stress)
+    return NOT_FINITE

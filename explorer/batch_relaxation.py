@@ -1,0 +1,123 @@
+"""Relaxing many crystals together: all of them share each evaluation of the potential.
+
+Those that are done leave and others enter; each goes its own way to its own minimum.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ase import Atoms
+from pymatgen.core import Structure
+from torch_sim.models.interface import ModelInterface
+
+from explorer.batch_descent import Descent
+from explorer.batch_evaluation import Evaluation, evaluate
+from explorer.candidate import Relaxation
+from explorer.crystals import from_atoms, gate, to_atoms
+from explorer.potentials import EnergyLevel
+from explorer.relaxation import Limits, failed, pack, unsound_cell
+
+
+@dataclass(eq=False)
+class _Flight:
+    """One crystal on its way, with the last frame that was sane."""
+
+    key: Any
+    atoms: Atoms
+    descent: Descent
+    volume: float
+    steps: int = 0
+    seconds: float = 0.0
+    frame: tuple[Atoms, Evaluation] | None = field(default=None, repr=False)
+
+    def move(self, answer: Evaluation) -> str:
+        """Take a step; returns why the crystal cannot go on, "" when it can."""
+        self.descent.step(answer.energy, answer.forces, answer.stress)
+        self.atoms.set_cell(self.descent.cell)
+        self.atoms.positions = self.descent.positions
+        self.steps += 1
+        return unsound_cell(self.atoms, self.volume)
+
+
+class Batch:
+    """Crystals that are relaxed together; those that finish leave it.
+
+    Parameters
+    ----------
+    model
+        Evaluates a batch.
+    level
+        Of the model's energies.
+    limits
+        When a crystal counts as relaxed, and when it is given up.
+    """
+
+    def __init__(self, model: ModelInterface, level: EnergyLevel, limits: Limits) -> None:
+        self._model, self._level, self._limits = model, level, limits
+        self._flights: list[_Flight] = []
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def add(self, key: Any, structure: Structure) -> Relaxation | None:
+        """Take a crystal in; one that no potential may see is answered at once."""
+        reason = gate(structure)
+        if reason:
+            return failed(self._level, reason)
+        atoms = to_atoms(structure)
+        self._flights.append(_Flight(key, atoms, Descent(atoms), atoms.get_volume()))
+        return None
+
+    def clear(self) -> list[Any]:
+        """Forget every crystal in work; returns their keys."""
+        keys = [flight.key for flight in self._flights]
+        self._flights.clear()
+        return keys
+
+    def advance(self) -> list[tuple[Any, Relaxation]]:
+        """Evaluate all crystals once and move them; returns those that end here."""
+        if not self._flights:
+            return []
+        began = time.monotonic()
+        flights = self._flights
+        answers = evaluate(self._model, [flight.atoms for flight in flights])
+        reasons = [self._judge(*pair) for pair in zip(flights, answers, strict=True)]
+        total = sum(len(flight.atoms) for flight in flights)
+        spent = time.monotonic() - began
+        for flight in flights:
+            flight.seconds += spent * len(flight.atoms) / total
+        ended = [pair for pair in zip(flights, reasons, strict=True) if pair[1] is not None]
+        self._flights = [f for f, reason in zip(flights, reasons, strict=True) if reason is None]
+        return [(flight.key, self._result(flight, reason)) for flight, reason in ended]
+
+    def _judge(self, flight: _Flight, answer: Evaluation | str) -> str | None:
+        """Return "" for a relaxed crystal, why it is given up, or None when it goes on."""
+        if isinstance(answer, str):
+            return answer
+        limits = self._limits
+        flight.frame = (flight.atoms.copy(), answer)
+        if limits.met(answer.forces, answer.stress):
+            return ""
+        if flight.steps >= limits.max_steps:
+            return limits.too_many_steps
+        if flight.seconds > limits.max_seconds:
+            return limits.too_long
+        return flight.move(answer) or None
+
+    def _result(self, flight: _Flight, reason: str) -> Relaxation:
+        if flight.frame is None:
+            return failed(self._level, reason, steps=flight.steps, seconds=flight.seconds)
+        atoms, answer = flight.frame
+        return pack(
+            from_atoms(atoms),
+            answer.energy,
+            answer.forces,
+            answer.stress,
+            steps=flight.steps,
+            seconds=flight.seconds,
+            reason=reason,
+            level=self._level,
+        )

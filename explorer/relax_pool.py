@@ -1,0 +1,171 @@
+"""Worker processes from the outside: what each of them holds, and what it has to say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pymatgen.core import Structure
+
+from explorer.candidate import Relaxation
+from explorer.isolation import SPAWN, exit_text, one_thread
+from explorer.relax_worker import Alive, Halted, Ready, Settings, bulk, work
+
+START_SECONDS = 300.0
+"""How long a worker may take to import its libraries and to load the potential."""
+STOP_SECONDS = 2.0
+"""How long a worker may take to notice a stop before it is killed."""
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process ended, or was ended, with its reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A structure on its way through the workers.
+
+    Attributes
+    ----------
+    place
+        Unique in a Relaxer.
+    key
+        The caller's.
+    """
+
+    place: int
+    key: Any
+    structure: Structure
+
+    @property
+    def bulk(self) -> float:
+        """Its share of a batch, as torch-sim measures memory."""
+        return bulk(self.structure)
+
+
+class ItemQueue:
+    """An iterable that can say whether it is empty before an item is taken."""
+
+    def __init__(self, items: Iterable[tuple[Any, Structure]], first_place: int) -> None:
+        self._items = (Item(place, *pair) for place, pair in enumerate(items, first_place))
+        self._next: list[Item] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no further item."""
+        return not self._ahead()
+
+    def peek(self) -> Item:
+        """Return the next item and leave it there."""
+        return self._ahead()[0]
+
+    def take(self) -> Item:
+        """Return the next item."""
+        return self._ahead().pop()
+
+    def _ahead(self) -> list[Item]:
+        if not self._next:
+            self._next = list(islice(self._items, 1))
+        return self._next
+
+
+class Worker:
+    """A worker process, the pipe to it and the structures that it holds."""
+
+    def __init__(self, settings: Settings, stop: Any) -> None:
+        self.connection: Connection
+        self.connection, far_end = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=work, args=(far_end, settings, stop), daemon=True)
+        with one_thread():
+            self.process.start()
+        # With our copy closed, a dead worker shows as the end of the pipe.
+        far_end.close()
+        self.held: dict[int, Item] = {}
+        self.suspected = False
+        self.ready = False
+        self._room = Ready(1, float("inf"))
+        self._heard = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds a structure."""
+        return bool(self.held)
+
+    @property
+    def load(self) -> float:
+        """Memory that its structures take, as torch-sim measures it."""
+        return sum(item.bulk for item in self.held.values())
+
+    @property
+    def silent_seconds(self) -> float:
+        """Wall time since it said something, or since it was given something to do."""
+        return time.monotonic() - self._heard
+
+    def fits(self, item: Item) -> bool:
+        """Whether it can take one more; an idle worker takes any."""
+        if not self.held:
+            return True
+        room = self._room
+        small = self.load + item.bulk <= room.bulk
+        return not self.suspected and small and len(self.held) < room.structures
+
+    def give(self, items: Iterable[Item], *, suspected: bool = False) -> None:
+        """Send structures; suspected ones get no further company."""
+        if not self.held:
+            self._heard = time.monotonic()
+        self.suspected = suspected
+        for item in items:
+            self.held[item.place] = item
+            # Dead already: the pipe reads as ended, and `hear` says why.
+            with suppress(OSError):
+                self.connection.send((item.place, item.structure))
+
+    def hear(self) -> Iterator[tuple[Any, Relaxation]]:
+        """Take in all that it has said, and yield what ended.
+
+        Raises
+        ------
+        WorkerDiedError
+            When the process is gone.
+        PotentialError
+            When it could not load the potential.
+        """
+        self._heard = time.monotonic()
+        try:
+            while self.connection.poll():
+                yield from self._understand(self.connection.recv())
+        except (EOFError, OSError) as error:
+            self.process.join(STOP_SECONDS)
+            reason = f"worker died: {exit_text(self.process.exitcode)}"
+            raise WorkerDiedError(reason) from error
+
+    def _understand(self, word: Any) -> Iterator[tuple[Any, Relaxation]]:
+        if isinstance(word, Exception):
+            raise word
+        if isinstance(word, Ready):
+            self.ready, self._room = True, word
+        elif isinstance(word, Halted):
+            for place in word.keys:
+                self.held.pop(place, None)
+        elif not isinstance(word, Alive):
+            place, relaxation = word
+            yield self.held.pop(place).key, relaxation
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.process.join(STOP_SECONDS)
+        self.connection.close()
+
+    def end(self) -> None:
+        """Ask the process to leave, and make it when it does not."""
+        self.connection.close()
+        self.process.join(STOP_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join(STOP_SECONDS)
