@@ -32,6 +32,7 @@ from explorer.reference_energies import relaxed, static
 from explorer.reference_parts import Outcome, Parts
 from explorer.relax import Relaxer
 from explorer.relaxation import FMAX, MAX_STEPS, SMAX, relax_structure
+from explorer.relaxation import Limits as WhenRelaxed
 
 MAX_E_ABOVE_HULL = 0.1
 """eV/atom; published phases farther from the hull compete with nothing."""
@@ -297,7 +298,7 @@ def _elemental_phases(
         if structure is None:
             progress(f"{symbol}: no textbook crystal at hand")
             continue
-        done = relax_structure(structure, calculator, potential.level, max_steps=500)
+        done = relax_structure(structure, calculator, potential.level, WhenRelaxed(max_steps=500))
         if done.structure is None:
             progress(f"{symbol}: {done.reason}")
             continue
