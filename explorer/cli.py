@@ -24,6 +24,7 @@ from explorer.cli_options import (
     Debug,
     Device,
     Elements,
+    Engine,
     Fmax,
     Formula,
     Json,
@@ -109,6 +110,7 @@ def relax(
     potential: Potential = "chgnet",
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 200,
+    engine: Engine = "batched",
     workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -119,7 +121,15 @@ def relax(
     from explorer.commands import relax_file  # noqa: PLC0415 - imports torch
 
     spec = spec_of(potential=potential, fmax=fmax, max_steps=max_steps, seed=seed)
-    told = relax_file(spec, file, output, device=device, workers=workers, progress=show_progress)
+    told = relax_file(
+        spec,
+        file,
+        output,
+        device=device,
+        workers=workers,
+        engine=engine,
+        progress=show_progress,
+    )
     tell(told, json)
 
 

@@ -30,6 +30,10 @@ TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, u
 Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH or sevennet.")]
 Fmax = Annotated[float, typer.Option(help="Largest force when converged, eV/Å.")]
 MaxSteps = Annotated[int, typer.Option(help="Relaxation steps for each crystal.")]
+Engine = Annotated[
+    str,
+    typer.Option(help="batched: many crystals at once; ase: ASE's FIRE, one crystal at a time."),
+]
 Seed = Annotated[int, typer.Option(help="Same seed, same crystals.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON here too.")]

@@ -33,6 +33,7 @@ from explorer.headless import DATABASE, refuse_unwritable, replacing, run_in_fol
 from explorer.laboratory import choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
+from explorer.relax_worker import ENGINES
 from explorer.store import Store
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
@@ -133,16 +134,21 @@ def relax_file(
     *,
     device: str,
     workers: int | None,
+    engine: str,
     progress: Progress,
 ) -> dict[str, Any]:
     """Relax the structures of a file; returns how many converged, and the pace."""
+    if engine not in ENGINES:
+        raise SpecError(f"expected the engine {' or '.join(ENGINES)}, got {engine!r}")
     chosen = potential(spec.potential, choose_device(device))
     named = read_foreign(file)
     _refuse_foreign(named, chosen.elements, spec.potential)
     refuse_output(output, len(named))
     began, ticker = time.perf_counter(), Ticker(progress)
     done: dict[int, Relaxation] = {}
-    with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers) as relaxer:
+    with Relaxer(
+        chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers, engine=engine
+    ) as relaxer:
         for place, relaxation in relaxer.relax(enumerate(item.structure for item in named)):
             done[place] = relaxation
             ticker.tick(f"relaxed {len(done)}/{len(named)}")
@@ -150,7 +156,8 @@ def relax_file(
     ticker.done(f"relaxed {len(done)}/{len(named)} in {seconds:.1f} s")
     results = [(item.name, done[place]) for place, item in enumerate(named) if place in done]
     write_relaxed(output, results)
-    return _relaxation_report(results, seconds, str(chosen.level)) | {"output": str(output)}
+    report = _relaxation_report(results, seconds, str(chosen.level))
+    return report | {"engine": engine, "output": str(output)}
 
 
 def read_foreign(file: Path) -> list[NamedStructure]:
