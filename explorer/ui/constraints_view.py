@@ -10,11 +10,14 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from explorer.campaign import CampaignSpec
 from explorer.figures.words import escape
-from explorer.ui.draft import PRESETS, Draft, examine
+from explorer.ui.draft import Draft, count_in_words, examine
+from explorer.ui.elements import model_elements
 from explorer.ui.periodic_table import PeriodicTable
 from explorer.ui.sites_view import SitesView
 from explorer.ui.spacegroup_picker import SpaceGroupPicker
+from explorer.ui.start_view import StartView
 from explorer.ui.targets_view import TargetsView
 from explorer.ui.theme import LINE, words
 
@@ -53,6 +56,7 @@ class ConstraintsView(Viewer):
     ) -> None:
         super().__init__(**params)
         self.draft, self._blocked_by, self._run = draft, blocked_by, run
+        self.start = StartView(draft)
         self.table = PeriodicTable(sizing_mode="stretch_width", margin=(2, 0, 4, 0))
         self.element_note = words()
         self.groups = SpaceGroupPicker(sizing_mode="stretch_width", margin=(2, 0))
@@ -104,7 +108,7 @@ class ConstraintsView(Viewer):
         self.groups.param.watch(lambda event: draft.param.update(spacegroups=event.new), "value")
         draft.param.watch(lambda event: self.groups.param.update(value=event.new), "spacegroups")
         draft.param.watch(self._check, [*draft.FIELDS, "upload"])
-        draft.param.watch(self._tell, ["spec", "problem", "problem_field"])
+        draft.param.watch(self._tell, ["spec", "problem", "problem_field", "skeletons"])
         self.run_button.on_click(self._start)
         self.table.blocked = dict(self._blocked_by(draft.potential))
         draft.check(self.table.blocked)
@@ -116,8 +120,13 @@ class ConstraintsView(Viewer):
         blocked = dict(self._blocked_by(self.draft.potential))
         self.table.blocked = blocked
         outcome = await asyncio.to_thread(examine, fields, blocked, upload)
-        if fields == self.draft.fields() and upload is self.draft.upload:
-            self.draft.conclude(outcome)
+        if fields != self.draft.fields() or upload is not self.draft.upload:
+            return
+        self.draft.conclude(outcome)
+        if isinstance(outcome, CampaignSpec):
+            count = await asyncio.to_thread(count_in_words, outcome, model_elements())
+            if fields == self.draft.fields():
+                self.draft.skeletons = count
 
     def _tell(self, *_: Any) -> None:
         """Show the problem at its field, and why Run cannot be pressed."""
@@ -137,23 +146,13 @@ class ConstraintsView(Viewer):
         self.reason.object = (
             f"<p class='{'problem' if draft.elements else 'muted'}'>{escape(draft.problem)}</p>"
             if draft.problem
-            else f"<p class='muted'>{escape(_summary(draft))}</p>"
+            else f"<p class='muted' role='status'>{escape(_summary(draft))}</p>"
         )
 
     async def _start(self, *_: Any) -> None:
         await self._check()
         if self.draft.spec is not None:
             await self._run()
-
-    def _presets(self) -> pn.Row:
-        buttons = []
-        for name, values in PRESETS.items():
-            button = pmui.Button(
-                label=name, variant="outlined", color="secondary", size="small", margin=(0, 6, 0, 0)
-            )
-            button.on_click(lambda _, chosen=values: self.draft.take(chosen))
-            buttons.append(button)
-        return pn.Row(*buttons, margin=(0, 0, 8, 0))
 
     def __panel__(self) -> pn.Column:
         box = self.inputs
@@ -164,8 +163,8 @@ class ConstraintsView(Viewer):
             )
 
         form = pn.Column(
+            self.start,
             words("<h3>Elements</h3>", margin=(0, 0, 6, 0)),
-            self._presets(),
             self.table,
             self.element_note,
             box["subset"],
@@ -192,4 +191,5 @@ class ConstraintsView(Viewer):
 
 def _summary(draft: Draft) -> str:
     system = draft.spec.chemical_system if draft.spec else ""
-    return f"{draft.n} crystals of {system or 'any elements'}, relaxed with {draft.potential}"
+    asked = f"{draft.n} crystals of {system or 'any elements'}, relaxed with {draft.potential}"
+    return f"{asked}; {draft.skeletons}" if draft.skeletons else asked

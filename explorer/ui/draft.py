@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +13,36 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.structure_files import NamedStructure
 from explorer.targets import of_system, within_reach
 from explorer.ui.sites import split_sites
+from model.estimate import count_skeletons
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "Al-Ca-Cu": {"elements": ["Al", "Ca", "Cu"], "n": 64, "seed": 1},
-    "Mg-Si binary": {"elements": ["Mg", "Si"], "n": 48, "seed": 1},
+    "Al-Ca-Cu": {"elements": ["Al", "Ca", "Cu"]},
+    "Mg-Si binary": {"elements": ["Mg", "Si"], "n": 48},
     "Ti-O rutile site": {
         "elements": ["O", "Ti"],
         "spacegroups": [136],
         "sites": "136:2a=Ti",
         "n": 32,
-        "seed": 1,
+    },
+    "Li-Co-O layers": {
+        "elements": ["Co", "Li", "O"],
+        "spacegroups": [166],
+        "sites": "166:3a=Co,Li, 166:3b=Co,Li, 166:6c=O",
+        "n": 32,
+    },
+    "Ti-Ni-Sn half-Heusler": {
+        "elements": ["Ni", "Sn", "Ti"],
+        "spacegroups": [216],
+        "sites": "216:4a, 216:4b, 216:4c",
+        "n": 16,
     },
 }
+
+
+SECONDS_TO_COUNT = 0.12
+SPELLED_OUT = 10**6
+"""Larger numbers are written as powers of ten."""
+SUPER = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,7 @@ class Draft(param.Parameterized):
 
     spec = param.ClassSelector(class_=CampaignSpec, allow_None=True, doc="None while invalid")
     problem = param.String(default="", doc="expected, got, how to mend it; empty when valid")
+    skeletons = param.String(default="", doc="how many skeletons fit the spec, in words")
     problem_field = param.String(default="", doc="the field that has to change")
 
     FIELDS = (
@@ -123,7 +143,9 @@ class Draft(param.Parameterized):
     def conclude(self, outcome: CampaignSpec | SpecError) -> None:
         """Take over what `examine` found."""
         if isinstance(outcome, SpecError):
-            self.param.update(spec=None, problem=str(outcome), problem_field=outcome.field)
+            self.param.update(
+                spec=None, problem=str(outcome), problem_field=outcome.field, skeletons=""
+            )
         else:
             reached = len(of_system(outcome, self.upload.structures))
             self.param.update(spec=outcome, n_targets=reached, problem="", problem_field="")
@@ -161,3 +183,17 @@ def examine(
     except SpecError as error:
         return error
     return spec
+
+
+def count_in_words(spec: CampaignSpec, known_elements: Iterable[str]) -> str:
+    """Say how many skeletons satisfy a spec; a count that was not finished is a bound."""
+    count = count_skeletons(spec.constraints(), tuple(known_elements), SECONDS_TO_COUNT)
+    noun = "Wyckoff skeleton fits" if count == (1, True) else "Wyckoff skeletons fit"
+    if count.exact and count.number < SPELLED_OUT:
+        return f"{count.number:,.0f} {noun}"
+    power = math.floor(math.log10(max(count.number, 1.0)))
+    if count.exact:
+        return f"about {count.number / 10**power:.1f} × 10{str(power).translate(SUPER)} {noun}"
+    if count.number < SPELLED_OUT:
+        return f"more than {max(count.number, 1):,.0f} {noun}"
+    return f"more than 10{str(power).translate(SUPER)} {noun}"

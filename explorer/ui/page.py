@@ -11,7 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import CustomJS
 
-from explorer.campaign import CampaignSpec
+from explorer.campaign import CampaignSpec, SpecError
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.constraints_view import ConstraintsView
@@ -22,6 +22,7 @@ from explorer.ui.hull_view import HullView
 from explorer.ui.known import known_of
 from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar
+from explorer.ui.saved import read_query, write_query
 from explorer.ui.table_view import TableView
 from explorer.ui.theme import PAGE, THEME, words
 from explorer.ui.viewer import ViewerView
@@ -160,9 +161,25 @@ class Session:
         if pn.state.location is not None:
             pn.state.location.sync(self.bench, {"campaign_id": "campaign"})
             pn.state.location.sync(page, {"dark_theme": "dark"})
+            self._follow_link(pn.state.location)
             pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
         pn.state.onload(self._begin)
         return page
+
+    def _follow_link(self, location: Any) -> None:
+        """Fill the form from the page's address, and keep the address up to date with it."""
+        try:
+            values = read_query(location.search)
+        except SpecError as error:
+            values = {}
+            self.constraints.start.tell(f"The link cannot be read: {error}")
+        if values:
+            self.draft.take(values)
+
+        def note(*_: Any) -> None:
+            location.search = write_query(self.draft, location.search)
+
+        self.draft.param.watch(note, list(self.draft.FIELDS))
 
     async def _begin(self) -> None:
         """Start reading once the browser is there: Panel drops changes made while it connects."""

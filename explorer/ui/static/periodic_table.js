@@ -1,5 +1,5 @@
 // A periodic table in which a click, Enter or Space chooses an element.
-// One cell is in the tab order; arrow keys move, letters jump to a symbol.
+// One cell is in the tab order; arrow keys move, letters jump to a symbol or a name.
 
 const ARROWS = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}
 
@@ -107,6 +107,7 @@ export function render({model}) {
     typedAt = now
     const found = elements.find((element) => element.symbol.toLowerCase() === typed)
       ?? elements.find((element) => element.symbol.toLowerCase().startsWith(typed))
+      ?? elements.find((element) => element.name.toLowerCase().startsWith(typed))
     if (found) { focus(found) }
   }
 
