@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pymatgen.core import Structure
 
 from explorer.baselines import Drawn
-from explorer.encode import free_coordinates
+from explorer.encode import site_at
 from explorer.structure_files import (
     MAX_STRUCTURES,
     StructureFileError,
@@ -32,9 +32,9 @@ from explorer.structure_files import (
     read_cifs,
     read_structures,
 )
-from model.crystal import Site, WyckoffCrystal
+from model.crystal import WyckoffCrystal
 from model.elements import symbol_of
-from model.wyckoff import LETTERS, table
+from model.wyckoff import LETTERS
 
 STRUCTURE_COLUMNS = ("structure", "LeMatStructs", "cif_string", "cif")
 """Columns of a CSV that may hold a structure, as text of a CIF, JSON or a Python dictionary."""
@@ -141,7 +141,7 @@ def _from_wyckoff(group: int, lattice: str, points: str, numbers: str, letters: 
     if min(parameters) <= 0:
         raise ValueError(f"expected positive lattice parameters, got {min(parameters):.4f}")
     sites = tuple(
-        _site(spacegroup, LETTERS[letter - 1], number, np.array(point))
+        site_at(spacegroup, LETTERS[letter - 1], symbol_of(number), np.array(point))
         for point, number, letter in zip(
             json.loads(points), json.loads(numbers), json.loads(letters), strict=True
         )
@@ -150,17 +150,6 @@ def _from_wyckoff(group: int, lattice: str, points: str, numbers: str, letters: 
     if not sites:
         raise ValueError("expected at least one atom, got none")
     return {"crystal": WyckoffCrystal(spacegroup, sites, parameters)}
-
-
-def _site(spacegroup: int, letter: str, number: int, point: np.ndarray) -> Site:
-    """Site of an atom that may lie on any representative of its position, (3,)."""
-    wyckoff = table()
-    position = wyckoff.position(spacegroup, letter)
-    operations = wyckoff.group_operations(spacegroup)
-    free = free_coordinates(wyckoff, position, operations[:, :, :3] @ point + operations[:, :, 3])
-    if not len(free):
-        raise ValueError(f"the point {point} does not lie on {wyckoff.name(position)}")
-    return Site(letter, symbol_of(int(number)), tuple(float(v) for v in free[0]))
 
 
 def _group_in_name(path: Path) -> int:

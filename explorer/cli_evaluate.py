@@ -14,6 +14,7 @@ from explorer.cli_options import (
     Elements,
     Fmax,
     Formula,
+    HullMode,
     Json,
     MaxSteps,
     Potential,
@@ -51,9 +52,15 @@ def retrieval(
     max_e_above_hull: Annotated[
         float, typer.Option(help="Targets up to this distance above the hull, eV/atom.")
     ] = 0.02,
-    candidates: Annotated[
-        Path | None, typer.Option(help="Crystals of another generator, in its order.")
-    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(help="transformer, substitution, similarity, random or random-neutral."),
+    ] = "transformer",
+    candidates: CandidateFile = None,
+    generator: GeneratorName = None,
+    skeletons: Annotated[
+        bool, typer.Option("--skeletons", help="Tell also which formulas and skeletons were drawn.")
+    ] = False,
     stability: Stability = "low",
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
@@ -64,7 +71,7 @@ def retrieval(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Count the known phases of chemical systems that the model finds again."""
+    """Count the known phases of chemical systems that a generator finds again."""
     from explorer.evaluate_commands import retrieval as judge  # noqa: PLC0415 - imports torch
 
     spec = spec_of(
@@ -78,8 +85,11 @@ def retrieval(
     )
     told = judge(
         spec,
+        method=method,
         systems=systems,
         candidates=candidates,
+        origin=generator,
+        skeletons=skeletons,
         max_e_above_hull=max_e_above_hull,
         workers=workers,
         device=device,
@@ -132,7 +142,7 @@ def generation(
     told = judge(
         spec,
         candidates=candidates,
-        generator=generator,
+        origin=generator,
         reference=reference,
         workers=workers,
         device=device,
@@ -140,12 +150,14 @@ def generation(
     tell(told, json)
 
 
-@app.command()
-def hull(
+@app.command(name="hull")
+def hull_(
     file: Annotated[
-        Path, typer.Argument(help="Parquet with a column decomposition_energy or e_above_hull.")
-    ],
+        Path | None,
+        typer.Argument(help="Parquet with a column decomposition_energy or e_above_hull."),
+    ] = None,
     *,
+    labelled: Annotated[Path | None, typer.Option(help="The same file, as an option.")] = None,
     n: Annotated[
         int | None, typer.Option("-n", min=1, help="Judge a random sample of so many.")
     ] = None,
@@ -156,6 +168,8 @@ def hull(
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 200,
     reference_file: ReferenceFile = None,
+    hull: HullMode = "auto",
+    plot: Annotated[Path | None, typer.Option(help="Write a calibration plot: html.")] = None,
     workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -164,18 +178,39 @@ def hull(
 ) -> None:
     """Compare a potential's distances from the hull with those that DFT gives."""
     from explorer.evaluate_commands import hull as judge  # noqa: PLC0415 - imports torch
+    from explorer.figures.calibration import calibration_figure  # noqa: PLC0415 - imports plotly
+    from explorer.headless import refuse_unwritable  # noqa: PLC0415
+
+    if plot is not None:
+        refuse_unwritable(plot)
 
     spec = spec_of(
         potential=potential,
         fmax=fmax,
         max_steps=max_steps,
         references=str(reference_file) if reference_file else None,
+        hull=hull,
         seed=seed,
     )
     told = judge(
-        spec, file, n=n, relax=relax, workers=workers, device=device, progress=show_progress
+        spec,
+        _one_of(file, labelled),
+        n=n,
+        relax=relax,
+        workers=workers,
+        device=device,
+        progress=show_progress,
     )
+    if plot is not None:
+        calibration_figure(told).write_html(plot, include_plotlyjs=True)
     tell(told, json)
+
+
+def _one_of(file: Path | None, labelled: Path | None) -> Path:
+    given = [path for path in (file, labelled) if path is not None]
+    if len(given) != 1:
+        raise ValueError(f"expected one file with DFT distances, --labelled FILE, got {len(given)}")
+    return given[0]
 
 
 @app.command()

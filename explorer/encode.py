@@ -175,7 +175,7 @@ def _sites(
     rank = formula_rank()
     found = []
     for orbit in orbits:
-        place = _locate(wyckoff, spacegroup, orbit.points)
+        place = locate(wyckoff, spacegroup, orbit.points)
         if place is None:
             return None
         position, free = place
@@ -183,7 +183,7 @@ def _sites(
     return sorted(found, key=lambda s: (s[0], rank[s[1] - 1], tuple(_grid(s[2]))))
 
 
-def _locate(
+def locate(
     wyckoff: WyckoffTable, spacegroup: int, points: np.ndarray
 ) -> tuple[int, np.ndarray] | None:
     """Position that holds all points, and the free coordinates of its smallest representative."""
@@ -222,6 +222,29 @@ def free_coordinates(wyckoff: WyckoffTable, position: int, points: np.ndarray) -
     free = free - np.floor(free)
     free[free >= 1.0 - 1e-6] = 0.0
     return free
+
+
+def site_at(spacegroup: int, letter: str, element: str, point: np.ndarray) -> Site:
+    """Describe the orbit of an atom that may lie on any representative of its position.
+
+    Parameters
+    ----------
+    point : ndarray, shape (3,)
+        Fractional, in the table's setting.
+
+    Raises
+    ------
+    EncodingError
+        If the point does not lie on the position.
+    """
+    wyckoff = table()
+    position = wyckoff.position(spacegroup, letter)
+    operations = wyckoff.group_operations(spacegroup)
+    images = operations[:, :, :3] @ point + operations[:, :, 3]
+    free = free_coordinates(wyckoff, position, images)
+    if not len(free):
+        raise EncodingError(f"the point {point} does not lie on {wyckoff.name(position)}")
+    return Site(letter, element, tuple(float(value) for value in free[0]))
 
 
 def _bare_row(matrix: np.ndarray, axis: int) -> int:

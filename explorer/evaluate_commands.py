@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +19,86 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import READ_SECONDS, Progress, Ticker, read_foreign
 from explorer.evaluate.generation import evaluate_generation
 from explorer.evaluate.hull import evaluate_hull, read_labels
-from explorer.evaluate.retrieval import evaluate_retrieval
+from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
+from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
 from model.checkpoint import load_network
+from model.constraints import Constraints
 
 
 def retrieval(
     spec: CampaignSpec,
     *,
+    method: str,
     systems: Path | None,
     candidates: Path | None,
+    origin: str | None,
     max_e_above_hull: float,
+    skeletons: bool,
     workers: int | None,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
     """Count the targets that are found again within n crystals for each system."""
-    _refuse_missing(Path(spec.targets or ""), systems, candidates)
-    loaded = None if candidates else load_network(spec.checkpoint, choose_device(device))
-    return evaluate_retrieval(
-        Path(spec.targets or ""),
+    targets = Path(spec.targets or "")
+    _refuse_missing(targets, systems, candidates)
+    loaded = None
+    if candidates is not None:
+        draw = _system_of(read_candidates(candidates, origin))
+    else:
+        if method == "transformer":
+            loaded = load_network(spec.checkpoint, choose_device(device))
+        options = {"temperature": spec.temperature, "top_p": spec.top_p}
+        draw = _drawing(generator(method, loaded, **options), spec)
+    told = evaluate_retrieval(
+        targets,
+        draw,
         systems=systems,
         n=spec.n,
         max_e_above_hull=max_e_above_hull,
-        loaded=loaded,
-        candidates=candidates,
-        stability=spec.stability,
-        temperature=spec.temperature,
-        top_p=spec.top_p,
-        seed=spec.seed,
+        skeletons=skeletons,
         workers=workers,
         progress=progress,
     )
+    asked = {
+        "generator": loaded.checkpoint_id if loaded else _origin(candidates, origin) or method,
+        "n": spec.n,
+        "max_e_above_hull": max_e_above_hull,
+        "seed": spec.seed,
+    }
+    if loaded:
+        asked |= {"stability": spec.stability, **options}
+    return told | {"method": "file" if candidates else method, "asked": asked}
+
+
+def _drawing(generate: Generate, spec: CampaignSpec) -> DrawSystem:
+    """Draw with nothing but the elements of a system given."""
+
+    def draw(system: str) -> Iterator[Drawn]:
+        constraints = Constraints.parse(system, stability=spec.stability)
+        return generate(constraints, n=spec.n, seed=spec.seed)
+
+    return draw
+
+
+def _system_of(drawn: Sequence[Drawn]) -> DrawSystem:
+    """Crystals of a file by system, numbered anew within each, in the file's order."""
+    by_system: dict[str, list[Drawn]] = {}
+    for one in drawn:
+        if one.formula is not None:
+            some = by_system.setdefault("-".join(symbol for symbol, _ in one.formula), [])
+            some.append(replace(one, index=len(some)))
+    return lambda system: by_system.get(system, [])
 
 
 def generation(
     spec: CampaignSpec,
     *,
     candidates: Path | None,
-    generator: str | None,
+    origin: str | None,
     reference: Path | None,
     workers: int | None,
     device: str,
@@ -67,7 +107,7 @@ def generation(
     _refuse_missing(reference, candidates)
     began = time.monotonic()
     if candidates is not None:
-        drawn, seconds = read_candidates(candidates, generator)[: spec.n], None
+        drawn, seconds = read_candidates(candidates, origin)[: spec.n], None
     else:
         loaded = load_network(spec.checkpoint, choose_device(device))
         spec.refuse_unknown(loaded.known_elements, "the model")
@@ -75,7 +115,7 @@ def generation(
         drawn = list(transformer(loaded, spec.constraints(), n=spec.n, **options))
         seconds = time.monotonic() - began
     asked = {
-        "generator": _origin(candidates, generator) if candidates else loaded.checkpoint_id,
+        "generator": _origin(candidates, origin) if candidates else loaded.checkpoint_id,
         "reference": str(reference) if reference else None,
         "seed": spec.seed,
     }
@@ -93,16 +133,16 @@ def generation(
     return told | {"asked": asked}
 
 
-def read_candidates(file: Path, generator: str | None) -> list[Drawn]:
+def read_candidates(file: Path, origin: str | None) -> list[Drawn]:
     """Read another program's samples in a child process, which may crash in our place."""
     try:
-        return isolation.run(imported, file, generator, seconds=READ_SECONDS)
+        return isolation.run(imported, file, origin, seconds=READ_SECONDS)
     except isolation.IsolationError as error:
         raise SpecError(f"cannot read {file}: reading it {error}") from error
 
 
-def _origin(candidates: Path, generator: str | None) -> str:
-    return f"{candidates} {generator}" if generator else str(candidates)
+def _origin(candidates: Path | None, origin: str | None) -> str:
+    return " ".join(str(part) for part in (candidates, origin) if part)
 
 
 def hull(
@@ -119,7 +159,7 @@ def hull(
     _refuse_missing(file)
     column, distances = read_labels(file)
     chosen = potential(spec.potential, choose_device(device))
-    library = Library(spec.potential, spec.references, "")
+    library = Library(spec.potential, spec.references, "", spec.hull)
     check_references(library, chosen)
     labelled = np.flatnonzero(np.isfinite(distances))
     if n is not None and n < len(labelled):
@@ -134,6 +174,7 @@ def hull(
             distances[labelled],
             chosen,
             library.references,
+            competing=library.competing,
             signed=column == "decomposition_energy",
             relaxer=stack.enter_context(relaxer) if relax else None,
             progress=Ticker(progress).tick,

@@ -1,7 +1,8 @@
-"""Make what training and sampling read: symmetry tables, and shards of token rows.
+"""Make what training and sampling read: symmetry tables, shards of token rows, and prototypes.
 
-Run as ``python -m explorer.prepare tables`` or
-``python -m explorer.prepare shards STRUCTURES.parquet FOLDER``. Nothing imports this module.
+Run as ``python -m explorer.prepare tables``,
+``python -m explorer.prepare shards STRUCTURES.parquet FOLDER`` or
+``python -m explorer.prepare prototypes FOLDER/train.npz``. Nothing imports this module.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import typer
 
 import model
 from explorer.encode import EncodingError, encode_cell
+from explorer.prototypes import SHIPPED, build_library, save_library
 from explorer.tables import write_tables
-from model.shards import write_shards
-from model.tokens import Row, TokenError, crystal_to_row
+from model.shards import Shards, write_shards
+from model.tokens import Row, TokenError, crystal_to_row, row_to_crystal
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -37,6 +39,19 @@ def shards(structures: Path, folder: Path, workers: int = 2) -> None:
     frame = pd.read_parquet(structures)
     for split, rows in frame.groupby("split"):
         _write_split(folder / f"{split}.npz", rows, workers)
+
+
+@app.command()
+def prototypes(shard: Path, output: Path = SHIPPED) -> None:
+    """Write the prototypes of the crystals in a shard, for generators by substitution."""
+    stored = Shards(shard)
+    rows = (
+        stored.row(k, stability="any", spacegroup_first=False, formula=False)
+        for k in range(len(stored))
+    )
+    library = build_library([row_to_crystal(row.tokens, row.fine) for row in rows])
+    save_library(output, library)
+    print(f"{output}: {len(library.prototypes)} prototypes of {len(stored)} crystals")
 
 
 def _write_split(path: Path, frame: pd.DataFrame, workers: int) -> None:

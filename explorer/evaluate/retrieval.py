@@ -3,7 +3,8 @@
 For each system n crystals are drawn with nothing but its elements given, in order, and compared,
 as drawn, with the targets by pymatgen's StructureMatcher. Recall is pooled over all targets of all
 systems; its interval comes from drawing systems anew (bootstrap), since targets of one system are
-not independent.
+not independent. What limits recall can be told too: whether the target's formula, its formula and
+space group, and its Wyckoff skeleton were drawn, each without a look at coordinates.
 """
 
 from __future__ import annotations
@@ -11,26 +12,30 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from explorer.crystals import gate, read_structures, to_structure
+from explorer.baselines import Drawn, Formula, structure_formula
+from explorer.crystals import gate
+from explorer.encode import EncodingError, encode
+from explorer.evaluate.matching import MATCHING, Same, reduced
 from explorer.evaluate.pool import spread
+from explorer.prototypes import Skeleton, skeleton
 from explorer.targets import with_hull_energy
-from model.checkpoint import LoadedNetwork
-from model.constraints import Constraints
-from model.sample import sample
 
 BUDGETS = (100, 500, 1000, 2000)
 """Crystals drawn at which recall is told."""
-MATCHING = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
-"""StructureMatcher's tolerances."""
+LEVELS = ("formula", "formula_spacegroup", "skeleton")
+"""What can be drawn of a target without its coordinates."""
+
+DrawSystem = Callable[[str], Iterable[Drawn]]
+"""From a chemical system such as ``Al-Ca-Cu`` to its crystals, in order."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Target:
 
     name: str
     """Its id in the file."""
-    formula: str
+    formula: Formula
     """Reduced formula."""
     structure: Structure
     """As published."""
@@ -57,20 +62,20 @@ class Found:
     """Crystals drawn."""
     first: dict[str, int]
     """Number of the crystal (from 1) that found each target that was found."""
+    levels: dict[str, dict[str, int]] = field(default_factory=dict)
+    """The same for each of `LEVELS`, where that was asked."""
+    given_up: int = 0
+    """Comparisons that took too long; they count as different."""
 
 
 def evaluate_retrieval(
     targets: Path,
+    draw: DrawSystem,
     *,
     systems: Path | None = None,
     n: int = 2000,
     max_e_above_hull: float = 0.02,
-    loaded: LoadedNetwork | None = None,
-    candidates: Path | None = None,
-    stability: str = "low",
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    seed: int = 0,
+    skeletons: bool = False,
     workers: int | None = None,
     progress: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -81,111 +86,115 @@ def evaluate_retrieval(
     targets : Path
         Structure file; where it has a column ``e_above_hull`` (eV/atom), phases up to
         ``max_e_above_hull`` count.
+    draw : callable
+        Draws the crystals of a system; only the first ``n`` count.
     systems : Path, optional
         JSON list of systems, or an object with the key ``ternary_systems``; by default the systems
         of the targets.
-    loaded : LoadedNetwork, optional
-        Network that draws; not needed with ``candidates``.
-    candidates : Path, optional
-        Crystals of any generator instead, taken in the order of the file.
+    skeletons : bool
+        Whether to tell also how many formulas, groups and skeletons were drawn.
 
     Returns
     -------
     dict
         ``n_targets``, ``pooled`` recall by budget, ``interval`` (95 %, at the largest budget),
-        ``systems``, ``seconds_sampling``, ``seconds_matching``, and what was asked.
+        ``systems``, ``skeletons`` if asked for, ``seconds_sampling``, ``seconds_matching``.
 
     Raises
     ------
     ValueError
-        If there are no targets, or neither a network nor candidates.
+        If there are no targets.
     """
     wanted = _targets_by_system(targets, max_e_above_hull, _systems(systems))
     if not wanted:
         raise ValueError(f"{targets} holds no phase of the systems asked for; nothing to find")
     began = time.monotonic()
-    if candidates is not None:
-        drawn = _imported(candidates, wanted, n)
-    elif loaded is not None:
-        options = {"stability": stability, "temperature": temperature, "top_p": top_p}
-        drawn = {
-            system: list(_drawn(loaded, system, n, seed, progress, **options)) for system in wanted
-        }
-    else:
-        raise ValueError("expected a network or a file of candidates, got neither")
+    tasks = []
+    for place, (system, phases) in enumerate(wanted.items(), start=1):
+        progress(f"drawing {n} crystals of {system} ({place}/{len(wanted)})")
+        drawn = [one for one, _ in zip(draw(system), range(n), strict=False)]
+        formulas = {target.formula for target in phases}
+        worth = [one for one in drawn if one.formula in formulas]
+        tasks.append((system, phases, worth, len(drawn), skeletons))
     sampled = time.monotonic()
-    tasks = [(system, wanted[system], drawn[system]) for system in wanted]
     found = sorted(spread(find_targets, tasks, workers), key=lambda f: f.system)
     told = _report(found, n)
+    if skeletons:
+        told["skeletons"] = {level: _pooled(found, n, level) for level in LEVELS}
     told["seconds_sampling"] = round(sampled - began, 1)
     told["seconds_matching"] = round(time.monotonic() - sampled, 1)
-    told["asked"] = {
-        "generator": str(candidates) if candidates else loaded.checkpoint_id,
-        "n": n,
-        "max_e_above_hull": max_e_above_hull,
-        "stability": stability,
-        "temperature": temperature,
-        "top_p": top_p,
-        "seed": seed,
-        "matching": MATCHING,
-    }
-    return told
+    told["comparisons_given_up"] = sum(f.given_up for f in found)
+    return told | {"matching": MATCHING}
 
 
 def find_targets(
-    system: str, targets: Sequence[Target], crystals: Sequence[Structure | None]
-) -> Found:
-    """Compare crystals, in order, with the targets that are not found yet."""
-    matcher = StructureMatcher(**MATCHING)
-    waiting: dict[str, list[Target]] = defaultdict(list)
-    for target in targets:
-        waiting[target.formula].append(target)
-    first: dict[str, int] = {}
-    for number, crystal in enumerate(crystals, start=1):
-        if crystal is None or not waiting.get(crystal.reduced_formula) or gate(crystal):
-            continue
-        rivals = waiting[crystal.reduced_formula]
-        for target in [t for t in rivals if matcher.fit(t.structure, crystal)]:
-            first[target.name] = number
-            rivals.remove(target)
-    return Found(system, tuple(t.name for t in targets), len(crystals), first)
-
-
-def _drawn(
-    loaded: LoadedNetwork,
     system: str,
-    n: int,
-    seed: int,
-    progress: Callable[[str], None],
-    *,
-    stability: str,
-    temperature: float,
-    top_p: float,
-) -> Iterator[Structure | None]:
-    """Crystals of one system, None where a row is no crystal."""
-    progress(f"drawing {n} crystals of {system}")
-    constraints = Constraints.parse(system, stability=stability)
-    draws = sample(
-        loaded,
-        constraints,
-        seed=seed,
-        count=n,
-        temperature=temperature,
-        top_p=top_p,
-        batch_size=256,
-    )
-    for draw in draws:
-        yield to_structure(draw.crystal) if draw.crystal else None
+    targets: Sequence[Target],
+    crystals: Sequence[Drawn],
+    drawn: int,
+    skeletons: bool = False,
+) -> Found:
+    """Compare crystals, in order, with the targets that are not found yet.
+
+    Parameters
+    ----------
+    crystals : sequence of Drawn
+        Those that have a target's formula, of all that were ``drawn``.
+    """
+    same, first = Same(), {}
+    waiting: dict[Formula, list] = defaultdict(list)
+    for target in targets:
+        waiting[target.formula].append((target, reduced(target.structure)))
+    for one in crystals:
+        rivals = waiting[one.formula]
+        structure = one.structure if rivals else None
+        cell = None if structure is None or gate(structure) else reduced(structure)
+        if cell is None:
+            continue
+        for rival in list(rivals):
+            if rival[1] is not None and same(rival[1], cell):
+                first[rival[0].name] = one.index + 1
+                rivals.remove(rival)
+    names = tuple(target.name for target in targets)
+    levels = first_by_level(targets, crystals) if skeletons else {}
+    return Found(system, names, drawn, first, levels, same.given_up)
 
 
-def _imported(path: Path, wanted: dict[str, list[Target]], n: int) -> dict[str, list[Structure]]:
-    """Crystals of a file by system, at most ``n`` each, in the file's order."""
-    drawn: dict[str, list[Structure]] = {system: [] for system in wanted}
-    for _, structure in read_structures(path):
-        system = structure.chemical_system
-        if system in drawn and len(drawn[system]) < n:
-            drawn[system].append(structure)
-    return drawn
+def first_by_level(
+    targets: Sequence[Target], crystals: Sequence[Drawn]
+) -> dict[str, dict[str, int]]:
+    """Number of the first crystal with each target's formula, also group, also skeleton."""
+    told: dict[str, dict[str, int]] = {level: {} for level in LEVELS}
+    keys = {target.name: _skeleton_of(Drawn(0, given=target.structure)) for target in targets}
+    for one in crystals:
+        alike = [target for target in targets if target.formula == one.formula]
+        open_ = [target for target in alike if target.name not in told["skeleton"]]
+        for target in alike:
+            told["formula"].setdefault(target.name, one.index + 1)
+        drawn = _skeleton_of(one, {keys[t.name][0] for t in open_ if keys[t.name]})
+        for target in open_:
+            wanted = keys[target.name]
+            if drawn is not None and wanted is not None and wanted[0] == drawn[0]:
+                told["formula_spacegroup"].setdefault(target.name, one.index + 1)
+                if wanted == drawn:
+                    told["skeleton"][target.name] = one.index + 1
+    return told
+
+
+def _skeleton_of(one: Drawn, groups: set[int] | None = None) -> Skeleton | None:
+    """Skeleton of a crystal, None if it has none or its group is not among those given."""
+    if groups is not None and not groups:
+        return None
+    crystal = one.crystal
+    if crystal is None:
+        if one.given is None or gate(one.given):
+            return None
+        try:
+            crystal = encode(one.given)
+        except EncodingError:
+            return None
+    wanted = groups is None or crystal.spacegroup in groups
+    return skeleton(crystal) if wanted else None
 
 
 def _targets_by_system(
@@ -197,7 +206,7 @@ def _targets_by_system(
         system = structure.chemical_system
         near = not np.isfinite(energy) or energy <= max_e_above_hull
         if near and (systems is None or system in systems) and not gate(structure):
-            by_system[system].append(Target(name, structure.reduced_formula, structure))
+            by_system[system].append(Target(name, structure_formula(structure), structure))
     return dict(sorted(by_system.items()))
 
 
@@ -217,28 +226,43 @@ def _systems(path: Path | None) -> set[str] | None:
 
 def _report(found: Sequence[Found], n: int) -> dict[str, Any]:
     """Pooled recall at each budget, its interval, and each system's counts."""
-    budgets = [budget for budget in BUDGETS if budget < n] + [n]
-    hits = np.array([[_within(f, budget) for budget in budgets] for f in found])  # (systems, B)
+    budgets = _budgets(n)
+    hits = np.array([_within(f.first, n) for f in found])
     sizes = np.array([len(f.targets) for f in found])
     rng = np.random.default_rng(0)
     resampled = rng.integers(len(found), size=(2000, len(found)))
-    recalls = hits[resampled, -1].sum(axis=1) / sizes[resampled].sum(axis=1)
-    pooled = hits.sum(axis=0) / sizes.sum()
+    recalls = hits[resampled].sum(axis=1) / sizes[resampled].sum(axis=1)
     return {
         "n_targets": int(sizes.sum()),
-        "pooled": {str(b): round(float(r), 4) for b, r in zip(budgets, pooled, strict=True)},
+        "pooled": _pooled(found, n),
         "interval": [round(float(q), 4) for q in np.quantile(recalls, [0.025, 0.975])],
         "systems": {
             f.system: {
                 "targets": len(f.targets),
                 "drawn": f.drawn,
-                "found": {str(budget): _within(f, budget) for budget in budgets},
+                "found": {str(budget): _within(f.first, budget) for budget in budgets},
                 "first": f.first,
             }
+            | ({"levels": f.levels} if f.levels else {})
             for f in found
         },
     }
 
 
-def _within(found: Found, budget: int) -> int:
-    return sum(number <= budget for number in found.first.values())
+def _pooled(found: Sequence[Found], n: int, level: str | None = None) -> dict[str, float]:
+    """Share of all targets at each budget: matched, or drawn at one of `LEVELS`."""
+    total = sum(len(f.targets) for f in found)
+    count = partial(_all_within, found, level)
+    return {str(budget): round(count(budget) / total, 4) for budget in _budgets(n)}
+
+
+def _all_within(found: Sequence[Found], level: str | None, budget: int) -> int:
+    return sum(_within(f.first if level is None else f.levels[level], budget) for f in found)
+
+
+def _budgets(n: int) -> list[int]:
+    return [budget for budget in BUDGETS if budget < n] + [n]
+
+
+def _within(first: dict[str, int], budget: int) -> int:
+    return sum(number <= budget for number in first.values())

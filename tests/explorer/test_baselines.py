@@ -32,7 +32,7 @@ def padded(values: list, zero: object) -> str:
 
 
 def test_crystalformer_rows_become_wyckoff_crystals(tmp_path: Path) -> None:
-    """Letters count from 1 = a, an atom may lie anywhere on its orbit, failures keep their place."""
+    """Letters count from 1 = a; an atom may lie anywhere on its orbit; failures stay in place."""
     good = {
         "L": "[4.6, 4.6, 2.95, 90.0, 90.0, 90.0]",
         "X": padded([[0.5, 0.5, 0.5], [0.195, 0.805, 0.5]], [0.0, 0.0, 0.0]),

@@ -1,0 +1,158 @@
+"""Substitution: the elements of a system put into every known prototype, the likeliest first.
+
+By frequency, a prototype counts as likely as it has members. By similarity, each member of a
+prototype counts as much as its elements resemble those asked for, by the data-mined probabilities
+that one ion replaces another (Hautier et al., Inorg. Chem. 50, 656, 2011), as pymatgen has them.
+No Wyckoff skeleton is drawn twice before all have been drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations, permutations
+
+import numpy as np
+from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
+
+from explorer.baselines import Drawn
+from explorer.prototypes import Prototype, PrototypeLibrary, load_library
+from model.constraints import ConstraintError, Constraints
+from model.crystal import WyckoffCrystal
+from model.elements import atomic_number
+
+Choice = tuple[Prototype, tuple[str, ...]]
+"""A prototype and the element on each of its kinds of atoms."""
+
+
+def substitution(
+    constraints: Constraints,
+    *,
+    n: int,
+    seed: int = 0,
+    similar: bool = False,
+    library: PrototypeLibrary | None = None,
+) -> Iterator[Drawn]:
+    """Fill prototypes with the elements of the constraints, up to ``n`` crystals.
+
+    Parameters
+    ----------
+    seed : int
+        Settles the order of what is equally likely.
+    similar : bool
+        Whether to go by chemical similarity, not by frequency.
+
+    Raises
+    ------
+    ConstraintError
+        If no elements are given.
+    """
+    if not constraints.elements:
+        raise ConstraintError(
+            "elements", "expected the elements to substitute, got none: give a system or a formula"
+        )
+    library = library or load_library()
+    return _stream(constraints, n, seed, similar, library)
+
+
+def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:
+    """Whether a crystal of the right elements has the group, formula, size and sites asked for."""
+    if constraints.spacegroups and crystal.spacegroup not in constraints.spacegroups:
+        return False
+    if crystal.n_atoms > constraints.max_atoms:
+        return False
+    if constraints.formula and _reduced(crystal.composition) != constraints.formula_counts:
+        return False
+    left = list(crystal.sites)
+    for wanted in constraints.sites:
+        fitting = [
+            site
+            for site in left
+            if site.letter == wanted.letter
+            and (not wanted.elements or site.element in wanted.elements)
+        ]
+        if not fitting:
+            return False
+        left.remove(fitting[0])
+    return True
+
+
+@cache
+def element_similarity() -> np.ndarray:
+    """Probability that the second element replaces the first, over all their ions, (119, 119)."""
+    ions = SubstitutionProbability()
+    known = [s for s in ions.species if s.symbol != "D"]
+    numbers = np.array([s.Z for s in known])
+    joint = np.zeros((119, 119))
+    pairs = np.array([[ions.prob(first, second) for second in known] for first in known])
+    np.add.at(joint, (numbers[:, None], numbers[None]), pairs)
+    total = joint.sum(axis=1, keepdims=True)
+    # an element without ions in the table replaces itself alone
+    return np.where(total > 0, joint / np.maximum(total, 1e-300), np.eye(119))
+
+
+def _stream(
+    constraints: Constraints, n: int, seed: int, similar: bool, library: PrototypeLibrary
+) -> Iterator[Drawn]:
+    index = 0
+    for prototype, elements in _distinct_first(_ranked(constraints, seed, similar, library)):
+        if index >= n:
+            return
+        crystal = prototype.filled(elements, library.volumes)
+        if satisfies(crystal, constraints):
+            yield Drawn(index, crystal)
+            index += 1
+
+
+def _ranked(
+    constraints: Constraints, seed: int, similar: bool, library: PrototypeLibrary
+) -> list[Choice]:
+    """All ways to fill prototypes, the likeliest first."""
+    rng = np.random.default_rng(seed)
+    choices: list[Choice] = []
+    scores: list[np.ndarray] = []
+    elements = constraints.elements
+    sizes = range(1, len(elements) + 1) if constraints.subset else [len(elements)]
+    for chosen in (some for size in sizes for some in combinations(elements, size)):
+        prototypes = [p for p in library.prototypes if p.kinds == len(chosen)]
+        orders = list(permutations(chosen))
+        choices += [(p, order) for p in prototypes for order in orders]
+        if similar:
+            scores.append(_resemblance(prototypes, orders).ravel())
+        else:
+            scores.append(np.repeat([p.count for p in prototypes], len(orders)))
+    score = np.concatenate(scores)
+    order = np.lexsort((rng.random(len(score)), -score))
+    return [choices[k] for k in order]
+
+
+def _resemblance(prototypes: list[Prototype], orders: list[tuple[str, ...]]) -> np.ndarray:
+    """How much the members of each prototype resemble each filling, (prototypes, orders)."""
+    if not prototypes:
+        return np.zeros((0, len(orders)))
+    similarity = element_similarity()
+    members = np.concatenate([p.members for p in prototypes])  # (M, kinds)
+    starts = np.cumsum([0] + [p.count for p in prototypes[:-1]])
+    scores = []
+    for order in orders:
+        numbers = [atomic_number(symbol) for symbol in order]
+        scores.append(np.add.reduceat(similarity[members, numbers].prod(axis=1), starts))
+    return np.stack(scores, axis=1)
+
+
+def _distinct_first(choices: list[Choice]) -> Iterator[Choice]:
+    """Put off what repeats a skeleton with other coordinates."""
+    seen, repeated = set(), []
+    for prototype, elements in choices:
+        key = id(prototype), prototype.skeleton_key(elements)
+        if key in seen:
+            repeated.append((prototype, elements))
+            continue
+        seen.add(key)
+        yield prototype, elements
+    yield from (choice for choice in repeated if any(free for *_, free in choice[0].sites))
+
+
+def _reduced(counts: dict[str, int]) -> dict[str, int]:
+    divisor = int(np.gcd.reduce(list(counts.values())))
+    return {symbol: count // divisor for symbol, count in counts.items()}

@@ -1,0 +1,112 @@
+"""Known phases found again: budgets, duplicates, levels, several systems, any generator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from explorer.baselines import Drawn
+from explorer.crystals import NamedStructure, write_structures
+from explorer.evaluate.retrieval import evaluate_retrieval
+from model.crystal import Site, WyckoffCrystal
+
+
+def rock_salt(cation: str, anion: str, a: float = 5.6) -> WyckoffCrystal:
+    """Group 225."""
+    sites = (Site("a", cation), Site("b", anion))
+    return WyckoffCrystal(225, sites, (a, a, a, 90.0, 90.0, 90.0))
+
+
+def layers(height: float) -> WyckoffCrystal:
+    """NaCl in group 129, which two planes make."""
+    sites = (Site("c", "Na", (0.1,)), Site("c", "Cl", (height,)))
+    return WyckoffCrystal(129, sites, (4.0, 4.0, 6.0, 90.0, 90.0, 90.0))
+
+
+def write_targets(path: Path) -> None:
+    """Rock salt NaCl and KF near the hull, NaCl of CsCl's type far from it."""
+    named = [
+        NamedStructure("salt", Drawn(0, rock_salt("Na", "Cl")).structure),
+        NamedStructure("layers", Drawn(0, layers(0.65)).structure),
+        NamedStructure("far", Structure(Lattice.cubic(3.4), ["Na", "Cl"], [[0] * 3, [0.5] * 3])),
+        NamedStructure("fluoride", Drawn(0, rock_salt("K", "F")).structure),
+    ]
+    write_structures(path, named)
+    energies = [0.0, 0.01, 0.2, 0.0]
+    pd.read_parquet(path).assign(e_above_hull=energies).to_parquet(path)
+
+
+CRYSTALS = {
+    "Cl-Na": [
+        rock_salt("Na", "F"),
+        None,
+        layers(0.2),
+        rock_salt("Cl", "Na", 6.0),
+        rock_salt("Na", "Cl"),
+    ],
+    "F-K": [rock_salt("K", "K")],
+}
+
+
+def draw(system: str) -> list[Drawn]:
+    """Crystals of a system, one of them undecodable."""
+    crystals = CRYSTALS[system]
+    return [Drawn(k, c, reason="" if c else "no end") for k, c in enumerate(crystals)]
+
+
+def test_each_target_counts_once_at_the_crystal_that_found_it(tmp_path: Path) -> None:
+    """The fourth crystal is salt in another description and size; far phases are no targets."""
+    write_targets(tmp_path / "targets.parquet")
+    told = evaluate_retrieval(
+        tmp_path / "targets.parquet", draw, n=100, skeletons=True, workers=1, progress=str
+    )
+    assert told["n_targets"] == 3
+    assert told["pooled"] == {"100": pytest.approx(1 / 3, abs=1e-4)}
+    chloride = told["systems"]["Cl-Na"]
+    assert chloride["first"] == {"salt": 4}
+    assert (chloride["targets"], chloride["drawn"]) == (2, 5)
+    assert chloride["levels"]["formula"] == {"salt": 3, "layers": 3}
+    assert chloride["levels"]["formula_spacegroup"] == {"salt": 4, "layers": 3}
+    assert chloride["levels"]["skeleton"] == {"salt": 4, "layers": 3}
+    assert told["systems"]["F-K"]["first"] == {}
+    assert told["skeletons"]["skeleton"] == {"100": pytest.approx(2 / 3, abs=1e-4)}
+    low, high = told["interval"]
+    assert 0 <= low <= 1 / 3 <= high <= 1
+
+
+def test_budgets_count_draws_not_matches(tmp_path: Path) -> None:
+    """What is drawn after the budget finds nothing."""
+    write_targets(tmp_path / "targets.parquet")
+    (tmp_path / "systems.json").write_text(json.dumps({"ternary_systems": ["Na-Cl"]}))
+    told = [
+        evaluate_retrieval(
+            tmp_path / "targets.parquet",
+            draw,
+            systems=tmp_path / "systems.json",
+            n=n,
+            workers=1,
+            progress=str,
+        )
+        for n in (3, 4)
+    ]
+    assert [t["pooled"] for t in told] == [{"3": 0.0}, {"4": 0.5}]
+    assert [t["systems"]["Cl-Na"]["drawn"] for t in told] == [3, 4]
+
+
+def test_no_target_is_an_error_in_words(tmp_path: Path) -> None:
+    """Systems that the file does not hold are named as such."""
+    write_targets(tmp_path / "targets.parquet")
+    (tmp_path / "systems.json").write_text('["Fe-O"]')
+    with pytest.raises(ValueError, match="nothing to find"):
+        evaluate_retrieval(
+            tmp_path / "targets.parquet", draw, systems=tmp_path / "systems.json", progress=str
+        )
+    (tmp_path / "systems.json").write_text("{}")
+    with pytest.raises(ValueError, match="expected a JSON list"):
+        evaluate_retrieval(
+            tmp_path / "targets.parquet", draw, systems=tmp_path / "systems.json", progress=str
+        )
