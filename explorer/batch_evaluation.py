@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from pymatgen.core import Structure
 from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 from torch_sim.state import SimState
+
+from explorer.crystals import to_atoms
+
+log = logging.getLogger("hullscape")
 
 NOT_FINITE = "the potential gave a non-finite energy, force or stress"
 OUT_OF_MEMORY = "out of memory"
@@ -40,15 +47,19 @@ class Evaluation:
 class CalculatorModel(ModelInterface):
     """Any ASE calculator as a torch-sim model: crystals one after the other."""
 
-    def __init__(self, calculator: Calculator) -> None:
+    def __init__(self, calculator: Calculator, *, gradients: bool = True) -> None:
         super().__init__()
         self.calculator = calculator
         self._device, self._dtype = torch.device("cpu"), torch.float64
-        self._compute_forces = self._compute_stress = True
+        self._compute_forces = self._compute_stress = gradients
 
     def forward(self, state: SimState, **_: Any) -> dict[str, Tensor]:
         """Evaluate every crystal of the state; see `torch_sim.models.interface`."""
-        answers = [self._evaluate(atoms) for atoms in state.to_atoms()]
+        crystals = state.to_atoms()
+        if not self._compute_forces:
+            energies = [self._energy(atoms) for atoms in crystals]
+            return {"energy": torch.tensor(energies, dtype=self._dtype)}
+        answers = [self._evaluate(atoms) for atoms in crystals]
         energies, forces, stresses = zip(*answers, strict=True)
         return {
             "energy": torch.tensor(energies, dtype=self._dtype),
@@ -56,10 +67,12 @@ class CalculatorModel(ModelInterface):
             "stress": torch.from_numpy(np.stack(stresses)),
         }
 
-    def _evaluate(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
+    def _energy(self, atoms: Atoms) -> float:
         atoms.calc = self.calculator
-        energy = float(atoms.get_potential_energy())
-        return energy, atoms.get_forces().astype(float), atoms.get_stress(voigt=False)
+        return float(atoms.get_potential_energy())
+
+    def _evaluate(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
+        return self._energy(atoms), atoms.get_forces().astype(float), atoms.get_stress(voigt=False)
 
 
 def evaluate(model: ModelInterface, batch: Sequence[Atoms]) -> list[Evaluation | str]:
@@ -68,8 +81,36 @@ def evaluate(model: ModelInterface, batch: Sequence[Atoms]) -> list[Evaluation |
     A batch that fails as a whole, for want of memory or by a fault in the potential, is split
     until the failure belongs to one crystal.
     """
+    return _in_parts(model, batch, _split)
+
+
+def static_energies(
+    model: ModelInterface, structures: Iterable[Structure], size: int = 16
+) -> Iterator[float]:
+    """Yield the energy of each structure as given, eV/atom; NaN where there is none.
+
+    Parameters
+    ----------
+    model
+        Needs no gradients.
+    structures
+        Taken `size` at a time.
+    """
+    left = iter(structures)
+    while block := [to_atoms(structure) for structure in islice(left, size)]:
+        for atoms, energy in zip(block, _in_parts(model, block, _energies), strict=True):
+            if isinstance(energy, str):
+                log.warning("no energy for %s: %s", atoms.get_chemical_formula(), energy)
+            yield float("nan") if isinstance(energy, str) else energy / len(atoms)
+
+
+def _in_parts(
+    model: ModelInterface,
+    batch: Sequence[Atoms],
+    read: Callable[[dict[str, Tensor], Sequence[int]], list[Any]],
+) -> list[Any]:
     try:
-        return _split(model(as_state(batch, model)), [len(atoms) for atoms in batch])
+        return read(model(as_state(batch, model)), [len(atoms) for atoms in batch])
     except Exception as error:
         # A potential is foreign code: whatever it throws belongs to a single crystal at last.
         reason = _reason(error)
@@ -78,7 +119,7 @@ def evaluate(model: ModelInterface, batch: Sequence[Atoms]) -> list[Evaluation |
     if len(batch) == 1:
         return [reason]
     middle = len(batch) // 2
-    return evaluate(model, batch[:middle]) + evaluate(model, batch[middle:])
+    return _in_parts(model, batch[:middle], read) + _in_parts(model, batch[middle:], read)
 
 
 def as_state(batch: Sequence[Atoms], model: ModelInterface) -> SimState:
@@ -104,6 +145,11 @@ def _reason(error: Exception) -> str:
     if starved or "can't allocate memory" in text or "out of memory" in text:
         return OUT_OF_MEMORY
     return f"calculator error: {type(error).__name__}: {text}"
+
+
+def _energies(answer: dict[str, Tensor], _: Sequence[int]) -> list[float | str]:
+    energies = answer["energy"].detach().double().cpu().tolist()
+    return [energy if np.isfinite(energy) else NOT_FINITE for energy in energies]
 
 
 def _split(answer: dict[str, Tensor], counts: Sequence[int]) -> list[Evaluation | str]:

@@ -30,12 +30,12 @@ class ChgnetModel(ModelInterface):
     zero force for that atom, which looks like convergence.
     """
 
-    def __init__(self, network: CHGNet) -> None:
+    def __init__(self, network: CHGNet, *, gradients: bool = True) -> None:
         super().__init__()
         self.network = network.eval().requires_grad_(False)
         weight = network.atom_embedding.embedding.weight
         self._device, self._dtype = weight.device, torch.float64
-        self._compute_forces = self._compute_stress = True
+        self._compute_forces = self._compute_stress = gradients
         convert = network.graph_converter
         self.cutoff, self.short_cutoff = convert.atom_graph_cutoff, convert.bond_graph_cutoff
         self.atom_convs = [_Gate(layer.twoBody_atom, 3) for layer in network.atom_conv_layers]

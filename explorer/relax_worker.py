@@ -86,7 +86,11 @@ class OneByOne:
     """ASE's FIRE on one crystal after the other."""
 
     def __init__(self, settings: Settings, should_stop: Callable[[], bool]) -> None:
+        from explorer.batch_evaluation import CalculatorModel  # noqa: PLC0415 - torch-sim
+        from explorer.potential_health import refuse_ill  # noqa: PLC0415
+
         self._calculator = settings.potential.calculator()
+        refuse_ill(settings.potential, CalculatorModel(self._calculator, gradients=False))
         self._settings, self._should_stop = settings, should_stop
         self._waiting: list[tuple[Any, Structure]] = []
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.batch_evaluation import Evaluation, evaluate
 from explorer.crystals import to_atoms
 from explorer.potentials import EnergyLevel, Potential, PotentialError, available, potential
 
@@ -67,48 +68,13 @@ def test_unknown_elements_are_named(chgnet: Potential) -> None:
     assert chgnet.unknown_elements(salt()) == []
 
 
-def test_the_fast_calculator_agrees_with_the_one_of_chgnet(chgnet: Potential) -> None:
-    """One backward pass gives the energy, forces and stress of CHGNet's own calculator."""
-    from chgnet.model.dynamics import CHGNetCalculator  # noqa: PLC0415
-
-    ours, theirs = to_atoms(salt()), to_atoms(salt())
-    ours.calc, theirs.calc = chgnet.calculator(), CHGNetCalculator(use_device="cpu")
-    assert ours.get_potential_energy() == pytest.approx(theirs.get_potential_energy(), abs=1e-4)
-    assert np.allclose(ours.get_forces(), theirs.get_forces(), atol=1e-4)
-    assert np.allclose(ours.get_stress(), theirs.get_stress(), atol=1e-5)
-
-
-def test_forces_and_stress_are_slopes_of_the_energy(chgnet: Potential) -> None:
-    """Finite differences confirm the units and signs: eV/Å, and eV/Å³ as ASE counts stress."""
-    atoms = to_atoms(salt())
-    atoms.calc = chgnet.calculator()
-    force, stress, step = atoms.get_forces()[1, 0], atoms.get_stress()[0], 0.01
-    energies = []
-    for sign in (1, -1):
-        moved = atoms.copy()
-        moved.calc = atoms.calc
-        moved.positions[1, 0] += sign * step
-        energies.append(moved.get_potential_energy())
-    assert -(energies[0] - energies[1]) / (2 * step) == pytest.approx(force, abs=0.01)
-    energies = []
-    for sign in (1, -1):
-        strained = atoms.copy()
-        strained.calc = atoms.calc
-        strained.set_cell(atoms.cell @ np.diag([1 + sign * step, 1, 1]), scale_atoms=True)
-        energies.append(strained.get_potential_energy())
-    slope = (energies[0] - energies[1]) / (2 * step * atoms.get_volume())
-    assert slope == pytest.approx(stress, abs=0.002)
-
-
 def test_loading_and_evaluating_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     """CHGNet's announcement and torch's complaints about it are not for the user."""
     fresh = potential("chgnet")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         list(fresh.static_energies([salt()]))
-        atoms = to_atoms(salt())
-        atoms.calc = fresh.calculator()
-        atoms.get_stress()
+        assert isinstance(evaluate(fresh.model(), [to_atoms(salt())])[0], Evaluation)
     assert capfd.readouterr() == ("", "")
 
 

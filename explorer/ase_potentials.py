@@ -1,0 +1,167 @@
+"""Potentials that are reached through an ASE calculator: optional packages, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from ase.calculators.calculator import Calculator
+from pymatgen.core import Element
+
+from explorer.potential_base import MPTRJ_ELEMENTS, Potential, PotentialError, digest, need
+
+GROUP = "hullscape.potentials"
+"""Entry points of this group are functions of no argument that return an ASE calculator.
+
+They may carry attributes: `elements`, symbols that the calculator was made for; `weights`, path of
+a file whose content identifies it; `correction`, the scheme that its energies carry.
+"""
+
+
+@dataclass(frozen=True)
+class Family:
+    """An optional package of potentials.
+
+    Attributes
+    ----------
+    package
+        What must be importable.
+    default
+        Model that is taken when none is named.
+    open
+        (model, device) to calculator and torch module, whose weights are hashed.
+    """
+
+    package: str
+    default: str
+    open: Callable[[str, str], tuple[Calculator, Any]]
+
+
+class OptionalPotential(Potential):
+    """A model of an optional package; its energies are taken to carry no correction."""
+
+    def calculator(self) -> Calculator:
+        """Return the package's own calculator."""
+        family, _, model = self.name.partition(":")
+        return FAMILIES[family].open(model, self.device)[0]
+
+
+class EntryPotential(Potential):
+    """A calculator that another installed package offers."""
+
+    def calculator(self) -> Calculator:
+        """Return the calculator that the entry point makes."""
+        return _loaded(_entry(self.name))()
+
+
+def _sevennet(model: str, device: str) -> tuple[Calculator, Any]:
+    from sevenn.calculator import SevenNetCalculator  # noqa: PLC0415 - optional package
+
+    calculator = SevenNetCalculator(model=model, device=device)
+    return calculator, calculator.model
+
+
+def _mace(model: str, device: str) -> tuple[Calculator, Any]:
+    from mace.calculators import MACECalculator, mace_mp  # noqa: PLC0415 - optional package
+
+    if Path(model).expanduser().is_file():
+        calculator = MACECalculator(model_paths=str(Path(model).expanduser()), device=device)
+    else:
+        calculator = mace_mp(model=model, device=device, default_dtype="float64")
+    return calculator, calculator.models[0]
+
+
+def _orb(model: str, device: str) -> tuple[Calculator, Any]:
+    from orb_models.forcefield import pretrained  # noqa: PLC0415 - optional package
+    from orb_models.forcefield.calculator import ORBCalculator  # noqa: PLC0415
+
+    makers = pretrained.ORB_PRETRAINED_MODELS
+    if model not in makers:
+        raise PotentialError(f"orb has no model {model!r}: expected one of {', '.join(makers)}")
+    network = makers[model](device=device)
+    return ORBCalculator(network, device=device), network
+
+
+def _mattersim(model: str, device: str) -> tuple[Calculator, Any]:
+    from mattersim.forcefield import MatterSimCalculator  # noqa: PLC0415 - optional package
+
+    calculator = MatterSimCalculator(load_path=model, device=device)
+    return calculator, calculator.potential.model
+
+
+FAMILIES = {
+    "sevennet": Family("sevenn", "7net-0", _sevennet),
+    "mace": Family("mace", "medium-mpa-0", _mace),
+    "orb": Family("orb_models", "orb-v3-conservative-inf-omat", _orb),
+    "mattersim": Family("mattersim", "MatterSim-v1.0.0-1M.pth", _mattersim),
+}
+
+
+def optional(family: str, argument: str, device: str) -> OptionalPotential:
+    """Return a potential of an optional package; its weights are loaded to be hashed.
+
+    Raises
+    ------
+    PotentialError
+        When the package is missing, or cannot load the model.
+    """
+    chosen = FAMILIES[family]
+    need(chosen.package, family)
+    model = argument or chosen.default
+    try:
+        _, network = chosen.open(model, device)
+    except Exception as error:
+        # Foreign loaders raise whatever they like: a wrong name, a wrong file, no internet.
+        raise PotentialError(f"{family} cannot load {model!r}: {error}") from error
+    checkpoint = digest(_weights(network))
+    name = f"{family}:{model}"
+    return OptionalPotential(name, Path(model).name, checkpoint, MPTRJ_ELEMENTS, "none", device)
+
+
+def _weights(network: Any) -> Iterator[bytes]:
+    for name, tensor in sorted(network.state_dict().items()):
+        yield name.encode()
+        yield tensor.detach().cpu().contiguous().numpy().tobytes()
+
+
+def offered() -> list[str]:
+    """Names of the calculators that installed packages offer."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def from_entry_point(name: str, device: str) -> EntryPotential:
+    """Return the potential that an installed package offers under this name.
+
+    Raises
+    ------
+    PotentialError
+        When it cannot be imported.
+    """
+    entry = _entry(name)
+    make = _loaded(entry)
+    package = entry.dist.name if entry.dist else entry.module
+    version = entry.dist.version if entry.dist else "unversioned"
+    weights = getattr(make, "weights", None)
+    try:
+        content = Path(weights).read_bytes() if weights else b""
+    except OSError as error:
+        raise PotentialError(f"cannot read the weights of {name}: {error}") from error
+    checkpoint = digest([f"{package} {version} {entry.value}".encode(), content])
+    every = {Element.from_Z(z).symbol for z in range(1, 119)}
+    elements = frozenset(getattr(make, "elements", every))
+    correction = getattr(make, "correction", "none")
+    return EntryPotential(name, version, checkpoint, elements, correction, device)
+
+
+def _entry(name: str) -> EntryPoint:
+    return next(iter(entry_points(group=GROUP, name=name)))
+
+
+def _loaded(entry: EntryPoint) -> Callable[[], Calculator]:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise PotentialError(f"cannot load {entry.value} of {entry.name}: {error}") from error

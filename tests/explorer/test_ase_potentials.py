@@ -1,0 +1,74 @@
+"""Calculators of other packages: by entry point, and by the extras of this one."""
+
+from pathlib import Path
+
+import pytest
+from ase.build import bulk
+
+from explorer.crystals import from_atoms
+from explorer.potentials import PotentialError, available, potential
+from explorer.relax import Relaxer
+
+MODULE = """
+from ase.calculators.emt import EMT
+
+def make():
+    return EMT()
+
+make.elements = ("Al", "Cu")
+make.correction = "none"
+"""
+ENTRIES = """[hullscape.potentials]
+myemt = my_emt_package:make
+broken = my_emt_package:absent
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed package that offers a calculator, on the path of this and of child processes."""
+    (tmp_path / "my_emt_package.py").write_text(MODULE, encoding="utf-8")
+    info = tmp_path / "my_emt_package-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-emt-package\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(ENTRIES, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+def test_a_calculator_of_another_package_relaxes(package: Path) -> None:
+    """It is listed, has a version and a hash, and works in a worker process."""
+    assert "myemt" in available()
+    mine = potential("myemt")
+    assert mine.level.potential == "myemt 1.2"
+    assert mine.elements == {"Al", "Cu"}
+    with Relaxer(mine, workers=1) as relaxer:
+        result = dict(relaxer.relax([("cu", from_atoms(bulk("Cu", "fcc", a=3.8)))]))["cu"]
+    assert result.converged
+    assert result.structure.volume * 4 == pytest.approx(3.59**3, rel=0.03)
+
+
+def test_another_version_is_another_checkpoint(package: Path) -> None:
+    """Energies of two releases never meet on one hull."""
+    before = potential("myemt").checkpoint_hash
+    metadata = package / "my_emt_package-1.2.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: my-emt-package\nVersion: 1.3\n")
+    assert potential("myemt").checkpoint_hash != before
+
+
+def test_an_entry_that_cannot_be_imported_is_told(package: Path) -> None:
+    """Which one, and why."""
+    with pytest.raises(PotentialError, match=r"cannot load my_emt_package:absent of broken"):
+        potential("broken")
+
+
+@pytest.mark.parametrize("extra", ["sevennet", "mace", "orb", "mattersim"])
+def test_a_missing_package_names_the_extra(extra: str) -> None:
+    """What to install, in a line that can be copied; an installed one is listed."""
+    if extra in available():
+        assert potential(extra).name.startswith(f"{extra}:")
+        return
+    with pytest.raises(PotentialError, match=rf"pip install 'hullscape\[{extra}\]'"):
+        potential(extra)

@@ -1,0 +1,165 @@
+"""What every potential promises: one test for all that this machine has."""
+
+import os
+import pickle
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from pymatgen.core import Lattice, Structure
+from toy_potentials import emt
+
+from explorer.batch_evaluation import Evaluation, evaluate
+from explorer.crystals import to_atoms
+from explorer.potentials import Potential, available, potential
+from explorer.relax import Relaxer
+
+FURTHER = os.environ.get("HULLSCAPE_TEST_POTENTIALS", "").split()
+"""Such as matgl:/path/to/model; they are held to the same contract."""
+
+
+@pytest.fixture(scope="module")
+def small_matgl(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A TensorNet with few and random weights, saved as matgl saves models."""
+    from matgl.apps.pes import Potential as Pes  # noqa: PLC0415 - seconds to import
+    from matgl.models import TensorNet  # noqa: PLC0415
+
+    torch.manual_seed(3)
+    sizes = {"units": 8, "nblocks": 1, "num_rbf": 6, "cutoff": 4.5}
+    network = TensorNet(element_types=("Al", "Cl", "Cu", "Na"), is_intensive=False, **sizes)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.mul_(2)  # as drawn, they give next to no forces
+    folder = tmp_path_factory.mktemp("potential") / "small"
+    folder.mkdir()
+    Pes(network, element_refs=np.array([-3.0, -2.0, -4.0, -1.0])).save(folder)
+    return f"matgl:{folder}"
+
+
+@pytest.fixture(scope="module", params=["emt", "matgl", *available(), *FURTHER])
+def each(request: pytest.FixtureRequest) -> Potential:
+    """Every potential in turn."""
+    if request.param == "emt":
+        return emt()
+    name = request.getfixturevalue("small_matgl") if request.param == "matgl" else request.param
+    return potential(name)
+
+
+@pytest.fixture(scope="module")
+def crystals(each: Potential) -> Iterator[list[Atoms]]:
+    """Distorted crystals of elements that the potential knows, in cells without symmetry."""
+    copper = bulk("Cu", "fcc", a=3.7, cubic=True)
+    alloy = bulk("AlCu", "cesiumchloride", a=3.0).repeat((2, 1, 1))
+    crystals = [copper, alloy]
+    if "Na" in each.elements:
+        lattice = Lattice.from_parameters(4.0, 3.9, 4.1, 62, 60, 58)
+        crystals.append(to_atoms(Structure(lattice, ["Na", "Cl"], [[0, 0, 0], [0.47, 0.52, 0.5]])))
+    for seed, atoms in enumerate(crystals):
+        atoms.rattle(0.08, seed=seed)
+        strain = np.array([[0.02, 0.01, 0], [0.01, -0.02, 0.005], [0, 0.005, 0.01]])
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return crystals
+
+
+@pytest.fixture(scope="module")
+def answers(each: Potential, crystals: list[Atoms]) -> list[Evaluation]:
+    """What the potential says of the crystals, all in one batch."""
+    return evaluate(each.model(), crystals)
+
+
+def test_forces_are_slopes_of_the_energy(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """Moving an atom by a little changes the energy as its force says: eV/Å."""
+    step, model = 0.01, each.model()
+    for atoms, answer in zip(crystals, answers, strict=True):
+        for axis in range(3):
+            moved = [atoms.copy(), atoms.copy()]
+            moved[0].positions[1, axis] += step
+            moved[1].positions[1, axis] -= step
+            high, low = evaluate(model, moved)
+            slope = (high.energy - low.energy) / (2 * step)
+            assert -slope == pytest.approx(answer.forces[1, axis], abs=0.01 + 0.01 * abs(slope))
+
+
+def test_stress_is_the_slope_by_strain(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """Units and sign are those of ASE: eV/Å³, negative under compression; GPa would be 160 fold."""
+    step, model = 0.005, each.model()
+    for atoms, answer in zip(crystals, answers, strict=True):
+        for i, j in ((0, 0), (1, 2)):
+            pair = []
+            for sign in (1, -1):
+                strain = np.zeros((3, 3))
+                strain[i, j] = strain[j, i] = sign * step / (1 if i == j else 2)
+                pair.append(atoms.copy())
+                pair[-1].set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+            high, low = evaluate(model, pair)
+            slope = (high.energy - low.energy) / (2 * step * atoms.get_volume())
+            assert slope == pytest.approx(answer.stress[i, j], abs=1e-3 + 0.02 * abs(slope))
+
+
+def test_one_crystal_has_one_energy(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """Turned, moved, repeated or with other atoms first, it has the same energy per atom."""
+    for atoms, answer in zip(crystals, answers, strict=True):
+        turned = atoms.copy()
+        turned.rotate(37, (1, 2, 3), rotate_cell=True)
+        moved = atoms.copy()
+        moved.positions += (0.3, 1.7, -2.1)
+        others = [turned, moved, atoms.repeat((2, 1, 1)), atoms[::-1]]
+        energies = [
+            found.energy / len(other)
+            for found, other in zip(evaluate(each.model(), others), others, strict=True)
+        ]
+        assert energies == pytest.approx([answer.energy / len(atoms)] * 4, abs=2e-5)
+
+
+def test_a_batch_says_what_each_crystal_hears_alone(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """Company changes nothing, and the library's own calculator agrees."""
+    calculator = each.calculator()
+    for atoms, answer in zip(crystals, answers, strict=True):
+        (alone,) = evaluate(each.model(), [atoms])
+        single = atoms.copy()
+        single.calc = calculator
+        for energy in (alone.energy, single.get_potential_energy()):
+            assert energy == pytest.approx(answer.energy, abs=2e-5 * len(atoms))
+        assert np.allclose(alone.forces, answer.forces, atol=1e-4)
+        assert np.allclose(single.get_forces(), answer.forces, atol=3e-4)
+        assert np.allclose(single.get_stress(voigt=False), answer.stress, atol=3e-5)
+
+
+def test_energies_without_gradients_are_the_same(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """A static energy is the energy that a relaxation would start from."""
+    structures = [Structure.from_ase_atoms(atoms) for atoms in crystals]
+    expected = [a.energy / len(c) for a, c in zip(answers, crystals, strict=True)]
+    assert list(each.static_energies(structures)) == pytest.approx(expected, abs=2e-5)
+
+
+def test_an_unknown_element_is_refused_by_name(each: Potential) -> None:
+    """Before the potential sees it, and the element is named."""
+    every = {"Po", "Og"} - each.elements
+    strange = sorted(every)[0]
+    cell = Structure(Lattice.cubic(4.0), [strange], [[0, 0, 0]])
+    with Relaxer(each, workers=1) as relaxer:
+        result = dict(relaxer.relax([("strange", cell)]))["strange"]
+    assert result.reason == f"{each.name} does not know {strange}"
+    assert result.structure is None
+
+
+def test_what_identifies_a_potential_travels(each: Potential) -> None:
+    """Name, version, hash, elements and correction make the ledger line of each energy."""
+    assert len(each.checkpoint_hash) == 12
+    assert each.version
+    assert each.correction in {"none", "MP2020"}
+    assert each.level.checkpoint == each.checkpoint_hash
+    assert pickle.loads(pickle.dumps(each)) == each  # noqa: S301 - as workers receive it

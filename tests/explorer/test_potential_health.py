@@ -1,0 +1,58 @@
+"""Weights are examined before anybody trusts their energies."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from toy_potentials import emt
+
+from explorer.potential_health import SCALES, examine, known_crystals, refuse_ill
+from explorer.potentials import Potential, PotentialError, potential
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in place of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def perturbed() -> Potential:
+    """CHGNet with the layer that reads atoms out turned up by a tenth."""
+    ill = potential("chgnet")
+    with torch.no_grad():
+        ill._network.mlp.layers[-1].weight.mul_(1.1)
+    return ill
+
+
+def test_the_shipped_weights_are_healthy(cache: Path) -> None:
+    """The verdict is written down, and stands without another look at the weights."""
+    good = potential("chgnet")
+    refuse_ill(good, good.load_model(gradients=False))
+    assert len(list(cache.rglob("*.json"))) == 1
+    refuse_ill(good, perturbed().load_model(gradients=False))
+
+
+def test_damaged_weights_are_refused(cache: Path) -> None:
+    """The message says which crystal, what was expected on which scale, and how to mend it."""
+    words = r"fit for use: \w+ has -?\d+\.\d+ eV/atom, expected -?\d+\.\d+ .* the MP2020 scale: get"
+    with pytest.raises(PotentialError, match=words):
+        perturbed().model()
+    with pytest.raises(PotentialError, match=words):
+        perturbed().model()
+
+
+def test_random_weights_have_no_scale_but_must_be_sane(cache: Path) -> None:
+    """Of a potential of unknown scale only the size of the energies is known."""
+    assert examine(emt(), emt().load_model()) == ""
+    wild = potential("chgnet")
+    object.__setattr__(wild, "correction", "none")
+    with torch.no_grad():
+        wild._network.composition_model.fc.weight.mul_(9)
+    assert "expected between -15 and 1" in examine(wild, wild.load_model(gradients=False))
+
+
+def test_every_crystal_has_an_expected_energy() -> None:
+    """At least a dozen, on each scale."""
+    assert len(known_crystals()) >= 12
+    assert all(set(scale) == set(known_crystals()) for scale in SCALES.values())
