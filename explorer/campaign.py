@@ -70,6 +70,10 @@ class CampaignSpec(BaseModel):
         File of structures to look for (the retrieval curve); None takes the known phases.
     references : str or None
         File that `hullscape references build` or `import` wrote; None takes the shipped one.
+    hull : "auto", "dft" or "potential"
+        What candidates are placed on: the hull of DFT formation energies (MP2020), for potentials
+        of that scale, or known phases at the energies of the potential; "auto" takes the first
+        where it can. Campaigns that were made before there was a choice have "potential".
     checkpoint : str or None
         Folder of the network that draws; None takes the shipped one.
     name : str
@@ -95,6 +99,7 @@ class CampaignSpec(BaseModel):
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None
+    hull: Literal["auto", "dft", "potential"] = "potential"
     checkpoint: str | None = None
     name: str = Field(default="", max_length=200)
 
@@ -121,7 +126,7 @@ class CampaignSpec(BaseModel):
             group or site that does not exist, or constraints that no crystal can meet.
         """
         try:
-            spec = cls(**fields)
+            spec = cls(**{"hull": "auto"} | fields)
         except ValidationError as error:
             raise _first_complaint(error) from None
         constraints = spec.constraints()

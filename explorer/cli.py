@@ -27,6 +27,7 @@ from explorer.cli_options import (
     Engine,
     Fmax,
     Formula,
+    HullMode,
     Json,
     MaxAtoms,
     MaxSteps,
@@ -155,6 +156,7 @@ def run(
     ] = False,
     targets: Targets = None,
     reference_file: ReferenceFile = None,
+    hull: HullMode = "auto",
     checkpoint: Checkpoint = None,
     workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder's run.")] = False,
@@ -183,6 +185,7 @@ def run(
         relax_known=relax_known,
         targets=str(targets) if targets else None,
         references=str(reference_file) if reference_file else None,
+        hull=hull,
         checkpoint=str(checkpoint) if checkpoint else None,
         seed=seed,
     )

@@ -28,6 +28,14 @@ Count = Annotated[int, typer.Option("-n", help="Crystals to draw.")]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
 Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH or sevennet.")]
+HullMode = Annotated[
+    str,
+    typer.Option(
+        "--hull",
+        help="dft: on the hull of DFT formation energies (MP2020); potential: on known phases at "
+        "the potential's own energies; auto: dft where the potential has that scale.",
+    ),
+]
 Fmax = Annotated[float, typer.Option(help="Largest force when converged, eV/Å.")]
 MaxSteps = Annotated[int, typer.Option(help="Relaxation steps for each crystal.")]
 Engine = Annotated[

@@ -61,6 +61,23 @@ def references_build(
     tell(told, json)
 
 
+@app.command(name="hull")
+def references_hull(
+    tables: Annotated[
+        list[Path], typer.Argument(help="Parquet tables with formation_energy_per_atom.")
+    ],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    seed: Seed = 0,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Compute the corners of the DFT hulls of every chemical system of published energies."""
+    from explorer.reference_commands import hull_of_tables  # noqa: PLC0415
+
+    tell(hull_of_tables(tables, output, progress=show_progress), json)
+
+
 @app.command(name="import")
 def references_import(
     files: Annotated[list[Path], typer.Argument(help="Structure files of your own phases.")],

@@ -21,6 +21,7 @@ from typing import Any
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
+from explorer.references import HULL_WORDS, POTENTIAL
 from explorer.runner import Pulse, run_campaign
 from explorer.store import Store
 from explorer.structure_files import NamedStructure
@@ -38,6 +39,7 @@ COLUMNS = (
     "reason",
     "energy_per_atom",
     "energy_above_hull",
+    "hull",
     "novel",
     "steps",
 )
@@ -57,7 +59,7 @@ def run_in_folder(
     Parameters
     ----------
     spec : CampaignSpec
-        What to do. When resuming, `CampaignSpec()` takes what the folder was made with.
+        What to do. When resuming, `CampaignSpec.parse()` takes what the folder was made with.
     folder : Path
         Gets campaign.db, candidates.csv, summary.json and cifs/.
     device, workers : str, int or None
@@ -118,7 +120,7 @@ def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
     store.close()
     if not earlier or spec == earlier[0]:
         return spec
-    if spec == CampaignSpec():
+    if spec == CampaignSpec.parse():
         return earlier[0]
     name, was, now = next(
         (name, old, getattr(spec, name)) for name, old in earlier[0] if old != getattr(spec, name)
@@ -178,14 +180,15 @@ def write_results(
     with replacing(folder / "candidates.csv") as part, part.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
-        table.writerows(csv_row(candidate) for candidate in candidates)
+        hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
+        table.writerows(csv_row(candidate, hull) for candidate in candidates)
     write_json(folder / "summary.json", summary(campaign, candidates, targets))
     _write_cifs(folder / "cifs", candidates)
 
 
-def csv_row(candidate: Candidate) -> list[str]:
+def csv_row(candidate: Candidate, hull: str) -> list[str]:
     """Return a candidate as the cells of `COLUMNS`; what is not known is empty."""
-    return [_cell(getattr(candidate, name)) for name in COLUMNS]
+    return [hull if name == "hull" else _cell(getattr(candidate, name)) for name in COLUMNS]
 
 
 def _cell(value: Any) -> str:
@@ -211,6 +214,7 @@ def summary(
         "seconds_total": round(campaign.updated - campaign.started, 3),
         "potential": campaign.provenance.get("potential", spec.potential),
         "checkpoint": campaign.provenance.get("checkpoint", ""),
+        "hull": campaign.provenance.get("hull", HULL_WORDS[POTENTIAL]),
         "reference_set": campaign.provenance.get("references", ""),
         "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
         "lowest_candidate": lowest.id if lowest else None,

@@ -12,9 +12,10 @@ from pymatgen.core import Composition
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.crystals import spacegroup_of
+from explorer.dft_hull import competing_phases
 from explorer.hull import Hull
 from explorer.potentials import Potential, potential
-from explorer.references import ReferencePhases
+from explorer.references import HULL_WORDS, POTENTIAL, ReferencePhases
 from explorer.relax import Relaxer
 from explorer.screen import Screen
 from explorer.structure_files import NamedStructure
@@ -95,6 +96,8 @@ class Library:
         Whose energies the phases carry.
     file : str or None
         A reference file of the user's; None takes the one shipped for the potential.
+    mode : str
+        What `hull` is made of: "potential", "dft" or "auto".
     system : str
         The system of the whole campaign, "Al-Ca-Cu"; "" takes each candidate's own.
     """
@@ -102,6 +105,7 @@ class Library:
     potential: str
     file: str | None
     system: str
+    mode: str = POTENTIAL
     _hulls: dict[str, Hull] = field(default_factory=dict)
 
     def references(self, system: str) -> ReferencePhases:
@@ -110,11 +114,15 @@ class Library:
             return ReferencePhases.from_file(Path(self.file), system)
         return ReferencePhases.shipped(system, self.potential)
 
+    def competing(self, system: str) -> ReferencePhases:
+        """Read what the hull of a chemical system is made of."""
+        return competing_phases(self.references(system), self.mode)
+
     def hull(self, formula: str) -> Hull:
         """Return the hull that a formula belongs on."""
         system = self.system or Composition(formula).chemical_system
         if system not in self._hulls:
-            self._hulls[system] = Hull(self.references(system))
+            self._hulls[system] = Hull(self.competing(system))
         return self._hulls[system]
 
 
@@ -153,8 +161,9 @@ def open_laboratory(
     network = load_network(spec.checkpoint, device)
     spec.refuse_unknown(network.known_elements, "the model")
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
-    library = Library(spec.potential, spec.references, spec.chemical_system)
+    library = Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
     references = check_references(library, chosen)
+    competing = library.competing(library.system)
     looked_for = given_targets(spec, targets) if targets else default_targets(references)
     return Laboratory(
         network=network,
@@ -168,7 +177,8 @@ def open_laboratory(
         provenance={
             "checkpoint": network.checkpoint_id,
             "potential": str(chosen.level),
-            "references": references.name,
+            "references": competing.name,
+            "hull": HULL_WORDS[competing.mode],
             "device": device,
         },
     )
@@ -189,6 +199,7 @@ def check_references(library: Library, chosen: Potential) -> ReferencePhases:
             f"import one with 'hullscape references import'",
             "elements",
         )
+    competing_phases(references, library.mode)
     return references
 
 

@@ -185,7 +185,7 @@ def read_level(path: Path) -> EnergyLevel:
 
 def read_notes(path: Path) -> dict[str, str]:
     """Return the metadata of a reference file: level, attribution, geometry and so on."""
-    notes = _reader(path, _stamp(path))[0]
+    notes = read_metadata(path)
     if "level" not in notes:
         raise ReferenceFileError(
             f"{path} carries no energy level: expected a file that this program's "
@@ -194,15 +194,27 @@ def read_notes(path: Path) -> dict[str, str]:
     return notes
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a table that is sorted by chemical system."""
+    return _reader(path, _stamp(path))[0]
+
+
 def read_system(path: Path, elements: Sequence[str]) -> list[Phase]:
     """Read the phases of a chemical system and of all systems inside it."""
+    return [phase_from_row(row) for row in read_rows(path, elements)]
+
+
+def read_rows(path: Path, elements: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the rows of a chemical system and of all systems inside it from a table like ours."""
     names = subsystems(elements)
-    groups = sorted({g for name in names for g in _groups_of(path).get(name, ())})
+    groups = _groups_of(path, names)
     if not groups:
         return []
-    table = pq.ParquetFile(path).read_row_groups(groups)
-    table = table.filter(pc.is_in(table["chemsys"], pa.array(names)))
-    return [phase_from_row(row) for row in table.to_pylist()]
+    try:
+        table = pq.ParquetFile(path).read_row_groups(groups)
+    except (OSError, pa.ArrowException) as error:
+        raise ReferenceFileError(f"cannot read {path}: {error}: make the file again") from error
+    return table.filter(pc.is_in(table["chemsys"], pa.array(names))).to_pylist()
 
 
 def subsystems(elements: Sequence[str]) -> list[str]:
@@ -214,7 +226,9 @@ def subsystems(elements: Sequence[str]) -> list[str]:
 
 def read_chemical_systems(path: Path) -> list[str]:
     """Return every chemical system of the file, alphabetically."""
-    return sorted(_groups_of(path))
+    read_metadata(path)
+    column = pq.read_table(path, columns=["chemsys"])["chemsys"]
+    return sorted(column.unique().to_pylist())
 
 
 def phase_from_row(row: Mapping[str, Any]) -> Phase:
@@ -237,8 +251,10 @@ def phase_from_row(row: Mapping[str, Any]) -> Phase:
     )
 
 
-def _groups_of(path: Path) -> dict[str, tuple[int, ...]]:
-    return _reader(path, _stamp(path))[1]
+def _groups_of(path: Path, names: Sequence[str]) -> list[int]:
+    """Return the row groups that may hold these systems, by their statistics."""
+    ranges = _reader(path, _stamp(path))[1]
+    return [k for k, (low, high) in enumerate(ranges) if any(low <= n <= high for n in names)]
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -249,21 +265,27 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-@lru_cache(maxsize=4)
-def _reader(
-    path: Path, _stamp: tuple[int, int]
-) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
-    """Read the metadata and the row groups of each chemical system; kept until the file changes."""
-    groups: dict[str, set[int]] = {}
+@lru_cache(maxsize=8)
+def _reader(path: Path, _stamp: tuple[int, int]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Read metadata and the first and last system of each row group; until the file changes."""
     try:
         with pq.ParquetFile(path) as file:
-            # Whoever wrote the file chose the sizes of its row groups.
-            for group in range(file.num_row_groups):
-                column = file.read_row_group(group, columns=["chemsys"])["chemsys"]
-                for name in column.unique().to_pylist():
-                    groups.setdefault(name, set()).add(group)
+            column = file.schema_arrow.get_field_index("chemsys")
+            if column < 0:
+                raise KeyError("it lacks the column chemsys")
+            # Of a file whose columns are flat up to here, places in schema and in groups agree.
+            ranges = [
+                _range(file.metadata.row_group(k).column(column).statistics)
+                for k in range(file.num_row_groups)
+            ]
             metadata = file.schema_arrow.metadata or {}
     except (OSError, KeyError, pa.ArrowException) as error:
         raise ReferenceFileError(f"cannot read reference phases {path}: {error}") from error
-    notes = {key.decode(): value.decode() for key, value in metadata.items()}
-    return notes, {name: tuple(sorted(found)) for name, found in groups.items()}
+    return {key.decode(): value.decode() for key, value in metadata.items()}, ranges
+
+
+def _range(statistics: pq.Statistics | None) -> tuple[str, str]:
+    """Return the first and last value; without statistics a range that holds everything."""
+    if statistics is None or not statistics.has_min_max:
+        return "", "\U0010ffff"
+    return statistics.min, statistics.max

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress
+from explorer.dft_vertices import build_hull
 from explorer.headless import refuse_unwritable
 from explorer.hull import Hull
 from explorer.laboratory import choose_device
@@ -44,6 +46,13 @@ def import_references(
     chosen = potential(name, choose_device(device))
     _refuse_parquet(output)
     return _reference_report(import_(files, chosen, output, progress), chosen, output)
+
+
+def hull_of_tables(tables: Sequence[Path], output: Path, *, progress: Progress) -> dict[str, Any]:
+    """Compute the corners of the hulls of published formation energies."""
+    _refuse_parquet(output)
+    report = build_hull(tables, output, progress)
+    return {**asdict(report), "output": str(output)}
 
 
 def _refuse_parquet(output: Path) -> None:

@@ -11,7 +11,14 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-from explorer.phases import Phase, ReferenceFileError, read_level, read_notes, read_system
+from explorer.phases import (
+    CompetingPhase,
+    Phase,
+    ReferenceFileError,
+    read_level,
+    read_notes,
+    read_system,
+)
 from explorer.potentials import EnergyLevel
 
 __all__ = [
@@ -22,6 +29,14 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent / "data"
+POTENTIAL = "potential"
+DFT = "dft"
+HULL_WORDS = {
+    POTENTIAL: "known phases and candidates at the energies of the potential",
+    DFT: "candidate formation energy by the potential, on the convex hull of DFT formation "
+    "energies (MP2020)",
+}
+"""The two hulls that a candidate can be placed on, in words for people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +53,15 @@ class ReferencePhases:
         Of the system, alphabetical.
     name
         For provenance: the file name and a hash of its metadata, or what the maker calls the set.
+    mode
+        "potential", or "dft" where compounds carry DFT formation energies: see `HULL_WORDS`.
     """
 
     level: EnergyLevel
-    phases: tuple[Phase, ...]
+    phases: tuple[CompetingPhase, ...]
     elements: tuple[str, ...] = ()
     name: str = "unnamed"
+    mode: str = POTENTIAL
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phases", tuple(self.phases))
@@ -76,10 +94,18 @@ class ReferencePhases:
         return cls(read_level(path), tuple(read_system(path, elements)), elements, name)
 
     @cached_property
+    def elemental(self) -> dict[str, CompetingPhase]:
+        """The lowest phase of finite energy of each element that has one."""
+        lowest: dict[str, CompetingPhase] = {}
+        for phase in sorted(self.phases, key=lambda p: p.energy_per_atom):
+            if "-" not in phase.chemsys and isfinite(phase.energy_per_atom):
+                lowest.setdefault(phase.chemsys, phase)
+        return lowest
+
+    @property
     def missing_elements(self) -> tuple[str, ...]:
         """Elements of the system without an elemental phase of finite energy."""
-        present = {p.chemsys for p in self.phases if isfinite(p.energy_per_atom)}
-        return tuple(e for e in self.elements if e not in present)
+        return tuple(e for e in self.elements if e not in self.elemental)
 
     def targets(
         self,
@@ -99,7 +125,8 @@ class ReferencePhases:
         return [
             phase
             for phase in self.phases
-            if phase.chemsys == system
+            if isinstance(phase, Phase)
+            and phase.chemsys == system
             and phase.e_above_hull_dft is not None
             and phase.e_above_hull_dft <= max_e_above_hull
         ]

@@ -6,6 +6,7 @@ its own system, without itself. Distances are in eV/atom, on the potential's own
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +24,15 @@ from explorer.crystals import NamedStructure, gate
 from explorer.hull import Hull
 from explorer.novelty import Lookup, Matcher, MatchError, Pool
 from explorer.potentials import Potential
-from explorer.references import ReferencePhases
+from explorer.references import DFT, HULL_WORDS, ReferencePhases
 from explorer.relax import Relaxer
 
 LABELS = ("decomposition_energy", "e_above_hull")
 """Columns with the DFT distance, eV/atom; the first is negative below the hull, the second not."""
-THRESHOLDS = (0.0, 0.1)
-"""eV/atom: stable, metastable."""
+THRESHOLDS = (0.0, 0.05, 0.1)
+"""eV/atom: stable, nearly so, metastable."""
+BINS = (-0.1, 0.0, 0.05, 0.1, 0.2, 0.4)
+"""eV/atom: where predicted distances are cut for the calibration table."""
 CHUNK = 64
 
 
@@ -78,6 +81,7 @@ def evaluate_hull(
     potential: Potential,
     references: Lookup,
     *,
+    competing: Lookup | None = None,
     signed: bool = True,
     relaxer: Relaxer | None = None,
     matcher: Matcher | None = None,
@@ -91,6 +95,8 @@ def evaluate_hull(
         Structures and their DFT distances from the hull, eV/atom, all finite.
     potential, references
         What gives the energies, and a function from a chemical system to its known phases.
+    competing
+        From a chemical system to what its hull is made of; the known phases when not given.
     signed
         Whether DFT distances go below 0; otherwise the potential's are cut off there too.
     relaxer
@@ -101,18 +107,19 @@ def evaluate_hull(
     Returns
     -------
     dict
-        ``n``, ``n_placed``, ``reasons`` of the others; ``without_rivals``, how many were placed
-        against the elements alone, since a hull that lacks phases flatters whatever lies on it;
+        ``n``, ``n_placed``, ``failed`` and ``reasons`` of the others; ``without_rivals``, how many
+        were placed against the elements alone: a hull that lacks phases flatters what lies on it;
         ``mae``, ``bias`` (potential minus DFT) and
         ``median_absolute_error`` in eV/atom, ``spearman``; by threshold (eV/atom) ``auc``,
         ``precision``, ``recall``, ``f1`` and ``confusion`` of "not farther from the hull", None
-        where there is nothing to divide by; ``potential``, ``references``, ``geometry``,
-        ``seconds``.
+        where there is nothing to divide by; ``calibration`` by bins of the predicted distance;
+        ``potential``, ``hull``, ``references``, ``geometry``, ``seconds``.
     """
     began = time.monotonic()
     items = [Labelled(*item, float(d)) for item, d in zip(named, distances, strict=True)]
     items = list(_with_energies(items, potential, relaxer, progress))
-    bench = _Bench(references, matcher or Matcher(), potential)
+    hulls = competing or references
+    bench = _Bench(references, hulls, matcher or Matcher(), potential, signed)
     placed = []
     for item in items:
         placed.append(item if item.reason else bench.place(item))
@@ -122,11 +129,15 @@ def evaluate_hull(
     truth = np.array([item.distance for item in good])
     predicted = np.array([item.predicted for item in good])
     told: dict[str, Any] = {"n": len(placed), "n_placed": len(good)}
+    told["failed"] = len(placed) - len(good)
     told["reasons"] = dict(Counter(item.reason for item in placed if item.predicted is None))
     told["without_rivals"] = sum(not item.rivals for item in good)
-    told |= compare(truth, predicted if signed else np.maximum(predicted, 0.0))
+    predicted = predicted if signed else np.maximum(predicted, 0.0)
+    told |= compare(truth, predicted)
+    told["calibration"] = calibration(truth, predicted)
     told["potential"] = str(potential.level)
-    told["references"] = references("").name
+    told["hull"] = HULL_WORDS[hulls("").mode]
+    told["references"] = hulls("").name
     told["geometry"] = "relaxed" if relaxer else "as given"
     return told | {"seconds": round(time.monotonic() - began, 1)}
 
@@ -145,6 +156,33 @@ def compare(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     for name in ("auc", "precision", "recall", "f1", "confusion"):
         told[name] = {threshold: figures[name] for threshold, figures in columns.items()}
     return told
+
+
+def calibration(truth: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]]:
+    """Return, for bins of the predicted distance, what DFT says of what lies there.
+
+    Each row: ``from`` and ``to`` (eV/atom, None for open ends), ``n``, the means ``predicted`` and
+    ``dft`` and the standard deviation ``spread`` of DFT distances (eV/atom), and ``stable``, the
+    share that DFT finds at 0 or below.
+    """
+    edges = (-np.inf, *BINS, np.inf)
+    rows = []
+    for low, high in itertools.pairwise(edges):
+        inside = (predicted > low) & (predicted <= high)
+        count = int(inside.sum())
+        there = truth[inside]
+        rows.append(
+            {
+                "from": None if np.isinf(low) else low,
+                "to": None if np.isinf(high) else high,
+                "n": count,
+                "predicted": _rounded(predicted[inside].mean() if count else None),
+                "dft": _rounded(there.mean() if count else None),
+                "spread": _rounded(there.std() if count else None),
+                "stable": _rounded(_share(int((there <= 0).sum()), count)),
+            }
+        )
+    return rows
 
 
 def _classified(truth: np.ndarray, predicted: np.ndarray, threshold: float) -> dict[str, Any]:
@@ -237,22 +275,33 @@ class _Bench:
     """Hulls by chemical system, and what each structure must leave out of them."""
 
     references: Lookup
+    competing: Lookup
     matcher: Matcher
     potential: Potential
+    signed: bool
     hulls: dict[str, Hull] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
 
     def place(self, item: Labelled) -> Labelled:
-        """Place an item on the hull of its system, without itself."""
+        """Place an item on the hull of its system, without itself.
+
+        On the hull of DFT a known phase lies at its DFT energy, which says nothing of the
+        potential's: it stays there for labels that are measured from the hull with it.
+        """
         system = item.structure.chemical_system
         if system not in self.hulls:
             self._open(system)
+        hull = self.hulls[system]
         try:
+            if hull.references.mode == DFT and not self.signed:
+                return self._placed(item, hull)
             itself = {item.name, *self.pools[system].matches(item.structure)}
         except MatchError as error:
             # It may be one of the known phases, and would then compete with itself.
             return replace(item, reason=str(error))
-        hull = without(self.hulls[system], itself)
+        return self._placed(item, without(hull, itself))
+
+    def _placed(self, item: Labelled, hull: Hull) -> Labelled:
         formula = item.structure.composition.reduced_formula
         point = hull.place(formula, item.energy, self.potential.level)
         rivals = sum("-" in phase.chemsys for phase in hull.references.phases)
@@ -260,7 +309,7 @@ class _Bench:
 
     def _open(self, system: str) -> None:
         phases = self.references(system)
-        self.hulls[system] = Hull(phases)
+        self.hulls[system] = Hull(self.competing(system))
         self.pools[system] = Pool(self.matcher)
         for phase in phases.phases:
             if phase.chemsys == system:
@@ -273,4 +322,5 @@ def without(hull: Hull, ids: set[str]) -> Hull:
     kept = [phase for phase in known.phases if phase.id not in ids]
     if len(kept) == len(known.phases):
         return hull
-    return Hull(ReferencePhases(known.level, tuple(kept), known.elements, known.name))
+    fewer = ReferencePhases(known.level, tuple(kept), known.elements, known.name, known.mode)
+    return Hull(fewer)

@@ -26,7 +26,8 @@ def known_picture(hull: Hull) -> HullPicture:
         )
         return HullPicture(hull.references.elements, level=str(hull.level), message=message)
     points = hull.points()
-    groups = {phase.id: phase.spacegroup for phase in hull.references.phases}
+    # A phase that is known by its energy alone has no space group.
+    groups = {p.id: getattr(p, "spacegroup", None) for p in hull.references.phases}
     dots = [_known_dot(row, hull, groups) for row in points.to_dict("records")]
     return HullPicture(
         elements=tuple(hull.elements),

@@ -7,11 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from explorer.campaign import CampaignSpec
+from explorer.dft_hull import HullModeError, competing_phases
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
 from explorer.phases import Phase, ReferenceFileError
-from explorer.references import ReferencePhases
+from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.targets import NO_TARGETS, TargetList, default_targets
 
 LARGEST_SYSTEM = 6  # a hull of more elements takes too long to build for a figure
@@ -26,9 +27,11 @@ class Known:
     picture
         Known phases and tie lines; its message says why there is no hull.
     phases
-        By id.
+        Those whose structure is at hand, by id.
     hull
         Of the known phases; None when there is none.
+    competing
+        What the hull is made of, and in which mode.
     targets
         The phases that the retrieval curve counts when a campaign was given none.
     """
@@ -37,18 +40,21 @@ class Known:
     phases: dict[str, Phase]
     hull: Hull | None = None
     targets: TargetList = NO_TARGETS
+    competing: ReferencePhases | None = None
 
     @property
     def competition(self) -> str:
         """How many known phases candidates compete with, and what follows from that."""
         elements = self.picture.elements
-        if not self.phases or len(elements) < 2:
+        if self.competing is None or len(elements) < 2:
             return ""
-        names = [phase.chemsys.split("-") for phase in self.phases.values()]
+        names = [phase.chemsys.split("-") for phase in self.competing.phases]
         compounds = sum(len(name) > 1 for name in names)
         whole = sum(len(name) == len(elements) for name in names)
         listed = f"{', '.join(elements[:-1])} and {elements[-1]}"
+        hull = HULL_WORDS[self.competing.mode]
         return (
+            f"Hull: {hull}. "
             f"Candidates compete with {compounds} known compounds, {whole} of them of {listed}; "
             "a known phase that is not among these makes them look too stable."
         )
@@ -61,11 +67,11 @@ def known_of(spec: CampaignSpec | None) -> Known:
     """Return what is known of a campaign's system; slow the first time, then cached."""
     if spec is None or not spec.elements:
         return NOTHING
-    return _known(spec.chemical_system, spec.potential, spec.references)
+    return _known(spec.chemical_system, spec.potential, spec.references, spec.hull)
 
 
 @lru_cache(maxsize=32)
-def _known(system: str, potential: str, file: str | None) -> Known:
+def _known(system: str, potential: str, file: str | None, hull_mode: str) -> Known:
     elements = tuple(system.split("-"))
     try:
         references = (
@@ -73,12 +79,13 @@ def _known(system: str, potential: str, file: str | None) -> Known:
             if file
             else ReferencePhases.shipped(elements, potential)
         )
-    except ReferenceFileError as error:
+        competing = competing_phases(references, hull_mode)
+    except (ReferenceFileError, HullModeError) as error:
         return Known(HullPicture(elements, message=str(error)), {})
     targets = default_targets(references)
     phases = {phase.id: phase for phase in references.phases}
     if len(elements) > LARGEST_SYSTEM:
         picture = HullPicture(elements, corners=(0.0,) * len(elements), level=str(references.level))
-        return Known(picture, phases, None, targets)
-    hull = Hull(references)
-    return Known(known_picture(hull), phases, hull, targets)
+        return Known(picture, phases, None, targets, competing)
+    hull = Hull(competing)
+    return Known(known_picture(hull), phases, hull, targets, competing)

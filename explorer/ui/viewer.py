@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import panel as pn
 import panel_material_ui as pmui
@@ -16,10 +18,21 @@ from explorer.figures.words import NOT_KNOWN, energy_label, escape, formula_labe
 from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.known import known_of
+from explorer.ui.plot import PlotView
 from explorer.ui.scene import CrystalView
 from explorer.ui.table_view import novelty_words
 from explorer.ui.theme import card, heading, words
+from explorer.ui.viewer_tabs import (
+    FACTS,
+    PATTERN,
+    SITES,
+    SITES_LOOK,
+    TABS,
+    pattern_json,
+    sites_html,
+)
 from explorer.ui.workbench import Workbench
+from model.crystal import WyckoffCrystal
 
 DETAILS = """
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 14px; margin: 8px 0 0; }
@@ -31,6 +44,22 @@ dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 NOTHING_SELECTED = "Click a point of the hull or a row of the table to see the crystal."
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
+TAB_LOOK = {
+    "& .MuiButtonBase-root": {
+        "whiteSpace": "nowrap",
+        "padding": "2px 10px",
+        "textTransform": "none",
+    }
+}
+
+
+class Shown(NamedTuple):
+    """What the card holds for one selection, stage and tab."""
+
+    drawn: CrystalScene | None = None
+    details: str = ""
+    note: str = ""
+    pattern: Mapping[str, Any] = MappingProxyType({})
 
 
 class ViewerView(Viewer):
@@ -44,59 +73,93 @@ class ViewerView(Viewer):
         )
         self.stage = pmui.RadioButtonGroup.from_param(
             bench.param.stage, label="", options=STAGES, size="small", margin=0, align="center",
-            sx={"& .MuiButtonBase-root": {"whiteSpace": "nowrap", "padding": "2px 10px",
-                                          "textTransform": "none"}},
+            sx=TAB_LOOK,
         )  # fmt: skip
         self.legend = words(extra=DETAILS)
-        self.details = words(extra=DETAILS)
+        self.tab = pmui.RadioButtonGroup(
+            label="", options=TABS, value=FACTS, size="small", margin=(8, 0, 0, 0),
+            visible=False, sx=TAB_LOOK,
+        )  # fmt: skip
+        self.details = words(extra=DETAILS + SITES_LOOK)
+        self.pattern = PlotView(
+            sizing_mode="stretch_width", height=230, margin=(6, 0, 0, 0), visible=False
+        )
         self._shown: tuple[Any, ...] = ()
-        bench.param.watch(self._show, ["selected", "stage", "revision", "campaign_id"])
+        bench.param.watch(self._show, ["selected", "stage", "revision", "campaign_id", "dark"])
+        self.tab.param.watch(self._show, "value")
         bench.param.watch(lambda event: self.scene.param.update(dark=event.new), "dark")
 
     async def _show(self, *_: Any) -> None:
         """Read and draw beside the event loop; what was overtaken by another click is dropped."""
         candidate = self.bench.selected_candidate
-        wanted = (self.bench.selected, self.bench.stage, candidate and candidate.state)
+        bench = self.bench
+        tab, dark = self.tab.value, bench.dark
+        wanted = (bench.selected, bench.stage, candidate and candidate.state, tab, dark)
         if wanted == self._shown:
             return
         self._shown = wanted
-        drawn, details, note = await asyncio.to_thread(self._prepare)
+        shown = await asyncio.to_thread(self._prepare, tab, dark)
         if wanted == self._shown:
-            self._present(drawn, details, note)
+            self._present(shown, tab)
 
-    def _prepare(self) -> tuple[CrystalScene | None, str, str]:
+    def _prepare(self, tab: str, dark: bool) -> Shown:
         bench = self.bench
         kind, _, name = bench.selected.partition(":")
         if kind == "phase":
             phase = known_of(bench.campaign.spec if bench.campaign else None).phases.get(name)
             if phase is not None:
-                return crystal_scene(phase.structure), phase_details(phase), ""
+                return _shown(None, phase.structure, phase_details(phase), tab, dark)
+            return Shown(
+                note=f"{name} is known by its DFT formation energy; its structure is not here."
+            )
         if kind != "candidate":
-            return None, "", NOTHING_SELECTED
+            return Shown(note=NOTHING_SELECTED)
         try:
             candidate = bench.store.candidate(bench.campaign_id, name)
         except StoreError as error:
-            return None, "", str(error)
+            return Shown(note=str(error))
         structure, note = staged(candidate, bench.stage)
-        details = candidate_details(candidate)
-        return (crystal_scene(structure) if structure else None), details, note
+        if structure is None:
+            return Shown(details=candidate_details(candidate), note=note)
+        drawn_as_is = candidate.crystal if structure is candidate.initial else None
+        return _shown(drawn_as_is, structure, candidate_details(candidate), tab, dark)
 
-    def _present(self, drawn: CrystalScene | None, details: str, note: str) -> None:
+    def _present(self, shown: Shown, tab: str) -> None:
+        drawn = shown.drawn
         visible = drawn is not None and drawn.scene is not None
         with pn.io.hold():
             self.scene.param.update(
                 scene=drawn.scene if visible else None,
-                placeholder=note or (drawn.message if drawn else ""),
+                placeholder=shown.note or (drawn.message if drawn else ""),
                 subject=self.bench.selected,
             )
             self.legend.object = legend_html(drawn) if visible else ""
-            self.details.object = details
+            self.details.object = shown.details
+            self.tab.visible = bool(self.bench.selected)
+            self.pattern.param.update(
+                figure=dict(shown.pattern), visible=tab == PATTERN and bool(shown.pattern)
+            )
             self.stage.disabled = not self.bench.selected.startswith("candidate:")
 
     def __panel__(self) -> pn.Column:
         return card(
-            heading("Crystal", self.stage), self.scene, self.legend, self.details, name="viewer"
-        )
+            heading("Crystal", self.stage), self.scene, self.legend, self.tab, self.details,
+            self.pattern, name="viewer",
+        )  # fmt: skip
+
+
+def _shown(
+    crystal: WyckoffCrystal | None, structure: Structure, facts: str, tab: str, dark: bool
+) -> Shown:
+    """Draw a structure, and what the tab says about it."""
+    scene = crystal_scene(structure)
+    if tab == SITES:
+        return Shown(scene, sites_html(crystal, structure))
+    if tab == PATTERN:
+        pattern = pattern_json(structure, dark)
+        told = "" if pattern else "<p class='muted'>This structure has no powder pattern.</p>"
+        return Shown(scene, told, pattern=pattern)
+    return Shown(scene, facts)
 
 
 def staged(candidate: Candidate, stage: str) -> tuple[Structure | None, str]:

@@ -79,6 +79,9 @@ def test_a_spec_survives_json():
         elements="Al-Ca-Cu", formula="CaAl2Cu2", spacegroups=(139,), sites=("139:2a=Ca",), seed=7
     )
     assert CampaignSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert spec.hull == "auto"
+    old = spec.model_dump_json(exclude={"hull"})
+    assert CampaignSpec.model_validate_json(old).hull == "potential"
 
 
 def test_elements_that_a_potential_lacks_are_named():

@@ -12,13 +12,14 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.cli import main
 from explorer.crystals import NamedStructure
-from explorer.evaluate.hull import compare, evaluate_hull, read_labels, without
+from explorer.dft_hull import dft_references
+from explorer.evaluate.hull import calibration, compare, evaluate_hull, read_labels, without
 from explorer.hull import Hull
 from explorer.isolation import Sandbox
 from explorer.novelty import Matcher
 from explorer.phases import Phase
 from explorer.potentials import Potential, potential
-from explorer.references import ReferencePhases
+from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.relax import Relaxer
 
 SYSTEM = "Ca-O-Ti"
@@ -166,9 +167,56 @@ def test_the_command_judges_a_random_sample(tmp_path: Path, capsys) -> None:
     assert ended.value.code == 0
     told = json.loads(out.read_text())
     assert (told["n"], told["n_placed"]) == (3, 3)
+    assert told["hull"] == HULL_WORDS["dft"]
+    assert told["failed"] == 0
+    assert set(told["auc"]) == set(told["f1"]) == {"0", "0.05", "0.1"}
+    assert sum(row["n"] for row in told["calibration"]) == 3
     assert told["asked"]["label"] == "e_above_hull"
     assert told["asked"]["labelled"] == len(ternaries()) - 1
     assert "n_placed" in capsys.readouterr().out
+
+
+def test_both_hulls_and_the_plot(tmp_path: Path) -> None:
+    """The option form works, the hull asked for is named, and the plot is a page of its own."""
+    file, plot = labelled_file(tmp_path / "in.parquet"), tmp_path / "plot.html"
+    out = tmp_path / "out.json"
+    arguments = ["evaluate", "hull", "--labelled", str(file), "-n", "2", "--hull", "potential"]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--plot", str(plot), "--json", str(out), "--device", "cpu"])
+    assert ended.value.code == 0
+    assert json.loads(out.read_text())["hull"] == HULL_WORDS["potential"]
+    assert "predicted distance from the hull" in plot.read_text()
+
+
+@pytest.mark.parametrize("files", [[], ["a.parquet", "--labelled", "b.parquet"]])
+def test_one_file_is_expected(files: list[str], capsys) -> None:
+    """No file and two files are told in one line."""
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "hull", *files])
+    assert ended.value.code == 2
+    assert f"got {2 if files else 0}" in capsys.readouterr().err
+
+
+def test_a_known_phase_stays_on_the_hull_of_dft(chgnet: Potential, matcher: Matcher) -> None:
+    """Its DFT energy says nothing of the potential's: the distance is the potential's error."""
+
+    def competing(system: str) -> ReferencePhases:
+        return dft_references(ReferencePhases.shipped(system))
+
+    phases = ternaries()
+    told = judged(phases, chgnet, matcher, signed=False, competing=competing)
+    assert told["n_placed"] == len(phases)
+    assert told["mae"] < 0.1
+    assert told["hull"] == HULL_WORDS["dft"]
+
+
+def test_calibration_counts_every_distance_once() -> None:
+    """Bins of the predicted distance hold the DFT means, spreads and stable shares."""
+    rows = calibration(np.array([-0.1, 0.1, 0.3, 0.9]), np.array([-0.2, 0.0, 0.01, 0.7]))
+    assert [row["n"] for row in rows] == [1, 1, 1, 0, 0, 0, 1]
+    assert (rows[0]["from"], rows[0]["to"], rows[0]["stable"]) == (None, -0.1, 1.0)
+    assert (rows[2]["predicted"], rows[2]["dft"], rows[2]["stable"]) == (0.01, 0.3, 0.0)
+    assert rows[3]["dft"] is None
 
 
 def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 
 from explorer.candidate import Candidate, State
-from explorer.hull import Hull, LevelError, decomposition_text
+from explorer.hull import Hull, LevelError, decomposition_text, reaction_text
 from explorer.phases import Phase, phase_from_structure
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
@@ -63,8 +63,9 @@ def test_levels_do_not_mix() -> None:
     hull = Hull(references())
     with pytest.raises(LevelError, match=r"toy 1.*toy 2"):
         hull.place("CaAl2", -3.0, OTHER)
-    with pytest.raises(LevelError):
-        hull.lowered_by([candidate("x", "CaAl2", -3.0, OTHER)])
+    strangers = [candidate(f"x{k}", "CaAl2", -3.0, OTHER) for k in range(5)]
+    with pytest.raises(LevelError, match=r"for x0, x1, x2 and 2 more"):
+        hull.lowered_by([candidate("fine", "CaAl2", -3.0), *strangers])
 
 
 @pytest.mark.parametrize("energy", [float("nan"), float("inf"), None])
@@ -84,6 +85,47 @@ def test_absurd_energies_are_quarantined_and_counted() -> None:
     assert lowered.stable == hull.stable
     assert set(lowered.quarantined) == {"nan", "deep"}
     assert "implausible" in lowered.quarantined["deep"]
+
+
+def test_a_candidate_says_what_it_pushes_off_the_hull() -> None:
+    """CaAl4 far below the hull makes CaAl2 unstable; one above the hull does nothing."""
+    hull = Hull(references())
+    deep = hull.lowering(candidate("deep", "CaAl4", -4.0))
+    assert deep.depth == pytest.approx(4.0 - (0.6 * 3.2 + 0.4 * 3.0))
+    share = (2 / 3) / 0.8  # of the atoms of CaAl2 in CaAl4, the rest in Ca
+    tie_line = share * -4.0 + (1 - share) * -2.0
+    assert deep.destabilised == {"laves": pytest.approx(-3.2 - tie_line)}
+    high = hull.lowering(candidate("high", "CaAl4", -2.9))
+    assert (high.depth, high.destabilised) == (0.0, {})
+    nothing = hull.lowering(candidate("nan", "CaAl4", float("nan")))
+    assert (nothing.depth, nothing.destabilised) == (0.0, {})
+
+
+def test_the_lowest_polymorph_is_ranked_first_and_drawn_last() -> None:
+    """Of three CaAl2 the deepest has rank 0 and comes after the others."""
+    others = [phase("middle", "CaAl2", -3.1), phase("high", "Ca2Al4", -2.9)]
+    points = Hull(references(*others)).points()
+    same = points[points["formula"] == "CaAl2"]
+    assert same["id"].tolist() == ["high", "middle", "laves"]
+    assert same["polymorph"].tolist() == [2, 1, 0]
+
+
+def test_many_distances_at_once_are_those_of_one_by_one() -> None:
+    """What cannot be placed is NaN, not a number."""
+    hull = Hull(references())
+    formulas, energies = ["CaAl2Cu", "CaO", "Cu", "CaAl"], [-3.0, -3.0, None, -2.5]
+    above = hull.energies_above(formulas, energies)
+    assert np.isnan(above).tolist() == [False, True, True, False]
+    for k in (0, 3):
+        single = hull.place(formulas[k], energies[k], LEVEL).energy_above_hull
+        assert above[k] == pytest.approx(single)
+
+
+def test_reactions_are_balanced() -> None:
+    """Shares of atoms become the smallest whole numbers of formula units."""
+    assert Hull(references()).place("CaAl2Cu", -3.0, LEVEL).reaction == "CaAl2Cu -> CaAl2 + Cu"
+    assert reaction_text("Ca3Al4", {"CaAl2": 6 / 7, "Ca": 1 / 7}) == "Ca3Al4 -> Ca + 2 CaAl2"
+    assert reaction_text("CaAl3", {"CaAl2": 3 / 8, "CaAl4": 5 / 8}) == "2 CaAl3 -> CaAl2 + CaAl4"
 
 
 def test_a_missing_corner_is_named() -> None:

@@ -9,11 +9,23 @@ from explorer.ui.known import NOTHING, known_of
 
 def test_competition_counts_the_compounds_that_are_there() -> None:
     """The numbers under the hull are those of the reference set, elements left out."""
-    said = known_of(CampaignSpec.parse(elements="Al-Ca-Cu")).competition
+    spec = CampaignSpec.parse(elements="Al-Ca-Cu", hull="potential")
+    said = known_of(spec).competition
     systems = [p.chemsys.split("-") for p in ReferencePhases.shipped("Al-Ca-Cu").phases]
     compounds = sum(len(system) > 1 for system in systems)
     ternary = sum(len(system) == 3 for system in systems)
     assert f"{compounds} known compounds, {ternary} of them of Al, Ca and Cu" in said
+
+
+def test_the_hull_of_dft_counts_its_own_phases() -> None:
+    """A new campaign says that it uses DFT formation energies; phases keep their structures."""
+    known = known_of(CampaignSpec.parse(elements="Al-Ca-Cu"))
+    assert "DFT formation energies (MP2020)" in known.competition
+    assert "energies of the potential" in known_of(CampaignSpec(elements=("Al", "Cu"))).competition
+    compounds = [p for p in known.hull.references.phases if "-" in p.chemsys]
+    assert f"{len(compounds)} known compounds" in known.competition
+    assert {p.geometry for p in compounds} == {"dft"}
+    assert all(len(phase.structure) == phase.n_atoms for phase in known.phases.values())
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:

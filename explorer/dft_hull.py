@@ -1,0 +1,105 @@
+"""The hull of DFT formation energies, for potentials that were trained on that scale.
+
+A set of known phases at the energies of a potential lacks every phase whose structure is not at
+hand, and a candidate that competes with nothing looks stable. DFT formation energies are published
+for far more phases, and need no structure. Where a potential learned energies with the MP2020
+corrections, the formation energy of a candidate, E - sum(x_i E_i) with the elements at the
+potential's own energies, may be compared with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pymatgen.core import Composition
+
+from explorer.phases import CompetingPhase, read_metadata, read_rows
+from explorer.potentials import EnergyLevel
+from explorer.references import DATA, DFT, ReferencePhases
+
+CORRECTION = "MP2020"
+"""The scheme that published formation energies carry (Wang et al., Sci. Rep. 11, 15496, 2021)."""
+AUTO = "auto"
+HULL_FILE = DATA / "hull-mp2020.parquet"
+
+
+class HullModeError(ValueError):
+    """A hull that the energies of a potential may not be placed on."""
+
+
+def refuse_scale(level: EnergyLevel) -> None:
+    """Raise `HullModeError` for energies that share no scale with published formation energies."""
+    if level.correction != CORRECTION:
+        raise HullModeError(
+            f"hull dft: expected a potential trained on energies with {CORRECTION} corrections, "
+            f"got {level}: choose hull potential, or another potential such as chgnet"
+        )
+
+
+def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
+    """Return what candidates are placed on when a campaign asks for a hull.
+
+    Parameters
+    ----------
+    known
+        The known phases of a system at the level of the candidates.
+    hull
+        "potential", "dft", or "auto": the hull of DFT where energies share its scale, which places
+        candidates closer to their DFT distances.
+
+    Raises
+    ------
+    HullModeError
+        When "dft" is asked of a potential of another scale.
+    """
+    on_scale = known.level.correction == CORRECTION
+    return dft_references(known) if hull == DFT or (hull == AUTO and on_scale) else known
+
+
+def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferencePhases:
+    """Return the corners of the DFT hull of a system on the energy scale of a potential.
+
+    Each DFT formation energy is raised by the potential's energies of the elements,
+    E_f(DFT) + sum(x_i E_i). That changes no distance from the hull, and one ledger holds all.
+
+    Parameters
+    ----------
+    known
+        The system, the level of the candidates, and the elements at that level.
+    file
+        What `explorer.dft_vertices.build_hull` wrote.
+
+    Raises
+    ------
+    HullModeError
+        When the potential was not trained on energies with MP2020 corrections.
+    ReferenceFileError
+        When the file cannot be read.
+    """
+    refuse_scale(known.level)
+    elements = known.elemental
+    zero = {symbol: phase.energy_per_atom for symbol, phase in elements.items()}
+    compounds = [
+        _raised(row, zero)
+        for row in read_rows(file, known.elements)
+        if zero.keys() >= set(row["chemsys"].split("-")) and "-" in row["chemsys"]
+    ]
+    name = f"{file.name} [{read_metadata(file).get('made', '')}], elements of {known.name}"
+    phases = (*elements.values(), *compounds)
+    return ReferencePhases(known.level, phases, known.elements, name, DFT)
+
+
+def _raised(row: Mapping[str, Any], zero: Mapping[str, float]) -> CompetingPhase:
+    composition = Composition(row["formula"])
+    shift = sum(composition.get_atomic_fraction(e) * zero[e.symbol] for e in composition)
+    return CompetingPhase(
+        id=row["id"],
+        source=row["source"],
+        formula=row["formula"],
+        chemsys=row["chemsys"],
+        e_above_hull_dft=0.0,
+        energy_per_atom=row["formation_energy"] + shift,
+        geometry=DFT,
+    )
