@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from ase.data import covalent_radii
 from pymatgen.core import Element
 from pymatgen.core.operations import SymmOp
 from pyxtal.symmetry import Group
@@ -47,7 +48,9 @@ def wyckoff_arrays() -> dict[str, np.ndarray]:
 
 
 def element_arrays() -> dict[str, np.ndarray]:
-    """Symbols and standardized features of the elements Z = 1-118 (missing values become 0).
+    """Symbols, radii and standardized features of the elements Z = 1-118 (missing values become 0).
+
+    Covalent radii are those of Cordero et al., Dalton Trans. 2832 (2008), as ASE has them.
 
     Features: group, period, block, electronegativity, Mendeleev number, atomic radius, ionisation
     energy, electron affinity, valence electrons; from pymatgen's periodic table.
@@ -65,6 +68,7 @@ def element_arrays() -> dict[str, np.ndarray]:
         "symbol": np.array([element.symbol for element in elements]),
         "electronegativity": np.array(negativity),
         "mass": np.array([float(element.atomic_mass) for element in elements]),
+        "covalent_radius": covalent_radii[1:].astype(np.float32),
         "features": np.concatenate([np.nan_to_num(values), blocks, groups], 1).astype(np.float32),
     }
 

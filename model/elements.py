@@ -20,6 +20,8 @@ class ElementTable:
     """Pauling electronegativity; 10 where none is known, (118,)."""
     mass: np.ndarray
     """Atomic mass in u, (118,)."""
+    covalent_radius: np.ndarray
+    """Covalent radius in angstrom; 0.2 where none is known, (118,)."""
     features: np.ndarray
     """Standardized periodic-table features, (118, F) float32."""
 

@@ -65,7 +65,11 @@ def context_of(batch: Batch, device: torch.device | str = "cpu") -> tuple[Contex
 
 
 def token_nll(
-    network: Network, batch: Batch, device: torch.device | str = "cpu", smoothing: float = 0.0
+    network: Network,
+    batch: Batch,
+    device: torch.device | str = "cpu",
+    smoothing: float = 0.0,
+    fine_weight: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood in nats of each token, and the roles.
 
@@ -74,6 +78,8 @@ def token_nll(
     smoothing : float
         Share of a continuous target that is given to the two bins beside it, for training;
         0 is the likelihood proper.
+    fine_weight : float
+        Weight of the step within a bin, for training; 1 is the likelihood proper.
 
     Returns
     -------
@@ -95,7 +101,8 @@ def token_nll(
         value = _bin_nll(network, states[where], vectors, kind[0], chosen[:, 0], mask, spread)
         if kind in CONTINUOUS:
             logits = network.fine_logits(states[where], vectors, chosen[:, 0]).float()
-            value = value + functional.cross_entropy(logits, chosen[:, 1], reduction="none")
+            steps = functional.cross_entropy(logits, chosen[:, 1], reduction="none")
+            value = value + fine_weight * steps
         nll[where] = value
     return nll, roles
 

@@ -91,8 +91,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Whole rows at once, (B, T, D) -> (B, T, D)."""
         query, key, value = self._project(x)
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self._finish(x, mixed)
+        return self._finish(x, _causal_attention(query, key, value))
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
         """One token a row, (B, 1, D) -> (B, 1, D); writes its key and value at ``place``."""
@@ -102,6 +101,28 @@ class Block(nn.Module):
             query, keys[:, :, : place + 1], values[:, :, : place + 1]
         )
         return self._finish(x, mixed)
+
+    def branch(self, x: Tensor, past: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """One token after each of several histories of different length.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, 1, D)
+        past : Tensor, shape (2, B, H, T, D / H)
+            Keys and values of the histories.
+        known : Tensor, shape (B, T + 1)
+            Which of them exist, and the token itself.
+
+        Returns
+        -------
+        Tensor of (B, 1, D), and the token's own key and value, (2, B, H, 1, D / H)
+        """
+        query, key, value = self._project(x)
+        own = torch.stack([key, value])
+        keys, values = torch.cat([past, own], dim=3)
+        mask = known[:, None, None]
+        mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        return self._finish(x, mixed), own
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, length, width = x.shape
@@ -113,6 +134,17 @@ class Block(nn.Module):
     def _finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         return x + self.drop(self.feed(self.feed_norm(x)))
+
+
+def _causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Mix the values of the tokens so far, (B, H, T, D / H) each."""
+    if query.is_cuda:
+        return functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+    # rows are short: on a CPU the blocked kernel's backward pass takes as long as all else together
+    length = query.shape[2]
+    later = torch.full((length, length), float("-inf"), device=query.device).triu(1)
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return (scores.float() + later).softmax(dim=-1).to(value.dtype) @ value
 
 
 class TokenEmbedding(nn.Module):
@@ -209,14 +241,14 @@ class Network(nn.Module):
         Tensor, shape (B, T, D)
         """
         places = torch.arange(context.tokens.shape[1], device=context.tokens.device)
-        x = self._read(context, vectors) + self.place(places)
+        x = self.read(context, vectors) + self.place(places)
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
 
     def step(self, context: Context, vectors: Tensor, cache: Cache, place: int) -> Tensor:
         """State after one more token of every row, (B, D); the cache grows by it."""
-        x = self._read(context, vectors) + self.place.weight[place]
+        x = self.read(context, vectors) + self.place.weight[place]
         for block, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
             x = block.step(x, keys, values, place)
         return self.norm(x)[:, 0]
@@ -229,6 +261,10 @@ class Network(nn.Module):
         keys = [weight.new_zeros(shape) for _ in self.blocks]
         return Cache(keys, [weight.new_zeros(shape) for _ in self.blocks])
 
+    def new_memory(self) -> Memory:
+        """Empty memory for rows that branch."""
+        return Memory(self)
+
     def logits(self, states: Tensor, vectors: Tensor, candidates: Tensor) -> Tensor:
         """Logits over some tokens, (K, D) -> (K, number of candidates)."""
         return self.to_logits(states) @ vectors[candidates].T + self.bias[candidates]
@@ -238,13 +274,67 @@ class Network(nn.Module):
         joined = torch.cat([states, vectors[chosen]], dim=-1)
         return self.fine_out(functional.gelu(self.fine_hidden(joined)))
 
-    def _read(self, context: Context, vectors: Tensor) -> Tensor:
+    def read(self, context: Context, vectors: Tensor) -> Tensor:
+        """Input vectors of tokens, without their places, (B, T, D)."""
         continuous = context.tokens >= vocabulary.VOLUME_0
         x = vectors[context.tokens] + self.role(context.next_role)
         x = x + self.fine(context.fine) * continuous[..., None]
         owned = (context.next_position != vocabulary.PAD)[..., None]
         site = self.site_position(vectors[context.next_position])
         return x + (site + self.site_element(vectors[context.next_element])) * owned
+
+
+class Memory:
+    """Keys and values of tokens that many rows share, as in a tree; each token is read once."""
+
+    def __init__(self, network: Network) -> None:
+        config = network.config
+        self.network = network
+        shape = (1024, config.layers, 2, config.heads, config.width // config.heads)
+        self._kept = network.bias.new_zeros(shape)
+        """(slots, layers, 2, H, D / H)"""
+        self._used = 0
+
+    def step(
+        self, context: Context, vectors: Tensor, histories: list[tuple[int, ...]]
+    ) -> tuple[Tensor, list[int]]:
+        """Read one more token after each history.
+
+        Parameters
+        ----------
+        context : Context
+            Of that token, (K, 1) each.
+        vectors : Tensor, shape (V, D)
+        histories : list of tuples
+            Slots of the tokens before it.
+
+        Returns
+        -------
+        States (K, D), and the slots of the tokens read.
+        """
+        device = vectors.device
+        longest = max(len(slots) for slots in histories)
+        padded = [[*slots, *[0] * (longest - len(slots))] for slots in histories]
+        places = torch.tensor([len(slots) for slots in histories], device=device)
+        known = torch.arange(longest, device=device) < places[:, None]
+        known = torch.cat([known, known.new_ones(len(histories), 1)], dim=1)  # (K, T + 1)
+        index = torch.tensor(padded, dtype=torch.long, device=device).view(len(histories), longest)
+        past = self._kept[index].permute(2, 3, 0, 4, 1, 5)  # (layers, 2, K, H, T, D / H)
+        x = self.network.read(context, vectors) + self.network.place(places)[:, None]
+        made = []
+        for block, before in zip(self.network.blocks, past, strict=True):
+            x, own = block.branch(x, before, known)
+            made.append(own[:, :, :, 0])
+        slots = self._keep(torch.stack(made).permute(2, 0, 1, 3, 4))
+        return self.network.norm(x)[:, 0], slots
+
+    def _keep(self, made: Tensor) -> list[int]:
+        """Store keys and values, (K, layers, 2, H, D / H); returns their slots."""
+        first, self._used = self._used, self._used + len(made)
+        while self._used > len(self._kept):
+            self._kept = torch.cat([self._kept, torch.zeros_like(self._kept)])
+        self._kept[first : self._used] = made
+        return list(range(first, self._used))
 
 
 def candidates_of(role: Role) -> np.ndarray:

@@ -1,61 +1,33 @@
-"""Draw crystals in batches, each crystal from its own random numbers.
+"""Draw crystals under constraints, and score given ones.
 
-Crystal i depends on the seed and on i, not on the batch that it was drawn in (to the last bits of
-floating-point sums), so a run can be continued anywhere.
-
-Letters in shapes: B rows drawn together, A rows still growing, K rows at one head, C candidates.
+Letters in shapes: N crystals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from model import tokens as vocabulary
-from model.automaton import Automaton
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.crystal import WyckoffCrystal
-from model.grammar import END
-from model.headers import HeaderGrammar, elements_in
-from model.likelihood import CONTINUOUS, PARTS, part_nll, token_nll
-from model.network import Context, candidates_of
+from model.growth import Draw, Sampler, total
+from model.headers import HeaderGrammar
+from model.likelihood import part_nll, token_nll
+from model.search import Skeleton, SkeletonSearch
 from model.shards import pad
-from model.tokens import (
-    ANGLE_SCALE,
-    MAX_ELEMENTS,
-    MAX_LENGTH,
-    MAX_SITES,
-    SCALES,
-    Role,
-    TokenError,
-    crystal_to_row,
-    row_tail,
-    row_to_crystal,
-)
-from model.wyckoff import table
+from model.tokens import crystal_to_row
 
-PART_OF = {role: name for name, roles in PARTS.items() for role in roles}
+__all__ = ["SEARCHES", "Draw", "log_likelihood", "sample"]
 
 
-class Draw(NamedTuple):
-    """One drawn crystal."""
-
-    index: int
-    """Number of the draw, from 0, for this seed."""
-    crystal: WyckoffCrystal | None
-    """None if the row is no crystal; ``reason`` then says why."""
-    log_likelihood: float
-    """Natural logarithm of the probability (density of bins) of all that was drawn."""
-    parts: dict[str, float]
-    """The same by part: header, skeleton, lattice, coordinates."""
-    reason: str
-    """Empty if the row is a crystal."""
+SEARCHES = ("independent", "distinct", "likeliest")
+"""Ways to draw: each crystal on its own; skeletons without replacement, at random with the
+probabilities that ordinary drawing gives them; skeletons without replacement, likeliest first."""
 
 
 def sample(
@@ -67,6 +39,9 @@ def sample(
     start: int = 0,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    search: str = "independent",
+    geometry_temperature: float | None = None,
+    again: float | None = None,
     batch_size: int = 128,
 ) -> Iterator[Draw]:
     """Draw crystals ``start`` to ``start + count - 1`` in order, as soon as each is finished.
@@ -77,285 +52,56 @@ def sample(
         Divides the logits; below 1 the likely becomes likelier.
     top_p : float
         Only the most likely tokens that hold this share of the probability are drawn.
+    search : {"independent", "distinct", "likeliest"}
+        Whether skeletons may repeat, and their order; see ``SEARCHES``. Where the constraints
+        leave fewer skeletons than ``count``, a search begins anew.
+    geometry_temperature : float or None
+        Temperature of the lattice and the coordinates; None for the same.
+    again : float or None
+        In a search, a skeleton with free coordinates comes again, for other values of them, when
+        its log-probability less so many nats for each time is the highest; None: never.
 
     Raises
     ------
     ConstraintError
         If nothing can satisfy the constraints.
     ValueError
-        If a count, the temperature or ``top_p`` is out of range.
+        If a count, a temperature, ``top_p``, ``search`` or ``again`` is out of range.
     """
     if count < 0 or start < 0 or batch_size < 1:
         raise ValueError(f"expected counts of 0 or more, got {count=} {start=} {batch_size=}")
-    if not temperature > 0 or not 0 < top_p <= 1:
-        raise ValueError(f"expected temperature > 0 and 0 < top_p <= 1, got {temperature}, {top_p}")
+    heat = temperature if geometry_temperature is None else geometry_temperature
+    if not min(temperature, heat) > 0 or not 0 < top_p <= 1:
+        raise ValueError(
+            f"expected temperatures > 0 and 0 < top_p <= 1, got {temperature}, {heat}, {top_p}"
+        )
+    if search not in SEARCHES:
+        raise ValueError(f"expected a search of {', '.join(SEARCHES)}, got {search!r}")
+    if again is not None and not again > 0:
+        raise ValueError(f"expected more than 0 nats for a skeleton to come again, got {again}")
     grammar = HeaderGrammar(constraints, loaded.known_elements)
     grammar.check()
-    sampler = Sampler(loaded, grammar, temperature, top_p)
-    return sampler.stream(seed, start, start + count, batch_size)
+    sampler = Sampler(loaded, grammar, temperature, top_p, heat)
+    if search == "independent":
+        return sampler.stream(seed, range(start, start + count), batch_size)
+    skeletons = _rounds(
+        partial(
+            SkeletonSearch,
+            loaded,
+            grammar,
+            temperature=temperature,
+            noise=search == "distinct",
+            seed=seed,
+            again=again,
+        )
+    )
+    return sampler.fill(seed, start, islice(skeletons, start, start + count), batch_size)
 
 
-class Sampler:
-    """A network, a grammar and how to choose; knows no crystal."""
-
-    def __init__(
-        self, loaded: LoadedNetwork, grammar: HeaderGrammar, temperature: float, top_p: float
-    ) -> None:
-        self.network, self.grammar = loaded.network, grammar
-        self.device = self.network.bias.device
-        self.temperature, self.top_p = temperature, top_p
-        self.automaton = Automaton()
-        with torch.inference_mode():
-            self.vectors = self.network.embedding()
-
-    def stream(self, seed: int, start: int, stop: int, batch_size: int) -> Iterator[Draw]:
-        """Draw batch after batch."""
-        for first in range(start, stop, batch_size):
-            indices = range(first, min(first + batch_size, stop))
-            yield from Growth(self, seed, indices).run()
-
-    def choose(self, logits: Tensor, mask: np.ndarray | None, chance: np.ndarray) -> np.ndarray:
-        """Draw one candidate a row by inverting the cumulative distribution, (K, C) -> (K,)."""
-        values = logits.double().cpu().numpy() / self.temperature
-        if mask is not None:
-            values = np.where(mask, values, -np.inf)
-        weights = np.exp(values - values.max(axis=1, keepdims=True))
-        if self.top_p < 1.0:
-            weights = _nucleus(weights, self.top_p)
-        total = weights.cumsum(axis=1)
-        picked = (total < (chance * total[:, -1])[:, None]).sum(axis=1)
-        # rounding may step past the last candidate that has any weight
-        last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
-        return np.minimum(picked, last)
-
-
-class Growth:
-    """One batch of rows, grown token by token until all are crystals."""
-
-    def __init__(self, sampler: Sampler, seed: int, indices: range) -> None:
-        rows = len(indices)
-        self.sampler, self.indices = sampler, indices
-        self.chance = np.stack([_random_numbers(seed, index) for index in indices])
-        self.tokens = np.full((rows, MAX_LENGTH), vocabulary.PAD)
-        self.fine = np.zeros((rows, MAX_LENGTH), int)
-        self.parts = {name: np.zeros(rows) for name in PARTS}
-        self.role = np.full(rows, int(Role.PROMPT))
-        """Role of each row's next token."""
-        self.forced = np.full(rows, sampler.grammar.prompt()[1])
-        """The next token where there is no choice, else -1."""
-        self.tokens[:, 0] = sampler.grammar.prompt()[0]
-        self.header = np.full((rows, MAX_ELEMENTS), vocabulary.PAD)
-        """Element tokens of the header, by slot."""
-        self.node = np.zeros(rows, int)
-        self.half = np.zeros(rows, int)
-        self.sites = np.full((rows, MAX_SITES, 2), vocabulary.PAD)
-        """Position and element tokens of the sites so far."""
-        self.site_count = np.zeros(rows, int)
-        self.tail = np.full((rows, MAX_LENGTH, 2), (int(Role.DONE), -1))
-        """Role and owning site of each number after the skeleton."""
-        self.tail_at = np.zeros(rows, int)
-
-    @torch.inference_mode()
-    def run(self) -> Iterator[Draw]:
-        """Grow all rows; yields each crystal once it and all before it are finished."""
-        network, vectors = self.sampler.network, self.sampler.vectors
-        active, flushed = np.arange(len(self.indices)), 0
-        cache = network.new_cache(len(active))
-        for place in range(MAX_LENGTH - 1):
-            states = network.step(self._context(active, place), vectors, cache, place)
-            self._extend(active, states, place + 1)
-            growing = self.role[active] != Role.DONE
-            while flushed < len(self.indices) and self.role[flushed] == Role.DONE:
-                yield self._draw(flushed)
-                flushed += 1
-            if not growing.any():
-                return
-            if growing.mean() < 0.7:
-                kept = torch.from_numpy(np.flatnonzero(growing)).to(self.sampler.device)
-                cache, active = cache.select(kept), active[growing]
-        raise RuntimeError(f"expected every row to end within {MAX_LENGTH} tokens")
-
-    def _context(self, active: np.ndarray, place: int) -> Context:
-        """What the network reads: the last token, and what comes next."""
-        role = self.role[active]
-        owner = np.where(role >= Role.X, self.tail[active, self.tail_at[active], 1], -1)
-        site = self.sites[active, np.maximum(owner, 0)]
-        site = np.where((owner >= 0)[:, None], site, vocabulary.PAD)
-        columns = (self.tokens[active, place], self.fine[active, place], role, *site.T)
-        device = self.sampler.device
-        return Context(*(torch.from_numpy(c.copy()).to(device)[:, None] for c in columns))
-
-    def _extend(self, active: np.ndarray, states: Tensor, place: int) -> None:
-        """Write every row's next token, then find out what follows it."""
-        fixed = active[self.forced[active] >= 0]
-        self.tokens[fixed, place] = self.forced[fixed]
-        for roles, draw in DRAWERS:
-            here = np.isin(self.role[active], roles) & (self.forced[active] < 0)
-            if here.any():
-                rows = active[here]
-                kept = torch.from_numpy(np.flatnonzero(here)).to(states.device)
-                draw(self, rows, states[kept], place)
-        role = self.role[active]
-        self._follow_header(active[role <= Role.SPACEGROUP], place)
-        self._follow_position(active[role == Role.POSITION], place)
-        self.role[active[role == Role.SITE_ELEMENT]] = Role.POSITION
-        self._follow_number(active[(role >= Role.VOLUME) & (role < Role.DONE)])
-
-    def _draw_header(self, rows: np.ndarray, states: Tensor, place: int) -> None:
-        """Draw the number of elements, an element or the space group."""
-        for role in np.unique(self.role[rows]):
-            here = self.role[rows] == role
-            some = rows[here]
-            candidates = candidates_of(Role(role))
-            choices = [self.sampler.grammar.next(self._prefix(row, place)) for row in some]
-            mask = np.stack([np.isin(candidates, choice.tokens) for choice in choices])
-            logits = self._logits(states[torch.from_numpy(here).to(states.device)], candidates)
-            picked = self._pick(some, logits, mask, None, place)
-            self.tokens[some, place] = candidates[picked]
-
-    def _draw_position(self, rows: np.ndarray, states: Tensor, place: int) -> None:
-        """Draw the next site's letter, or the end of the sites."""
-        automaton = self.sampler.automaton
-        first = automaton.first_position[self.node[rows]]
-        group = table().group[first].astype(int)
-        letters = np.arange(END + 1)
-        exists = letters < (table().group_start[group] - first)[:, None]
-        exists[:, END] = True
-        tokens = vocabulary.POSITION_0 + first[:, None] + letters
-        tokens = np.where(exists & (letters < END), tokens, vocabulary.END)  # (K, 28)
-        allowed = automaton.letters[self.node[rows]]
-        picked = self._pick(rows, self._row_logits(states, tokens), allowed, exists, place)
-        self.tokens[rows, place] = tokens[np.arange(len(rows)), picked]
-        sited = picked != END
-        self.half[rows[sited]] = automaton.choose_letters(self.node[rows[sited]], picked[sited])
-
-    def _draw_site_element(self, rows: np.ndarray, states: Tensor, place: int) -> None:
-        """Draw which element of the header sits on the letter."""
-        automaton = self.sampler.automaton
-        tokens = self.header[rows]  # (K, 8)
-        allowed = automaton.slots[self.half[rows]]
-        exists = tokens != vocabulary.PAD
-        picked = self._pick(rows, self._row_logits(states, tokens), allowed, exists, place)
-        chosen = tokens[np.arange(len(rows)), picked]
-        self.tokens[rows, place] = chosen
-        self.node[rows] = automaton.choose_slots(self.half[rows], picked)
-        self.sites[rows, self.site_count[rows], 0] = self.tokens[rows, place - 1]
-        self.sites[rows, self.site_count[rows], 1] = chosen
-        self.site_count[rows] += 1
-
-    def _draw_number(self, rows: np.ndarray, states: Tensor, place: int) -> None:
-        """Draw a bin of a lattice parameter or coordinate, then the step within it."""
-        roles = self.role[rows]
-        scale = SCALES[Role(roles[0])]
-        candidates = np.arange(scale.first, scale.first + scale.bins)
-        mask = self._cells(rows, place) if roles[0] in CONTINUOUS[2] else None
-        picked = self._pick(rows, self._logits(states, candidates), mask, None, place)
-        chosen = candidates[picked]
-        bins = torch.from_numpy(chosen).to(states.device)
-        logits = self.sampler.network.fine_logits(states, self.sampler.vectors, bins)
-        self.tokens[rows, place] = chosen
-        self.fine[rows, place] = self._pick(rows, logits, None, None, place, fine=1)
-
-    def _cells(self, rows: np.ndarray, place: int) -> np.ndarray:
-        """Bins of an angle with which alpha, beta and gamma can meet in a cell, (K, bins)."""
-        bins = np.arange(ANGLE_SCALE.bins)
-        width = (ANGLE_SCALE.high - ANGLE_SCALE.low) / ANGLE_SCALE.bins
-        angle = ANGLE_SCALE.low + bins * width
-        mask = np.ones((len(rows), len(bins)), bool)
-        for k in np.flatnonzero(self.role[rows] == Role.GAMMA):
-            known = self.tokens[rows[k], place - 2 : place] - ANGLE_SCALE.first
-            alpha, beta = ANGLE_SCALE.low + known * width
-            room = 4 * width
-            mask[k] = (angle > abs(alpha - beta) + room) & (angle < alpha + beta - room)
-            mask[k] &= angle < 360 - alpha - beta - room
-            if not mask[k].any():
-                mask[k] = True
-        return mask
-
-    def _pick(
-        self,
-        rows: np.ndarray,
-        logits: Tensor,
-        allowed: np.ndarray | None,
-        exists: np.ndarray | None,
-        place: int,
-        fine: int = 0,
-    ) -> np.ndarray:
-        """Draw among the allowed; count the likelihood among all that exist, (K,)."""
-        picked = self.sampler.choose(logits, allowed, self.chance[rows, place, fine])
-        logits = logits.double()
-        if exists is not None:
-            outside = torch.from_numpy(~exists).to(logits.device)
-            logits = logits.masked_fill(outside, float("-inf"))
-        logs = logits.log_softmax(dim=1).cpu().numpy()[np.arange(len(rows)), picked]
-        for role in np.unique(self.role[rows]):
-            here = self.role[rows] == role
-            self.parts[PART_OF[Role(role)]][rows[here]] += logs[here]
-        return picked
-
-    def _logits(self, states: Tensor, candidates: np.ndarray) -> Tensor:
-        """Logits over the same candidates for all rows, (K, C)."""
-        tokens = torch.from_numpy(candidates).to(states.device)
-        return self.sampler.network.logits(states, self.sampler.vectors, tokens)
-
-    def _row_logits(self, states: Tensor, tokens: np.ndarray) -> Tensor:
-        """Logits over each row's own candidates, (K, C)."""
-        own = torch.from_numpy(tokens).to(states.device)
-        network = self.sampler.network
-        query = network.to_logits(states)
-        return torch.einsum("kd,kcd->kc", query, self.sampler.vectors[own]) + network.bias[own]
-
-    def _prefix(self, row: int, place: int) -> tuple[int, ...]:
-        return tuple(int(token) for token in self.tokens[row, :place])
-
-    def _follow_header(self, rows: np.ndarray, place: int) -> None:
-        """Find out what follows in the header, or begin the sites."""
-        grammar = self.sampler.grammar
-        for row in rows:
-            prefix = self._prefix(row, place + 1)
-            choice = grammar.next(prefix)
-            if choice is not None:
-                self.role[row] = choice.role
-                drawn = len(choice.tokens) > 1 or choice.role == Role.SPACEGROUP
-                self.forced[row] = -1 if drawn else choice.tokens[0]
-                continue
-            self.role[row], self.forced[row] = Role.POSITION, -1
-            symbols = [z + vocabulary.ELEMENT_0 - 1 for z in elements_in(prefix)]
-            self.header[row, : len(symbols)] = symbols
-            self.node[row] = self.sampler.automaton.enter(grammar.header(prefix))
-
-    def _follow_position(self, rows: np.ndarray, place: int) -> None:
-        """Ask for the element of the letter, or begin the lattice after the last site."""
-        ended = self.tokens[rows, place] == vocabulary.END
-        self.role[rows[~ended]] = Role.SITE_ELEMENT
-        for row in rows[ended]:
-            positions = self.sites[row, : self.site_count[row], 0] - vocabulary.POSITION_0
-            tail = _tail(tuple(int(p) for p in positions))
-            self.tail[row, : len(tail)] = tail
-            self.role[row] = tail[0][0]
-
-    def _follow_number(self, rows: np.ndarray) -> None:
-        self.tail_at[rows] += 1
-        self.role[rows] = self.tail[rows, self.tail_at[rows], 0]
-
-    def _draw(self, row: int) -> Draw:
-        """Read a finished row."""
-        crystal, reason = None, ""
-        try:
-            crystal = row_to_crystal(self.tokens[row], self.fine[row])
-        except TokenError as error:
-            reason = str(error)
-        parts = {name: float(values[row]) for name, values in self.parts.items()}
-        return Draw(self.indices[row], crystal, _total(parts), parts, reason)
-
-
-DRAWERS = (
-    ((Role.N_ELEMENTS, Role.ELEMENT, Role.SPACEGROUP), Growth._draw_header),
-    ((Role.POSITION,), Growth._draw_position),
-    ((Role.SITE_ELEMENT,), Growth._draw_site_element),
-    *((roles, Growth._draw_number) for roles in CONTINUOUS),
-)
-"""Which method draws which roles."""
+def _rounds(search: Callable[[], SkeletonSearch]) -> Iterator[Skeleton]:
+    """All skeletons; where there are fewer than asked for, again and again for other numbers."""
+    while True:
+        yield from search()
 
 
 def log_likelihood(
@@ -393,35 +139,6 @@ def log_likelihood(
             nll, roles = token_nll(loaded.network, pad([rows[k] for k in some]), device)
             parts = {name: value.cpu().numpy() for name, value in part_nll(nll, roles).items()}
             totals[some] = [
-                -_total({name: value[k] for name, value in parts.items()}) for k in range(len(some))
+                -total({name: value[k] for name, value in parts.items()}) for k in range(len(some))
             ]
     return totals
-
-
-def _total(parts: dict[str, float]) -> float:
-    """Everything but the elements, which are mostly given."""
-    return float(sum(value for name, value in parts.items() if name != "elements"))
-
-
-def _random_numbers(seed: int, index: int) -> np.ndarray:
-    """Uniform numbers of one crystal, for the bin and the step of each token, (T, 2)."""
-    return np.random.Generator(np.random.Philox(key=[seed, index])).random((MAX_LENGTH, 2))
-
-
-@lru_cache(maxsize=10_000)
-def _tail(positions: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Role and owning site of each number after a skeleton, and the end."""
-    spacegroup = int(table().group[positions[0]])
-    tail = [(int(role), owner) for role, owner in row_tail(spacegroup, list(positions))]
-    return [*tail, (int(Role.DONE), -1)]
-
-
-def _nucleus(weights: np.ndarray, share: float) -> np.ndarray:
-    """Keep the heaviest candidates of each row that together hold ``share``."""
-    order = np.argsort(-weights, axis=1)
-    ranked = np.take_along_axis(weights, order, axis=1)
-    before = ranked.cumsum(axis=1) - ranked
-    kept = before < share * ranked.sum(axis=1, keepdims=True)
-    trimmed = np.zeros_like(weights)
-    np.put_along_axis(trimmed, order, np.where(kept, ranked, 0.0), axis=1)
-    return trimmed

@@ -245,8 +245,7 @@ def row_to_crystal(tokens: np.ndarray, fine: np.ndarray) -> WyckoffCrystal:
     shape = {
         role: number for (role, owner), number in zip(roles, numbers, strict=True) if owner < 0
     }
-    atoms = sum(int(table().multiplicity[position]) for position, _ in pairs)
-    return WyckoffCrystal(spacegroup, sites, _lattice_from(spacegroup, shape, atoms))
+    return WyckoffCrystal(spacegroup, sites, lattice_of([p for p, _ in pairs], shape))
 
 
 def row_tail(spacegroup: int, positions: list[int]) -> list[tuple[Role, int]]:
@@ -315,10 +314,25 @@ def _coordinates(crystal: WyckoffCrystal, sites: list[Site]) -> list[tuple[int, 
     return parts
 
 
-def _lattice_from(
-    spacegroup: int, shape: dict[Role, float], atoms: int
+def lattice_of(
+    positions: list[int], shape: dict[Role, float]
 ) -> tuple[float, float, float, float, float, float]:
-    """Conventional lattice parameters from the volume per atom, the ratios and the angles."""
+    """Conventional lattice parameters from the volume per atom, the ratios and the angles.
+
+    Parameters
+    ----------
+    positions : list of int
+        Rows of the Wyckoff table, one a site.
+    shape : dict
+        Value of each free lattice number, by role.
+
+    Raises
+    ------
+    TokenError
+        If the angles cannot meet in a cell.
+    """
+    spacegroup = int(table().group[positions[0]])
+    atoms = sum(int(table().multiplicity[position]) for position in positions)
     gamma = 120.0 if crystal_family(spacegroup) == "hexagonal" else 90.0
     angles = (
         shape.get(Role.ALPHA, 90.0),

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.checkpoint import save_network, save_state
+from model.checkpoint import load_network, save_network, save_state
 from model.elements import symbol_of
 from model.likelihood import PARTS, part_nll, token_nll
 from model.network import Network, NetworkConfig
@@ -43,6 +43,9 @@ class Recipe:
     """Padded tokens in a batch."""
     learning_rate: float = 2e-3
     """Peak of AdamW's rate."""
+    muon_rate: float = 0.0
+    """Peak of Muon's rate for the matrices of the blocks (Jordan et al., 2024, orthogonalised
+    momentum); 0 leaves them to AdamW."""
     warmup: int = 200
     """Steps of linear rise."""
     decay: float = 0.4
@@ -51,6 +54,8 @@ class Recipe:
     """AdamW's decay of matrices."""
     smoothing: float = 0.1
     """Share of a continuous target given to the bins beside it."""
+    fine_weight: float = 1.0
+    """Weight of the step within a bin against the bin, in the training loss alone."""
     average: float = 0.999
     """Decay of the running average of the weights that is shipped."""
     clip: float = 1.0
@@ -79,30 +84,33 @@ class Recipe:
         return cls(**values, network=NetworkConfig(**shape))
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step: rise, plateau, fall."""
+        """Share of the peak rates at a step: rise, plateau, fall."""
         falling = self.steps * self.decay
         rise = min(1.0, (step + 1) / max(1, self.warmup))
         fall = min(1.0, (self.steps - step) / max(1.0, falling))
-        return self.learning_rate * rise * fall
+        return rise * fall
 
 
 class Trainer:
     """A training run in a folder: state, log and the averaged weights."""
 
-    def __init__(self, recipe: Recipe, shards: Path, run: Path, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        shards: Path,
+        run: Path,
+        device: str = "cpu",
+        start: Path | None = None,
+    ) -> None:
         self.recipe, self.run, self.device = recipe, run, device
         self.train, self.val = Shards(shards / "train.npz"), Shards(shards / "val.npz")
         torch.manual_seed(recipe.seed)
         self.network = Network(recipe.network).to(device)
+        if start is not None:
+            self.network.load_state_dict(load_network(start, device).network.state_dict())
         self.average = Network(recipe.network).to(device).eval()
         self.average.load_state_dict(self.network.state_dict())
-        matrices = [p for p in self.network.parameters() if p.ndim >= 2]
-        others = [p for p in self.network.parameters() if p.ndim < 2]
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        self.optimizers = _optimizers(self.network, recipe)
         self.step, self.epoch, self.tokens_seen, self.seconds = 0, 0, 0, 0.0
         run.mkdir(parents=True, exist_ok=True)
         if (run / "state.pt").exists():
@@ -133,17 +141,21 @@ class Trainer:
             self.epoch += 1
 
     def _update(self, batch: Batch) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate(self.step)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * self.recipe.rate(self.step)
         self.network.train()
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-            nll, _ = token_nll(self.network, batch, self.device, self.recipe.smoothing)
+            nll, _ = token_nll(
+                self.network, batch, self.device, self.recipe.smoothing, self.recipe.fine_weight
+            )
         # rows of a batch are of like length: a fixed divisor weighs all tokens of an epoch alike
         loss = nll.sum() / self.recipe.tokens_per_batch
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         self.tokens_seen += int((batch.tokens > 0).sum())
         self._follow()
@@ -178,7 +190,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "counters": [self.step, self.epoch, self.tokens_seen, self.seconds],
         }
         save_state(self.run / "state.pt", state)
@@ -205,7 +217,8 @@ class Trainer:
         state = torch.load(self.run / "state.pt", map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.step, self.epoch, self.tokens_seen, self.seconds = state["counters"]
         self.epoch += 1  # the rest of the interrupted epoch is left out
 
@@ -218,6 +231,23 @@ class Trainer:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW for everything, or Muon for the matrices of the blocks and AdamW for the rest."""
+    blocks = [p for p in network.blocks.parameters() if p.ndim == 2] if recipe.muon_rate else []
+    taken = {id(p) for p in blocks}
+    rest = [p for p in network.parameters() if id(p) not in taken]
+    peak, decay = recipe.learning_rate, recipe.weight_decay
+    groups = [
+        {"params": [p for p in rest if p.ndim >= 2], "weight_decay": decay, "peak": peak},
+        {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0, "peak": peak},
+    ]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=(0.9, 0.98))]
+    if blocks:
+        group = {"params": blocks, "peak": recipe.muon_rate}
+        optimizers.append(torch.optim.Muon([group], weight_decay=decay, nesterov=True))
+    return optimizers
 
 
 def known_elements(shards: Shards) -> list[str]:
@@ -236,13 +266,15 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--shards", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="weights to begin a new run with")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    trainer = Trainer(Recipe.read(options.recipe), options.shards, options.run, options.device)
+    recipe = Recipe.read(options.recipe)
+    trainer = Trainer(recipe, options.shards, options.run, options.device, options.start)
     trainer.fit(options.minutes)
 
 

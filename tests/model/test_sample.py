@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
-from explorer.crystals import min_distance, to_structure
-from explorer.evaluate.generation import group_or_supergroup
+from explorer.baselines import Drawn
+from explorer.evaluate.checks import check
 from model.checkpoint import CheckpointError, LoadedNetwork, load_network, save_network
 from model.constraints import Constraints
 from model.likelihood import context_of
 from model.network import Network, NetworkConfig
-from model.sample import log_likelihood, sample
+from model.sample import Draw, log_likelihood, sample
 from model.shards import pad
 from model.tokens import crystal_to_row
 
@@ -52,10 +54,9 @@ def test_spglib_finds_the_asked_group(shipped: LoadedNetwork) -> None:
     """Crystals without colliding atoms have the group they were drawn in, or a supergroup."""
     checked = 0
     for draw in sample(shipped, Constraints.parse(), seed=5, count=96):
-        structure = to_structure(draw.crystal)
-        if min_distance(structure) > 0.7:
-            kept, _ = group_or_supergroup(structure, draw.crystal.spacegroup)
-            assert kept, draw.crystal
+        found = check(Drawn(draw.index, draw.crystal))
+        if found.apart_07:
+            assert found.spacegroup_kept, draw.crystal
             checked += 1
     assert checked > 48
 
@@ -72,6 +73,78 @@ def test_same_seed_same_crystals(shipped: LoadedNetwork) -> None:
     assert [draw.crystal for draw in parts] == [draw.crystal for draw in whole]
     other = [draw.crystal for draw in sample(shipped, wish, seed=8, count=24)]
     assert other != [draw.crystal for draw in whole]
+
+
+@pytest.mark.parametrize("search", ["distinct", "likeliest"])
+def test_a_search_gives_every_skeleton_once(shipped: LoadedNetwork, search: str) -> None:
+    """Skeletons come without replacement; a run can go on anywhere; the constraints hold."""
+    wish = Constraints.parse("Al-Ca-Cu", spacegroups=(139, 225))
+    whole = list(sample(shipped, wish, seed=4, count=60, search=search))
+    assert len({draw.crystal.skeleton for draw in whole}) == 60
+    assert {draw.crystal.spacegroup for draw in whole} == {139, 225}
+    later = list(sample(shipped, wish, seed=4, count=20, start=40, search=search))
+    assert [draw.crystal for draw in later] == [draw.crystal for draw in whole[40:]]
+
+
+def test_the_likeliest_skeletons_come_first(shipped: LoadedNetwork) -> None:
+    """A search finds the most probable skeletons, and more probable ones than chance does."""
+    wish = Constraints.parse("Al-Ca-Cu")
+
+    def known(draw: Draw) -> float:
+        return draw.parts["spacegroup"] + draw.parts["skeleton"]
+
+    found = list(sample(shipped, wish, seed=0, count=64, search="likeliest"))
+    values = [known(draw) for draw in found]
+    # the order is that of the draw, where what the constraints forbid has no share
+    slack = 0.3
+    assert np.allclose(values, sorted(values, reverse=True), atol=slack)
+    drawn = {d.crystal.skeleton: known(d) for d in sample(shipped, wish, seed=0, count=64)}
+    # whatever was drawn by chance and is likelier than the last one found was found as well
+    missed = set(drawn) - {draw.crystal.skeleton for draw in found}
+    assert all(drawn[skeleton] < values[-1] + slack for skeleton in missed)
+
+
+def test_random_search_draws_as_often_as_sampling(shipped: LoadedNetwork) -> None:
+    """The first skeleton of a random search has the distribution of ordinary draws."""
+    wish = Constraints.parse("Al-Ca-Cu", spacegroups=(139, 166, 225))
+    plain = Counter(draw.crystal.spacegroup for draw in sample(shipped, wish, seed=0, count=400))
+    first = Counter(
+        next(iter(sample(shipped, wish, seed=k, count=1, search="distinct"))).crystal.spacegroup
+        for k in range(150)
+    )
+    for group in (139, 166, 225):
+        share, error = plain[group] / 400, 4 * (0.25 / 400 + 0.25 / 150) ** 0.5
+        assert abs(first[group] / 150 - share) < error
+
+
+def test_skeletons_come_again_for_other_coordinates(shipped: LoadedNetwork) -> None:
+    """With ``again``, only skeletons with free coordinates repeat, each time with other ones."""
+    wish = Constraints.parse("Al-Ca-Cu", spacegroups=(62, 225))
+    draws = list(sample(shipped, wish, seed=0, count=40, search="likeliest", again=0.5))
+    repeated = [s for s, n in Counter(d.crystal.skeleton for d in draws).items() if n > 1]
+    assert repeated
+    for skeleton in repeated:
+        alike = [draw.crystal for draw in draws if draw.crystal.skeleton == skeleton]
+        assert any(site.free for site in alike[0].sites)
+        assert len(set(alike)) == len(alike)
+
+
+def test_few_skeletons_begin_anew(shipped: LoadedNetwork) -> None:
+    """Constraints that leave a handful of skeletons still give as many crystals as asked."""
+    wish = Constraints.parse("Cu", spacegroups=225, max_atoms=1)
+    draws = list(sample(shipped, wish, seed=0, count=7, search="likeliest"))
+    assert {draw.crystal.skeleton for draw in draws} == {
+        (225, (("a", "Cu"),)),
+        (225, (("b", "Cu"),)),
+    }
+
+
+def test_atoms_stay_apart(shipped: LoadedNetwork) -> None:
+    """Coordinates that would put atoms into one another are left out of the draw."""
+    wish = Constraints.parse(spacegroups=(2, 14, 62, 166), max_atoms=40)
+    draws = sample(shipped, wish, seed=1, count=96)
+    apart = [check(Drawn(draw.index, draw.crystal)).apart_07 for draw in draws]
+    assert np.mean(apart) > 0.95
 
 
 def test_likelihood_of_draws_is_that_of_the_crystals(shipped: LoadedNetwork) -> None:
@@ -111,7 +184,16 @@ def test_future_never_changes_a_state() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"count": -1}, {"temperature": 0.0}, {"top_p": 0.0}, {"top_p": 1.5}, {"batch_size": 0}],
+    [
+        {"count": -1},
+        {"temperature": 0.0},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"batch_size": 0},
+        {"search": "best"},
+        {"geometry_temperature": 0.0},
+        {"again": -1.0},
+    ],
     ids=str,
 )
 def test_bad_options_are_refused_before_drawing(shipped: LoadedNetwork, options: dict) -> None:
