@@ -16,8 +16,9 @@ from torch_sim.models.interface import ModelInterface
 from explorer.batch_descent import Descent
 from explorer.batch_evaluation import Evaluation, evaluate
 from explorer.candidate import Relaxation
-from explorer.crystals import from_atoms, gate, to_atoms
+from explorer.crystals import gate, to_atoms
 from explorer.potentials import EnergyLevel
+from explorer.relax_symmetry import Symmetry
 from explorer.relaxation import Limits, failed, pack, unsound_cell
 
 
@@ -29,6 +30,8 @@ class _Flight:
     atoms: Atoms
     descent: Descent
     volume: float
+    first: Atoms
+    symmetry: Symmetry | None
     steps: int = 0
     seconds: float = 0.0
     frame: tuple[Atoms, Evaluation] | None = field(default=None, repr=False)
@@ -53,10 +56,20 @@ class Batch:
         Of the model's energies.
     limits
         When a crystal counts as relaxed, and when it is given up.
+    keep_symmetry
+        Whether each crystal keeps the space group that it begins with.
     """
 
-    def __init__(self, model: ModelInterface, level: EnergyLevel, limits: Limits) -> None:
+    def __init__(
+        self,
+        model: ModelInterface,
+        level: EnergyLevel,
+        limits: Limits,
+        *,
+        keep_symmetry: bool = False,
+    ) -> None:
         self._model, self._level, self._limits = model, level, limits
+        self._keep_symmetry = keep_symmetry
         self._flights: list[_Flight] = []
 
     def __len__(self) -> int:
@@ -68,7 +81,13 @@ class Batch:
         if reason:
             return failed(self._level, reason)
         atoms = to_atoms(structure)
-        self._flights.append(_Flight(key, atoms, Descent(atoms), atoms.get_volume()))
+        try:
+            symmetry = Symmetry.of(atoms) if self._keep_symmetry else None
+        except Exception as error:
+            # spglib finds no group, or ASE stumbles over what it found.
+            return failed(self._level, f"no space group that could be kept: {error}")
+        flight = _Flight(key, atoms, Descent(atoms), atoms.get_volume(), atoms.copy(), symmetry)
+        self._flights.append(flight)
         return None
 
     def clear(self) -> list[Any]:
@@ -97,6 +116,8 @@ class Batch:
         """Return "" for a relaxed crystal, why it is given up, or None when it goes on."""
         if isinstance(answer, str):
             return answer
+        if flight.symmetry is not None:
+            answer = flight.symmetry.average(flight.atoms, answer)
         limits = self._limits
         flight.frame = (flight.atoms.copy(), answer)
         if limits.met(answer.forces, answer.stress):
@@ -112,10 +133,9 @@ class Batch:
             return failed(self._level, reason, steps=flight.steps, seconds=flight.seconds)
         atoms, answer = flight.frame
         return pack(
-            from_atoms(atoms),
-            answer.energy,
-            answer.forces,
-            answer.stress,
+            flight.first,
+            atoms,
+            answer,
             steps=flight.steps,
             seconds=flight.seconds,
             reason=reason,

@@ -29,6 +29,7 @@ from explorer.cli_options import (
     Formula,
     HullMode,
     Json,
+    KeepSymmetry,
     MaxAtoms,
     MaxSteps,
     Potential,
@@ -112,6 +113,7 @@ def relax(
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 200,
     engine: Engine = "batched",
+    keep_symmetry: KeepSymmetry = False,
     workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -129,6 +131,7 @@ def relax(
         device=device,
         workers=workers,
         engine=engine,
+        keep_symmetry=keep_symmetry,
         progress=show_progress,
     )
     tell(told, json)

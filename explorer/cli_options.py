@@ -27,7 +27,7 @@ Subset = Annotated[bool, typer.Option("--subset", help="Some of the elements may
 Count = Annotated[int, typer.Option("-n", help="Crystals to draw.")]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
-Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH or sevennet.")]
+Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH, sevennet, mace, ...")]
 HullMode = Annotated[
     str,
     typer.Option(
@@ -41,6 +41,9 @@ MaxSteps = Annotated[int, typer.Option(help="Relaxation steps for each crystal."
 Engine = Annotated[
     str,
     typer.Option(help="batched: many crystals at once; ase: ASE's FIRE, one crystal at a time."),
+]
+KeepSymmetry = Annotated[
+    bool, typer.Option("--keep-symmetry", help="Keep the space group of each crystal.")
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same crystals.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")]

@@ -135,6 +135,7 @@ def relax_file(
     device: str,
     workers: int | None,
     engine: str,
+    keep_symmetry: bool = False,
     progress: Progress,
 ) -> dict[str, Any]:
     """Relax the structures of a file; returns how many converged, and the pace."""
@@ -147,7 +148,12 @@ def relax_file(
     began, ticker = time.perf_counter(), Ticker(progress)
     done: dict[int, Relaxation] = {}
     with Relaxer(
-        chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers, engine=engine
+        chosen,
+        fmax=spec.fmax,
+        max_steps=spec.max_steps,
+        workers=workers,
+        engine=engine,
+        keep_symmetry=keep_symmetry,
     ) as relaxer:
         for place, relaxation in relaxer.relax(enumerate(item.structure for item in named)):
             done[place] = relaxation

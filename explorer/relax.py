@@ -61,6 +61,8 @@ class Relaxer:
     engine
         "batched": many structures share each evaluation of the potential. "ase": ASE's FIRE, one
         structure at a time in each worker, to compare with.
+    keep_symmetry
+        Whether each structure keeps the space group that it begins with (symprec 0.01 Å).
     """
 
     def __init__(
@@ -73,7 +75,10 @@ class Relaxer:
         *,
         max_seconds: float = MAX_SECONDS,
         engine: str = "batched",
+        keep_symmetry: bool = False,
     ) -> None:
+        if keep_symmetry and engine != "batched":
+            raise ValueError("only the batched engine can keep the symmetry, got 'ase'")
         if engine not in ENGINES:
             raise ValueError(f"expected the engine {' or '.join(ENGINES)}, got {engine!r}")
         cores = 1 if potential.device.startswith("cuda") else len(os.sched_getaffinity(0))
@@ -83,7 +88,8 @@ class Relaxer:
         self.potential = potential
         self.workers = count
         self.max_seconds = max_seconds
-        self._settings = Settings(potential, engine, Limits(fmax, smax, max_steps, max_seconds))
+        limits = Limits(fmax, smax, max_steps, max_seconds)
+        self._settings = Settings(potential, engine, limits, keep_symmetry)
         self._stop = SPAWN.Event()
         self._pool: list[Worker] = []
         self._suspects: list[list[Item]] = []

@@ -39,6 +39,7 @@ class Settings:
     potential: Potential
     engine: str
     limits: Limits
+    keep_symmetry: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,9 @@ def _open(settings: Settings, should_stop: Callable[[], bool]) -> tuple[Engine, 
         return OneByOne(settings, should_stop), Ready(1, float("inf"))
     from explorer.batch_relaxation import Batch  # noqa: PLC0415 - torch-sim takes seconds
 
-    batch = Batch(potential.model(), potential.level, settings.limits)
+    batch = Batch(
+        potential.model(), potential.level, settings.limits, keep_symmetry=settings.keep_symmetry
+    )
     return batch, _room(potential)
 
 

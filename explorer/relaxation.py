@@ -10,10 +10,14 @@ import numpy as np
 import vesin
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.data import covalent_radii
 from ase.filters import FrechetCellFilter
 from ase.optimize import FIRE
 from pymatgen.core import Structure
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from explorer.batch_evaluation import NOT_FINITE, Evaluation
 from explorer.candidate import Relaxation
 from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
 from explorer.potentials import EnergyLevel
@@ -26,6 +30,8 @@ MAX_STEPS = 200
 MAX_SECONDS = 900.0
 MAX_VOLUME_CHANGE = 4.0
 """A cell that grows or shrinks by more than this factor has exploded or collapsed."""
+BOND_STRETCH = 1.5
+"""A bond is no longer than this times the sum of the covalent radii."""
 STOPPED = "stopped before convergence"
 
 
@@ -115,26 +121,55 @@ def failed(level: EnergyLevel, reason: str, *, steps: int = 0, seconds: float = 
 
 
 def pack(
-    structure: Structure,
-    energy: float,
-    forces: np.ndarray,
-    stress: np.ndarray,
+    first: Atoms,
+    last: Atoms,
+    answer: Evaluation,
     *,
     steps: int,
     seconds: float,
     reason: str,
     level: EnergyLevel,
 ) -> Relaxation:
-    """Return the relaxation that ended with this frame (energy in eV, for the whole cell).
+    """Return the relaxation from the first frame to the last, and what the potential says of it.
 
-    A frame that fails the gate cannot count as relaxed.
+    A frame that fails the gate, or that fell apart, cannot count as relaxed.
     """
+    structure = from_atoms(last)
     # Overlapping atoms say more about a run than that its steps ran out.
-    reason = gate(structure) or reason
-    per_atom = energy / len(structure)
+    reason = gate(structure) or fallen_apart(first, last) or reason
+    per_atom = answer.energy / len(last)
     return Relaxation(
-        structure, per_atom, forces, stress, steps, not reason, seconds, reason, level
+        structure,
+        per_atom,
+        answer.forces,
+        answer.stress,
+        steps,
+        not reason,
+        seconds,
+        reason,
+        level,
     )
+
+
+def fallen_apart(first: Atoms, last: Atoms) -> str:
+    """Say so when a crystal has more pieces without a bond between them than it began with.
+
+    Layers and molecules that were there from the beginning are no fault.
+    """
+    return "the crystal fell apart" if pieces(last) > pieces(first) else ""
+
+
+def pieces(atoms: Atoms) -> int:
+    """Count what no bond holds together: a bond is up to 1.5 times the sum of covalent radii."""
+    radii = BOND_STRETCH * covalent_radii[atoms.numbers]
+    finder = vesin.NeighborList(cutoff=2 * radii.max(), full_list=False)
+    first, second, lengths = finder.compute(
+        atoms.positions, atoms.cell.array, periodic=True, quantities="ijd"
+    )
+    bonded = lengths < radii[first] + radii[second]
+    pairs = (first[bonded].astype(int), second[bonded].astype(int))
+    graph = coo_array((np.ones(bonded.sum()), pairs), shape=(len(atoms), len(atoms)))
+    return int(connected_components(graph, directed=False)[0])
 
 
 def unsound_cell(atoms: Atoms, volume: float) -> str:
@@ -166,7 +201,8 @@ class _Run:
         self.limits = limits
         self.volume = self.atoms.get_volume()
         self.steps = 0
-        self.frame: tuple[Atoms, float, np.ndarray, np.ndarray] | None = None
+        self.first = self.atoms.copy()
+        self.frame: tuple[Atoms, Evaluation] | None = None
         self._began = time.monotonic()
 
     @property
@@ -197,20 +233,17 @@ class _Run:
         energy = float(self.atoms.get_potential_energy())
         forces, stress = self.atoms.get_forces(), self.atoms.get_stress(voigt=False)
         if not (np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
-            raise UnsoundError("the potential gave a non-finite energy, force or stress")
-        self.frame = (self.atoms.copy(), energy, forces.copy(), stress.copy())
+            raise UnsoundError(NOT_FINITE)
+        self.frame = (self.atoms.copy(), Evaluation(energy, forces.copy(), stress.copy()))
         return self.limits.met(forces, stress)
 
     def result(self, level: EnergyLevel, reason: str) -> Relaxation:
         """Pack the last sane frame."""
         if self.frame is None:
             return failed(level, reason, steps=self.steps, seconds=self.seconds)
-        atoms, energy, forces, stress = self.frame
         return pack(
-            from_atoms(atoms),
-            energy,
-            forces,
-            stress,
+            self.first,
+            *self.frame,
             steps=self.steps,
             seconds=self.seconds,
             reason=reason,

@@ -7,12 +7,28 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
-from toy_potentials import ELEMENTS, SlowToLoadPotential, UnloadablePotential, emt
+from toy_potentials import (
+    ELEMENTS,
+    BatchedPotential,
+    FailingModel,
+    SlowToLoadPotential,
+    UnloadablePotential,
+    emt,
+)
 
-from explorer.crystals import spacegroup_of
+from explorer.batch_evaluation import evaluate
+from explorer.crystals import spacegroup_of, to_atoms
 from explorer.potentials import PotentialError, potential
 from explorer.relax import Relaxer
-from explorer.relaxation import FMAX, SMAX, STOPPED, Limits, relax_structure
+from explorer.relaxation import (
+    FMAX,
+    SMAX,
+    STOPPED,
+    Limits,
+    fallen_apart,
+    pieces,
+    relax_structure,
+)
 
 
 def fcc(symbol: str, a: float = 4.2, shift: float = 0.0) -> Structure:
@@ -182,6 +198,85 @@ def test_a_relaxer_needs_a_worker() -> None:
     """Zero workers would wait for ever."""
     with pytest.raises(ValueError, match="at least one worker, got 0"):
         Relaxer(emt(), workers=0)
+
+
+def test_layers_are_pieces_and_a_lost_atom_is_one_more() -> None:
+    """What was in pieces may stay so; what falls into more of them did not relax."""
+    whole, torn = to_atoms(fcc("Cu", a=3.6)), to_atoms(fcc("Cu", a=3.6))
+    torn.set_cell([3.6, 3.6, 30.0])
+    assert (pieces(whole), pieces(torn)) == (1, 2)
+    assert fallen_apart(whole, torn) == "the crystal fell apart"
+    assert fallen_apart(torn, torn) == fallen_apart(torn, whole) == ""
+
+
+def test_the_space_group_can_be_kept() -> None:
+    """Rutile of copper and aluminium would rather be something else, and stays what it is."""
+    rutile = Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.6, 3.0), ["Al", "Cu"], [[0, 0, 0], [0.32, 0.32, 0]]
+    )
+    with Relaxer(emt(), workers=1, keep_symmetry=True) as relaxer:
+        result = dict(relaxer.relax([("rutile", rutile)]))["rutile"]
+    assert result.steps > 0
+    assert spacegroup_of(result.structure, symprec=1e-4) == 136
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"engine": "magic"}, "expected the engine batched or ase, got 'magic'"),
+        ({"engine": "ase", "keep_symmetry": True}, "only the batched engine"),
+    ],
+)
+def test_an_engine_that_does_not_exist_is_told(options: dict, words: str) -> None:
+    """Before any worker starts."""
+    with pytest.raises(ValueError, match=words):
+        Relaxer(emt(), **options)
+
+
+def test_both_engines_find_one_minimum() -> None:
+    """ASE's FIRE and the batches end within 1 meV/atom of each other; batches in fewer steps."""
+    items = [(i, fcc("Cu", a=3.7 + 0.05 * i, shift=0.02)) for i in range(4)]
+    energies, steps = [], []
+    for engine in ("ase", "batched"):
+        with Relaxer(emt(), workers=1, engine=engine) as relaxer:
+            results = dict(relaxer.relax(items))
+        assert all(result.converged for result in results.values())
+        energies.append([results[i].energy_per_atom for i in range(4)])
+        steps.append(sum(result.steps for result in results.values()))
+    assert energies[0] == pytest.approx(energies[1], abs=1e-3)
+    assert steps[1] < steps[0]
+
+
+def test_a_poisoned_batch_is_bisected() -> None:
+    """A crystal that kills the worker takes none of its company with it."""
+    toy = BatchedPotential("together", "1", "0" * 12, ELEMENTS, "none")
+    items = [(i, fcc("Cu", a=3.7 + 0.01 * i)) for i in range(7)]
+    items.insert(3, ("poison", fcc("Ag")))
+    with Relaxer(toy, workers=1, max_seconds=30) as relaxer:
+        results = dict(relaxer.relax(items))
+    assert "SIGSEGV" in results.pop("poison").reason
+    assert len(results) == 7
+    assert all(result.converged for result in results.values())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory"),
+        (IndexError("no such thing"), "calculator error: IndexError: no such thing"),
+    ],
+)
+def test_a_batch_that_fails_is_split(error: Exception, reason: str) -> None:
+    """Down to the crystal at fault; the others have their energies, in order."""
+    model = FailingModel(emt().calculator(), error)
+    batch = [to_atoms(fcc(symbol)) for symbol in ("Cu", "Al", "Au", "Cu", "Al")]
+    answers = evaluate(model, batch)
+    assert answers[2] == reason
+    assert model.largest >= 5
+    energies = [answer.energy for i, answer in enumerate(answers) if i != 2]
+    assert energies[0] == pytest.approx(energies[2])
+    assert energies[1] == pytest.approx(energies[3])
 
 
 def test_chgnet_relaxes_rock_salt(capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,11 +3,15 @@
 import os
 import signal
 import time
+from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
+from torch import Tensor
+from torch_sim.state import SimState
 
+from explorer.batch_evaluation import CalculatorModel
 from explorer.potentials import Potential
 
 ELEMENTS = frozenset({"Cu", "Al", "Ni", "Au", "Ag"})
@@ -36,6 +40,30 @@ class SlowToLoadPotential(EmtPotential):
         """Return the calculator after a while."""
         time.sleep(1.5)
         return super().calculator()
+
+
+class BatchedPotential(EmtPotential):
+    """A potential whose crystals share an evaluation, and a crash."""
+
+    @property
+    def batches(self) -> bool:
+        """They do."""
+        return True
+
+
+class FailingModel(CalculatorModel):
+    """Fails as a whole for any batch with gold in it, and remembers the largest batch."""
+
+    def __init__(self, calculator: Calculator, error: Exception) -> None:
+        super().__init__(calculator)
+        self.error, self.largest = error, 0
+
+    def forward(self, state: SimState, **_: Any) -> dict[str, Tensor]:
+        """Evaluate, or raise."""
+        self.largest = max(self.largest, state.n_systems)
+        if 79 in state.atomic_numbers:
+            raise self.error
+        return super().forward(state)
 
 
 class PickyPotential(EmtPotential):
