@@ -15,6 +15,7 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.constraints_view import ConstraintsView
+from explorer.ui.distributions_view import DistributionsView
 from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.export_view import ExportView
@@ -36,13 +37,15 @@ GRID = """
 :host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px;
   padding: 0 12px 12px; box-sizing: border-box;
   grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr);
-  grid-template-areas: "hull viewer" "table table" "retrieval retrieval"; }
+  grid-template-areas: "hull viewer" "table table" "retrieval distributions"; }
 .hull { grid-area: hull; } .viewer { grid-area: viewer; }
-.hull, .viewer, .retrieval, .table { align-self: stretch !important; height: auto !important; }
+.hull, .viewer, .retrieval, .table, .distributions { align-self: stretch !important;
+  height: auto !important; }
 .table { grid-area: table; } .retrieval { grid-area: retrieval; }
+.distributions { grid-area: distributions; }
 @media (min-width: 1600px) {
   :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
-    grid-template-areas: "hull viewer retrieval" "table table table"; }
+    grid-template-areas: "hull viewer retrieval" "table table distributions"; }
 }
 """
 # Bokeh gives up after some 30 s, and at once when its token is older than five minutes. The page's
@@ -83,6 +86,7 @@ class Session:
             ViewerView(self.bench),
             TableView(self.bench, (export,)),
             RetrievalView(self.bench),
+            DistributionsView(self.bench),
         )
         grid = pn.Column(*self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
         self.results = pn.Column(grid, margin=0, sizing_mode="stretch_width")

@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 import panel as pn
-from bokeh.models.widgets.tables import NumberFormatter
+import panel_material_ui as pmui
+from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate, State
-from explorer.figures.words import formula_label, spacegroup_label
+from explorer.figures.words import spacegroup_label
 from explorer.ui.theme import card, heading
 from explorer.ui.workbench import Workbench, is_placed
 
@@ -19,37 +20,45 @@ COLUMNS = {
     "mark": "",
     "number": "#",
     "formula": "Formula",
-    "asked": "Asked",
-    "generated": "Generated",
-    "relaxed": "Relaxed",
     "above_hull": "E above hull",
-    "log_p": "log p",
-    "novelty": "Novelty",
     "state": "State",
+    "relaxed": "Relaxed",
+    "novelty": "Novelty",
     "reason": "Reason",
+    "log_p": "log p",
+    "generated": "Generated",
+    "asked": "Asked",
 }
 WIDTHS = {
-    "mark": 20,
+    "mark": 18,
     "number": 44,
     "formula": 92,
-    "asked": 106,
-    "generated": 106,
-    "relaxed": 106,
-    "above_hull": 104,
+    "above_hull": 96,
+    "state": 78,
+    "relaxed": 112,
+    "novelty": 104,
+    "reason": 150,
     "log_p": 62,
-    "novelty": 110,
-    "state": 84,
-    "reason": 260,
+    "generated": 112,
+    "asked": 112,
 }
+ALWAYS = ("mark", "number", "formula")
+"""Columns that cannot be hidden."""
+CHOICES = tuple(name for name in COLUMNS if name not in ALWAYS)
+AT_FIRST_HIDDEN = ("log_p", "generated", "asked")
+"""So that state and reason are seen without scrolling on a small screen."""
 TIPS = {
     "asked": "Space group that the model was asked for",
     "generated": "Space group that spglib finds before relaxation (symprec 0.1 Å)",
     "relaxed": "Space group that spglib finds after relaxation (symprec 0.1 Å)",
     "above_hull": "eV/atom above the hull of the known phases; negative is below it",
     "log_p": "Natural logarithm of the crystal's probability under the model",
+    "state": "Where the crystal stands; one that failed or was rejected says why under Reason",
     "novelty": "The known phase or earlier candidate that it equals",
 }
 SELECTED = "●"
+# The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
+SUBSCRIBED = """<%- String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %>"""
 # What has no place on the hull comes after what has one, in this order.
 STATES = (
     State.RELAXED,
@@ -105,14 +114,16 @@ class TableView(Viewer):
             widths=WIDTHS,
             header_tooltips=TIPS,
             formatters={
+                "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
                 "above_hull": NumberFormatter(format="0.000", nan_format="–"),
                 "log_p": NumberFormatter(format="0.0", nan_format="–"),
             },
             text_align={"above_hull": "right", "log_p": "right", "number": "right"},
             header_filters={
-                "formula": {"type": "input", "func": "like", "placeholder": "filter"},
+                "formula": {"type": "input", "func": "like", "placeholder": "CaAl2"},
                 "state": {"type": "input", "func": "like", "placeholder": "filter"},
             },
+            hidden_columns=list(AT_FIRST_HIDDEN),
             selectable="checkbox",
             show_index=False,
             disabled=True,
@@ -123,10 +134,28 @@ class TableView(Viewer):
             stylesheets=[ROWS],
             sorters=[],
         )
+        self.columns = pmui.MenuToggle(
+            items=[
+                {
+                    "label": COLUMNS[name],
+                    "icon": "check_box_outline_blank",
+                    "active_icon": "check_box",
+                    "toggled": name not in AT_FIRST_HIDDEN,
+                }
+                for name in CHOICES
+            ],
+            label="Columns", icon="view_column", variant="text", size="small", margin=0,
+            persistent=True,
+        )  # fmt: skip
+        self.columns.param.watch(self._hide, "toggled")
         self.table.on_click(self._click)
         self.table.param.watch(self._choose, "selection")
         bench.param.watch(self._fill, ["revision", "campaign_id"])
         bench.param.watch(self._mark, "selected")
+
+    def _hide(self, event: Any) -> None:
+        shown = {CHOICES[place] for place in event.new}
+        self.table.hidden_columns = [name for name in CHOICES if name not in shown]
 
     def _fill(self, *_: Any) -> None:
         candidates = by_interest(self.bench.in_order())
@@ -156,7 +185,7 @@ class TableView(Viewer):
             self.bench.chosen = chosen
 
     def __panel__(self) -> pn.Column:
-        return card(heading("Candidates", *self._tools), self.table, name="table")
+        return card(heading("Candidates", self.columns, *self._tools), self.table, name="table")
 
 
 def by_interest(candidates: list[Candidate]) -> list[Candidate]:
@@ -181,15 +210,15 @@ def _row(candidate: Candidate, selected: str) -> dict[str, Any]:
     return {
         "mark": SELECTED if selected == f"candidate:{candidate.id}" else "",
         "number": candidate.index + 1,
-        "formula": formula_label(candidate.formula),
-        "asked": spacegroup_label(candidate.spacegroup_asked),
-        "generated": spacegroup_label(candidate.spacegroup_generated),
-        "relaxed": spacegroup_label(candidate.spacegroup_relaxed),
+        "formula": candidate.formula,
         "above_hull": math.nan if energy is None else energy,
-        "log_p": candidate.log_likelihood,
-        "novelty": novelty_words(candidate),
         "state": candidate.state.value,
+        "relaxed": spacegroup_label(candidate.spacegroup_relaxed),
+        "novelty": novelty_words(candidate),
         "reason": candidate.reason,
+        "log_p": candidate.log_likelihood,
+        "generated": spacegroup_label(candidate.spacegroup_generated),
+        "asked": spacegroup_label(candidate.spacegroup_asked),
     }
 
 

@@ -111,6 +111,7 @@ def opened(address: str, **options):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+        page.set_default_timeout(90_000)  # a busy machine may take that long for its first page
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))

@@ -1,10 +1,14 @@
-"""Constraining in Chromium: space groups from the tree, Wyckoff sites by click."""
+"""Constraining in Chromium: space groups from the tree, Wyckoff sites by click, links and files."""
 
+import re
 from urllib.parse import parse_qs, urlparse
 
 from chromium import field, opened, wait_for
+from pymatgen.core import Lattice, Structure
 
 from explorer.store import Store
+from explorer.ui.draft import Draft
+from explorer.ui.saved import read_toml, write_query
 
 
 def choose(page, *symbols: str) -> None:
@@ -58,3 +62,41 @@ def test_space_groups_are_found_by_any_of_their_names(site):
         page.get_by_role("button", name="Keep only P6₃/mmc (194)").click()
         page.locator("button.pick", has_text="2a").wait_for()
         assert page.locator("button.pick").count() == 12
+
+
+def test_a_shared_link_reopens_the_constraints(site, tmp_path):
+    """What the address says is in the form, Save writes it, and changes come back by a refresh."""
+    draft = Draft(elements=["Al", "Ca"], spacegroups=[225], sites="225:4a=Ca", n=5)
+    with opened(site[0] + write_query(draft, ""), accept_downloads=True) as page:
+        page.get_by_text("5 crystals of Al-Ca").wait_for()
+        page.get_by_role("button", name="Remove space group 225").wait_for()
+        chosen = page.get_by_role("button", name="Ca on 4a")
+        chosen.wait_for()
+        assert chosen.get_attribute("aria-pressed") == "true"
+        with page.expect_download() as download:
+            page.get_by_role("button", name=re.compile("^Save$")).click()
+        download.value.save_as(tmp_path / "saved.toml")
+        page.get_by_role("button", name="Al on 4a").click()
+        page.wait_for_url("**sites=225:4a=*Al*")
+        page.reload()
+        wait_for(
+            lambda: "Al" in field(page, "Wyckoff sites").input_value(), 60, "the changed sites"
+        )
+    saved = read_toml((tmp_path / "saved.toml").read_text("utf-8"))
+    assert saved == {"elements": ["Al", "Ca"], "spacegroups": [225], "sites": "225:4a=Ca", "n": 5}
+
+
+def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_path):
+    """Rock salt gives its group and sites; the form keeps them when the next file is no CIF."""
+    salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+    salt.to(str(tmp_path / "salt.cif"))
+    (tmp_path / "broken.cif").write_text("no crystal")
+    with opened(site[0]) as page:
+        upload = page.locator("input[type=file][accept*=toml]")
+        upload.set_input_files(tmp_path / "salt.cif")
+        page.get_by_text("salt.cif fills the form").wait_for()
+        page.get_by_role("button", name="Remove space group 225").wait_for()
+        page.get_by_text("crystals of Cl-Na").wait_for()
+        upload.set_input_files(tmp_path / "broken.cif")
+        page.get_by_text("broken.cif: cannot read").wait_for()
+        assert page.get_by_role("button", name="Remove space group 225").count() == 1

@@ -1,0 +1,162 @@
+"""What a campaign has drawn so far, as four small histograms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from pymatgen.core import Element
+
+from explorer.candidate import Candidate, State
+from explorer.figures.style import layout, palette
+from explorer.figures.words import spacegroup_symbol
+from model.crystal import lattice_vectors
+from model.wyckoff import table
+
+MOST_GROUPS = 8
+ENERGY_BINS, DENSITY_BINS = 24, 20
+GRAMS_PER_CM3 = 1.66053906660
+"""Of one atomic mass unit in a cubic angstrom."""
+TITLES = (
+    "E above hull, eV/atom",
+    "Density, g/cm³",
+    "Space group, crystals",
+    "Element, mean fraction",
+)
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """What the histograms show.
+
+    Attributes
+    ----------
+    energies
+        Above the hull, eV/atom, of the relaxed crystals up to the limit asked for.
+    above
+        Number of relaxed crystals beyond that limit.
+    densities
+        g/cm³, of the crystals that could be decoded, as drawn.
+    groups
+        Number of decoded crystals by space group asked for, the most frequent first.
+    elements
+        Mean atomic fraction of each element over the decoded crystals.
+    """
+
+    energies: tuple[float, ...] = ()
+    above: int = 0
+    densities: tuple[float, ...] = ()
+    groups: tuple[tuple[int, int], ...] = ()
+    elements: tuple[tuple[str, float], ...] = ()
+
+
+def distributions_of(candidates: Iterable[Candidate], limit: float) -> Distributions:
+    """Collect the numbers; energies up to `limit` eV/atom are binned."""
+    drawn = list(candidates)
+    decoded = [candidate for candidate in drawn if candidate.crystal is not None]
+    energies = [
+        c.energy_above_hull
+        for c in drawn
+        if c.state == State.RELAXED
+        and c.energy_above_hull is not None
+        and np.isfinite(c.energy_above_hull)
+    ]
+    groups = Counter(candidate.crystal.spacegroup for candidate in decoded)
+    fractions: Counter[str] = Counter()
+    for candidate in decoded:
+        atoms = candidate.crystal.n_atoms
+        for symbol, count in candidate.crystal.composition.items():
+            fractions[symbol] += count / atoms / len(decoded)
+    return Distributions(
+        tuple(energy for energy in energies if energy <= limit),
+        sum(energy > limit for energy in energies),
+        tuple(density(candidate) for candidate in decoded),
+        tuple(groups.most_common(MOST_GROUPS)),
+        tuple(sorted(fractions.items())),
+    )
+
+
+def density(candidate: Candidate) -> float:
+    """Density of a decoded crystal as drawn, g/cm³."""
+    crystal = candidate.crystal
+    volume = abs(np.linalg.det(lattice_vectors(*crystal.lattice)))
+    cells = table().centering[crystal.spacegroup - 1]
+    mass = sum(float(Element(s).atomic_mass) * n for s, n in crystal.composition.items())
+    return float(mass * cells / volume * GRAMS_PER_CM3)
+
+
+def distributions_figure(shown: Distributions, columns: int = 2, dark: bool = False) -> go.Figure:
+    """Draw the four histograms side by side, or in two rows.
+
+    Parameters
+    ----------
+    columns
+        4 for one row, 2 for two.
+    """
+    colours = palette(dark)
+    figure = make_subplots(
+        rows=4 // columns, cols=columns, subplot_titles=TITLES,
+        horizontal_spacing=0.09 if columns == 2 else 0.05, vertical_spacing=0.24,
+    )  # fmt: skip
+    bars = (
+        _histogram(shown.energies, ENERGY_BINS, colours.candidate),
+        _histogram(shown.densities, DENSITY_BINS, colours.stable),
+        _bars([f"{spacegroup_symbol(g)} " for g, _ in reversed(shown.groups)],
+              [n for _, n in reversed(shown.groups)], colours.unstable, "h"),
+        _bars([s for s, _ in shown.elements], [f for _, f in shown.elements], colours.found),
+    )  # fmt: skip
+
+    def row(place: int) -> int:
+        return place // columns + 1
+
+    def column(place: int) -> int:
+        return place % columns + 1
+
+    for place, bar in enumerate(bars):
+        figure.add_trace(bar, row=row(place), col=column(place))
+    figure.update_layout(layout(colours, "distributions", showlegend=False, bargap=0.12))
+    figure.update_layout(margin={"l": 36, "r": 8, "t": 24, "b": 30})
+    figure.update_layout(modebar={"remove": ["zoom", "pan", "zoomIn", "zoomOut", "resetScale"]})
+    figure.update_annotations(font={"size": 12, "color": colours.muted})
+    figure.update_yaxes(tickfont={"size": 10})
+    line = {"gridcolor": colours.grid, "zeroline": False, "fixedrange": True}
+    figure.update_xaxes(**line | {"showgrid": False}, tickangle=0)
+    figure.update_yaxes(**line, rangemode="tozero", nticks=4)
+    figure.update_xaxes(nticks=5, rangemode="tozero", row=row(2), col=column(2))
+    figure.update_yaxes(nticks=None, showgrid=False, automargin=True, row=row(2), col=column(2))
+    return figure
+
+
+def _histogram(values: Sequence[float], bins: int, colour: str) -> go.Bar:
+    """Bars with whole edges, so that they do not jump while values arrive."""
+    counts, edges = np.histogram(values, bins=_edges(values, bins))
+    middle = (edges[1:] + edges[:-1]) / 2
+    told = [f"{a:.3g} to {b:.3g}: {n}" for a, b, n in zip(edges, edges[1:], counts, strict=False)]
+    return go.Bar(
+        x=middle.tolist(), y=counts.tolist(), width=float(edges[1] - edges[0]) * 0.92,
+        marker={"color": colour}, hovertext=told, hoverinfo="text",
+    )  # fmt: skip
+
+
+def _edges(values: Sequence[float], bins: int) -> np.ndarray:
+    if not values:
+        return np.linspace(0.0, 1.0, bins + 1)
+    low, high = min(values), max(values)
+    step = max((high - low) / bins, 1e-3)
+    nice = 10.0 ** np.floor(np.log10(step))
+    step = next(nice * factor for factor in (1, 2, 5, 10) if nice * factor >= step)
+    first = np.floor(low / step)
+    return step * np.arange(first, np.floor(high / step) + 2)
+
+
+def _bars(names: list[str], values: list[float], colour: str, orientation: str = "v") -> go.Bar:
+    told = [f"{n}: {v:.3g}" for n, v in zip(names, values, strict=True)]
+    x, y = (names, values) if orientation == "v" else (values, names)
+    return go.Bar(
+        x=x, y=y, orientation=orientation, marker={"color": colour}, hovertext=told,
+        hoverinfo="text",
+    )  # fmt: skip
