@@ -35,6 +35,9 @@ CandidateFile = Annotated[
     Path | None,
     typer.Option("--candidates", help="Crystals of another generator, in the order of its file."),
 ]
+Method = Annotated[
+    str, typer.Option(help="transformer, substitution, similarity, random or random-neutral.")
+]
 GeneratorName = Annotated[
     str | None,
     typer.Option("--generator", help="One generator of a Parquet file that holds several."),
@@ -52,10 +55,7 @@ def retrieval(
     max_e_above_hull: Annotated[
         float, typer.Option(help="Targets up to this distance above the hull, eV/atom.")
     ] = 0.02,
-    method: Annotated[
-        str,
-        typer.Option(help="transformer, substitution, similarity, random or random-neutral."),
-    ] = "transformer",
+    method: Method = "transformer",
     candidates: CandidateFile = None,
     generator: GeneratorName = None,
     skeletons: Annotated[
@@ -217,6 +217,9 @@ def _one_of(file: Path | None, labelled: Path | None) -> Path:
 def roundtrip(
     file: Annotated[Path, typer.Argument(help="Structures to encode and decode.")],
     *,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="Judge a random sample of so many.")
+    ] = None,
     workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -226,4 +229,80 @@ def roundtrip(
     """Encode and decode the structures of a file, and count those that come back the same."""
     from explorer.evaluate_commands import roundtrip as judge  # noqa: PLC0415 - imports torch
 
-    tell(judge(file, workers=workers), json)
+    tell(judge(file, n=n, seed=seed, workers=workers), json)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="Parquet with a column e_above_hull, eV/atom.")],
+    *,
+    limit: Annotated[
+        float, typer.Option(help="What counts as stable: up to so far above the hull, eV/atom.")
+    ] = 0.075,
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Tell how well the stability score separates stable crystals from others."""
+    from explorer.evaluate_commands import score as judge  # noqa: PLC0415 - imports torch
+
+    tell(judge(file, checkpoint, limit=limit, workers=workers, device=device), json)
+
+
+@app.command()
+def sun(
+    *,
+    definition: Annotated[
+        str, typer.Option(help="mattergen, lemat or wyformer: what is divided by what.")
+    ] = "mattergen",
+    method: Method = "transformer",
+    elements: Elements = "",
+    stability: Stability = "low",
+    n: Annotated[int, typer.Option("-n", help="Crystals to judge.")] = 1000,
+    candidates: CandidateFile = None,
+    generator: GeneratorName = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="What is known; without it, the reference phases.")
+    ] = None,
+    potential: Potential = "chgnet",
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 200,
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Relax crystals and count those that are stable, unique and novel."""
+    from explorer.evaluate_commands import sun as judge  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(
+        elements=elements,
+        stability=stability,
+        n=n,
+        potential=potential,
+        fmax=fmax,
+        max_steps=max_steps,
+        temperature=temperature,
+        top_p=top_p,
+        checkpoint=str(checkpoint) if checkpoint else None,
+        seed=seed,
+    )
+    told = judge(
+        spec,
+        definition=definition,
+        method=method,
+        candidates=candidates,
+        origin=generator,
+        reference=reference,
+        workers=workers,
+        device=device,
+        progress=show_progress,
+    )
+    tell(told, json)

@@ -21,10 +21,13 @@ from explorer.evaluate.generation import evaluate_generation
 from explorer.evaluate.hull import evaluate_hull, read_labels
 from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
+from explorer.evaluate.score import evaluate_score, labelled_structures
+from explorer.evaluate.sun import evaluate_sun, outcomes
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
+from explorer.structure_files import NamedStructure
 from model.checkpoint import load_network
 from model.constraints import Constraints
 
@@ -133,6 +136,45 @@ def generation(
     return told | {"asked": asked}
 
 
+def sun(
+    spec: CampaignSpec,
+    *,
+    definition: str,
+    method: str,
+    candidates: Path | None,
+    origin: str | None,
+    reference: Path | None,
+    workers: int | None,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Relax n crystals, place them on their hulls, and count the stable, unique and novel."""
+    _refuse_missing(candidates, reference)
+    chosen = potential(spec.potential, choose_device(device))
+    library = Library(spec.potential, spec.references, "", spec.hull)
+    check_references(library, chosen)
+    if candidates is not None:
+        drawn = read_candidates(candidates, origin)[: spec.n]
+    else:
+        transforms = method == "transformer"
+        loaded = load_network(spec.checkpoint, choose_device(device)) if transforms else None
+        generate = generator(method, loaded, temperature=spec.temperature, top_p=spec.top_p)
+        drawn = list(generate(spec.constraints(), n=spec.n, seed=spec.seed))
+    with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers) as relaxer:
+        told = outcomes(drawn, relaxer, library.hull, Ticker(progress).tick)
+    if reference is not None:
+        known, named = read_foreign(reference), str(reference)
+    else:
+        systems = {one.relaxed.chemical_system for one in told if one.relaxed is not None}
+        phases = {p.id: p for system in systems for p in library.references(system).phases}
+        known = [NamedStructure(p.id, p.structure) for p in phases.values()]
+        named = library.references("").name
+    report = evaluate_sun(told, known, definition=definition, workers=workers)
+    report |= {"potential": str(chosen.level), "hull": library.competing("").name}
+    asked = {"generator": _origin(candidates, origin) or method, "n": spec.n, "seed": spec.seed}
+    return report | {"reference": named, "asked": asked}
+
+
 def read_candidates(file: Path, origin: str | None) -> list[Drawn]:
     """Read another program's samples in a child process, which may crash in our place."""
     try:
@@ -184,10 +226,27 @@ def hull(
     return told | {"asked": asked}
 
 
-def roundtrip(file: Path, *, workers: int | None) -> dict[str, Any]:
+def roundtrip(file: Path, *, n: int | None, seed: int, workers: int | None) -> dict[str, Any]:
     """Count the structures of a file that survive encoding."""
     _refuse_missing(file)
-    return evaluate_roundtrip(file, workers=workers)
+    told = evaluate_roundtrip(file, n=n, seed=seed, workers=workers)
+    return told | {"asked": {"file": str(file), "n": n, "seed": seed}}
+
+
+def score(
+    file: Path, checkpoint: Path | None, *, limit: float, workers: int | None, device: str
+) -> dict[str, Any]:
+    """Compare the stability score of a file's crystals with their published hull distance."""
+    _refuse_missing(file)
+    try:
+        labelled = isolation.run(labelled_structures, file, seconds=READ_SECONDS)
+    except isolation.IsolationError as error:
+        raise SpecError(f"cannot read {file}: reading it {error}") from error
+    if not labelled:
+        raise SpecError(f"{file} has no number in a column e_above_hull: nothing to compare with")
+    loaded = load_network(checkpoint, choose_device(device))
+    told = evaluate_score(loaded, labelled, limit=limit, workers=workers)
+    return told | {"asked": {"file": str(file), "generator": loaded.checkpoint_id}}
 
 
 def _refuse_missing(*files: Path | None) -> None:

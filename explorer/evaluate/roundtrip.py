@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from explorer.crystals import gate, read_structures, spacegroup_of, to_structure
+from explorer.crystals import (
+    NamedStructure,
+    gate,
+    read_structures,
+    spacegroup_of,
+    to_structure,
+)
 from explorer.encode import EncodingError, encode
 from explorer.evaluate.pool import spread
 from model.tokens import TokenError, crystal_to_row, row_to_crystal
@@ -18,8 +27,15 @@ MAX_RMS = 0.02
 """Å per atom; how far a crystal may come back from where it was."""
 
 
-def evaluate_roundtrip(file: Path, *, workers: int | None = None) -> dict[str, Any]:
-    """Encode and decode every structure of a file.
+def evaluate_roundtrip(
+    file: Path, *, n: int | None = None, seed: int = 0, workers: int | None = None
+) -> dict[str, Any]:
+    """Encode and decode every structure of a file, or a random sample of them.
+
+    Parameters
+    ----------
+    n : int, optional
+        Size of the sample, which ``seed`` settles.
 
     Returns
     -------
@@ -27,30 +43,36 @@ def evaluate_roundtrip(file: Path, *, workers: int | None = None) -> dict[str, A
         ``n`` structures, ``fits`` (within the vocabulary's limits), ``ok`` (StructureMatcher finds
         the same crystal with rms below 0.02 Å per atom, and spglib, at 0.1 Å, the same space
         group before and after),
-        ``rate`` = ok / fits, and ``reasons`` of the others.
+        ``rate`` = ok / fits, ``reasons`` of the others, and ``examples``: names by reason.
     """
-    structures = [structure for _, structure in read_structures(file)]
+    named = read_structures(file)
+    if n is not None and n < len(named):
+        chosen = np.random.default_rng(seed).choice(len(named), n, replace=False)
+        named = [named[k] for k in np.sort(chosen)]
     verdicts: Counter[str] = Counter()
-    size = max(1, len(structures) // 64)
-    for counted in spread(
-        judge_roundtrips, ((list(b),) for b in _batches(structures, size)), workers
-    ):
-        verdicts.update(counted)
+    examples: dict[str, list[str]] = {}
+    size = max(1, min(64, len(named) // 16))
+    tasks = [(named[k : k + size],) for k in range(0, len(named), size)]
+    for name, verdict in chain.from_iterable(spread(judge_roundtrips, tasks, workers)):
+        verdicts[verdict] += 1
+        if verdict != "ok":
+            examples.setdefault(verdict, []).append(name)
     ok = verdicts.pop("ok", 0)
     unfit = sum(count for reason, count in verdicts.items() if reason.startswith("does not fit"))
-    fits = len(structures) - unfit
+    fits = len(named) - unfit
     return {
-        "n": len(structures),
+        "n": len(named),
         "fits": fits,
         "ok": ok,
         "rate": ok / fits if fits else None,
         "reasons": dict(verdicts.most_common()),
+        "examples": {reason: sorted(names)[:20] for reason, names in examples.items()},
     }
 
 
-def judge_roundtrips(structures: list[Structure]) -> Counter[str]:
-    """Count the verdicts of some structures."""
-    return Counter(_verdict(structure) for structure in structures)
+def judge_roundtrips(named: Sequence[NamedStructure]) -> list[tuple[str, str]]:
+    """Name and verdict of each structure; "ok" if it came back."""
+    return [(name, _verdict(structure)) for name, structure in named]
 
 
 def _verdict(structure: Structure) -> str:
@@ -72,7 +94,3 @@ def _verdict(structure: Structure) -> str:
     if distance[0] * (structure.volume / len(structure)) ** (1 / 3) > MAX_RMS:
         return f"rms above {MAX_RMS} Å per atom"
     return "ok" if spacegroup_of(back) == spacegroup_of(structure) else "another space group"
-
-
-def _batches(structures: list[Structure], size: int) -> list[list[Structure]]:
-    return [structures[k : k + size] for k in range(0, len(structures), size)]
