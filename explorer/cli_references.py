@@ -78,6 +78,22 @@ def references_hull(
     tell(hull_of_tables(tables, output, progress=show_progress), json)
 
 
+@app.command(name="fit")
+def references_fit(
+    references: Annotated[Path, typer.Argument(help="What 'references build' wrote.")],
+    *,
+    structures: Annotated[Path, typer.Option(help="Parquet with formation_energy_per_atom.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")],
+    seed: Seed = 0,
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Fit the zero of each element to published formation energies."""
+    from explorer.reference_commands import fit_to_tables  # noqa: PLC0415
+
+    tell(fit_to_tables(references, structures, output), json)
+
+
 @app.command(name="import")
 def references_import(
     files: Annotated[list[Path], typer.Argument(help="Structure files of your own phases.")],

@@ -3,18 +3,21 @@
 A set of known phases at the energies of a potential lacks every phase whose structure is not at
 hand, and a candidate that competes with nothing looks stable. DFT formation energies are published
 for far more phases, and need no structure. Where a potential learned energies with the MP2020
-corrections, the formation energy of a candidate, E - sum(x_i E_i) with the elements at the
-potential's own energies, may be compared with them.
+corrections, the formation energy of a candidate, E - sum(x_i mu_i), may be compared with them. The
+zero mu_i of each element is fitted (`explorer.element_fit`), or the potential's own energy where
+there is no fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pymatgen.core import Composition
 
+from explorer.element_fit import ElementFit, read_fit
 from explorer.phases import CompetingPhase, read_metadata, read_rows
 from explorer.potentials import EnergyLevel
 from explorer.references import DATA, DFT, ReferencePhases
@@ -22,6 +25,8 @@ from explorer.references import DATA, DFT, ReferencePhases
 CORRECTION = "MP2020"
 """The scheme that published formation energies carry (Wang et al., Sci. Rep. 11, 15496, 2021)."""
 AUTO = "auto"
+FITTED = "fitted"
+"""Of an elemental energy that is a fitted zero, not an energy of the potential."""
 HULL_FILE = DATA / "hull-mp2020.parquet"
 
 
@@ -61,8 +66,8 @@ def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
 def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferencePhases:
     """Return the corners of the DFT hull of a system on the energy scale of a potential.
 
-    Each DFT formation energy is raised by the potential's energies of the elements,
-    E_f(DFT) + sum(x_i E_i). That changes no distance from the hull, and one ledger holds all.
+    Each DFT formation energy is raised by the zero of the elements, E_f(DFT) + sum(x_i mu_i). That
+    changes no distance from the hull, and one ledger holds all.
 
     Parameters
     ----------
@@ -79,16 +84,32 @@ def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferenceP
         When the file cannot be read.
     """
     refuse_scale(known.level)
-    elements = known.elemental
+    fit = fit_of(known.level)
+    elements = {symbol: _at_zero(phase, fit) for symbol, phase in known.elemental.items()}
     zero = {symbol: phase.energy_per_atom for symbol, phase in elements.items()}
     compounds = [
         _raised(row, zero)
         for row in read_rows(file, known.elements)
         if zero.keys() >= set(row["chemsys"].split("-")) and "-" in row["chemsys"]
     ]
-    name = f"{file.name} [{read_metadata(file).get('made', '')}], elements of {known.name}"
+    origin = "fitted elements" if fit else f"elements of {known.name}"
+    name = f"{file.name} [{read_metadata(file).get('made', '')}], {origin}"
     phases = (*elements.values(), *compounds)
     return ReferencePhases(known.level, phases, known.elements, name, DFT)
+
+
+def fit_of(level: EnergyLevel) -> ElementFit | None:
+    """Return the fitted elements that come with the program for a potential, None without."""
+    fits = (read_fit(path) for path in sorted(DATA.glob("elements-*.json")))
+    return next((fit for fit in fits if fit and fit.level == level), None)
+
+
+def _at_zero(phase: CompetingPhase, fit: ElementFit | None) -> CompetingPhase:
+    """Return an element at the zero of formation energies; as it is where there is no fit."""
+    fitted = fit.energies.get(phase.chemsys) if fit else None
+    if fitted is None:
+        return phase
+    return replace(phase, energy_per_atom=fitted, geometry=FITTED)
 
 
 def _raised(row: Mapping[str, Any], zero: Mapping[str, float]) -> CompetingPhase:

@@ -10,6 +10,7 @@ from typing import Any
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress
 from explorer.dft_vertices import build_hull
+from explorer.element_fit import fit_elements, write_fit
 from explorer.headless import refuse_unwritable
 from explorer.hull import Hull
 from explorer.laboratory import choose_device
@@ -53,6 +54,15 @@ def hull_of_tables(tables: Sequence[Path], output: Path, *, progress: Progress) 
     _refuse_parquet(output)
     report = build_hull(tables, output, progress)
     return {**asdict(report), "output": str(output)}
+
+
+def fit_to_tables(references: Path, structures: Path, output: Path) -> dict[str, Any]:
+    """Fit the zero of each element to published formation energies, and write it."""
+    refuse_unwritable(output)
+    fit = fit_elements(references, structures)
+    write_fit(output, fit)
+    figures = {"n": fit.n, "mae_before": fit.mae_before, "mae_after": fit.mae_after}
+    return {"potential": str(fit.level), **figures, "output": str(output)}
 
 
 def _refuse_parquet(output: Path) -> None:
