@@ -18,6 +18,9 @@ def transformer(
     seed: int = 0,
     temperature: float = 1.0,
     top_p: float = 1.0,
+    search: str = "independent",
+    geometry_temperature: float | None = None,
+    again: float | None = None,
 ) -> Iterator[Drawn]:
     """Draw ``n`` crystals with the trained network; raises as `model.sample.sample` does."""
     draws = sample(
@@ -27,6 +30,9 @@ def transformer(
         count=n,
         temperature=temperature,
         top_p=top_p,
+        search=search,
+        geometry_temperature=geometry_temperature,
+        again=again,
         batch_size=256,
     )
     for draw in draws:

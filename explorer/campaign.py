@@ -58,6 +58,13 @@ class CampaignSpec(BaseModel):
         Crystal i depends on (seed, i) alone.
     temperature, top_p : float
         Sampling temperature and nucleus.
+    search : {"independent", "distinct", "likeliest"}
+        Whether skeletons may repeat and in which order they come; see `model.sample.SEARCHES`.
+    geometry_temperature : float or None
+        Temperature of lattice and coordinates; None for that of the rest.
+    again : float or None
+        Nats that another try at the coordinates of a skeleton costs in a search; None: no second
+        try.
     potential : str
         Name of the interatomic potential, as `explorer.potentials.potential` knows it.
     fmax : float
@@ -93,6 +100,9 @@ class CampaignSpec(BaseModel):
     seed: int = Field(default=0, ge=0, lt=2**63)
     temperature: float = Field(default=1.0, gt=0, le=100)
     top_p: float = Field(default=1.0, gt=0, le=1)
+    search: Literal["independent", "distinct", "likeliest"] = "independent"
+    geometry_temperature: float | None = Field(default=None, gt=0, le=100)
+    again: float | None = Field(default=None, gt=0, le=100)
     potential: str = Field(default="chgnet", min_length=1, max_length=500)
     fmax: float = Field(default=0.05, gt=0)
     max_steps: int = Field(default=200, ge=1, le=100_000)
@@ -157,6 +167,11 @@ class CampaignSpec(BaseModel):
         except ConstraintError as error:
             raise SpecError(str(error), getattr(error, "field", "")) from error
         return constraints
+
+    def drawing(self) -> dict[str, Any]:
+        """Return how to draw, as the keywords of `model.sample.sample`."""
+        names = ("temperature", "top_p", "search", "geometry_temperature", "again")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def chemical_system(self) -> str:

@@ -26,6 +26,23 @@ Stability = Annotated[str, typer.Option(help="Stability asked of the model: low,
 Subset = Annotated[bool, typer.Option("--subset", help="Some of the elements may be left out.")]
 Count = Annotated[int, typer.Option("-n", help="Crystals to draw.")]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature.")]
+Search = Annotated[
+    str,
+    typer.Option(
+        help="independent: each crystal on its own; distinct: no skeleton twice, at random; "
+        "likeliest: no skeleton twice, the likeliest first."
+    ),
+]
+GeometryTemperature = Annotated[
+    float | None, typer.Option(help="Temperature of lattice and coordinates, if another.")
+]
+Again = Annotated[
+    float | None,
+    typer.Option(
+        help="In a search: give a skeleton again, for another try at its coordinates, when it is "
+        "the likeliest less so many nats for each try before."
+    ),
+]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
 Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH, sevennet, mace, ...")]
 HullMode = Annotated[

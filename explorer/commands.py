@@ -85,8 +85,7 @@ def sample_to_file(
         spec.constraints(),
         seed=spec.seed,
         count=spec.n,
-        temperature=spec.temperature,
-        top_p=spec.top_p,
+        **spec.drawing(),
     ):
         draws.append(draw)
         ticker.tick(f"drawn {len(draws)}/{spec.n}")

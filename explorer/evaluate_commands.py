@@ -54,8 +54,7 @@ def retrieval(
     else:
         if method == "transformer":
             loaded = load_network(spec.checkpoint, choose_device(device))
-        options = {"temperature": spec.temperature, "top_p": spec.top_p}
-        draw = _drawing(generator(method, loaded, **options), spec)
+        draw = _drawing(generator(method, loaded, spec.drawing()), spec)
     told = evaluate_retrieval(
         targets,
         draw,
@@ -73,7 +72,7 @@ def retrieval(
         "seed": spec.seed,
     }
     if loaded:
-        asked |= {"stability": spec.stability, **options}
+        asked |= {"stability": spec.stability, **spec.drawing()}
     return told | {"method": "file" if candidates else method, "asked": asked}
 
 
@@ -114,8 +113,8 @@ def generation(
     else:
         loaded = load_network(spec.checkpoint, choose_device(device))
         spec.refuse_unknown(loaded.known_elements, "the model")
-        options = {"seed": spec.seed, "temperature": spec.temperature, "top_p": spec.top_p}
-        drawn = list(transformer(loaded, spec.constraints(), n=spec.n, **options))
+        draws = transformer(loaded, spec.constraints(), n=spec.n, seed=spec.seed, **spec.drawing())
+        drawn = list(draws)
         seconds = time.monotonic() - began
     asked = {
         "generator": _origin(candidates, origin) if candidates else loaded.checkpoint_id,
@@ -123,8 +122,7 @@ def generation(
         "seed": spec.seed,
     }
     if candidates is None:
-        asked |= {"temperature": spec.temperature, "top_p": spec.top_p}
-        asked["constraints"] = spec.constraints().to_dict()
+        asked |= spec.drawing() | {"constraints": spec.constraints().to_dict()}
     told = evaluate_generation(
         drawn,
         elements=spec.constraints().elements,
@@ -158,7 +156,7 @@ def sun(
     else:
         transforms = method == "transformer"
         loaded = load_network(spec.checkpoint, choose_device(device)) if transforms else None
-        generate = generator(method, loaded, temperature=spec.temperature, top_p=spec.top_p)
+        generate = generator(method, loaded, spec.drawing())
         drawn = list(generate(spec.constraints(), n=spec.n, seed=spec.seed))
     with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers) as relaxer:
         told = outcomes(drawn, relaxer, library.hull, Ticker(progress).tick)
@@ -172,6 +170,8 @@ def sun(
     report = evaluate_sun(told, known, definition=definition, workers=workers)
     report |= {"potential": str(chosen.level), "hull": library.competing("").name}
     asked = {"generator": _origin(candidates, origin) or method, "n": spec.n, "seed": spec.seed}
+    if candidates is None and method == "transformer":
+        asked |= {"checkpoint": loaded.checkpoint_id, **spec.drawing()}
     return report | {"reference": named, "asked": asked}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from explorer.baseline_random import random_crystals
 from explorer.baseline_substitution import substitution
@@ -19,11 +20,7 @@ Generate = Callable[..., Iterator[Drawn]]
 
 
 def generator(
-    method: str,
-    loaded: LoadedNetwork | None = None,
-    *,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
+    method: str, loaded: LoadedNetwork | None = None, options: Mapping[str, Any] | None = None
 ) -> Generate:
     """Return the generator of that name.
 
@@ -32,8 +29,9 @@ def generator(
     method : str
         One of `METHODS`: the trained network; known prototypes filled by frequency or by chemical
         similarity; PyXtal's random crystals, of any formula or of neutral ones.
-    loaded, temperature, top_p
-        For the network.
+    loaded, options
+        The network and how to draw from it: temperature, the keywords of
+        `transformer` after the seed.
 
     Raises
     ------
@@ -45,7 +43,7 @@ def generator(
     if method == "transformer":
         if loaded is None:
             raise ValueError("the transformer needs a network, got none")
-        return partial(transformer, loaded, temperature=temperature, top_p=top_p)
+        return partial(transformer, loaded, **(options or {}))
     return {
         "substitution": substitution,
         "similarity": partial(substitution, similar=True),

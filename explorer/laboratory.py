@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,22 @@ if TYPE_CHECKING:
     from model.checkpoint import LoadedNetwork
     from model.constraints import Constraints
     from model.sample import Draw
+
+
+@dataclass
+class Drawing:
+    """A stream of draws between two blocks.
+
+    Attributes
+    ----------
+    rest : iterator or None
+        What is still to come of it.
+    next_index : int
+        Number of the crystal that it gives next.
+    """
+
+    rest: Iterator[Draw] | None = None
+    next_index: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,21 +70,31 @@ class Laboratory:
     library: Library
     targets: TargetList
     provenance: Mapping[str, str]
+    _drawing: Drawing = field(default_factory=Drawing, init=False, repr=False)
 
     def draws(self, spec: CampaignSpec, start: int, count: int) -> Iterator[Draw]:
-        """Draw crystals `start` to `start + count` of a campaign."""
+        """Draw crystals `start` to `start + count` of a campaign, `count` together.
+
+        A search goes on from where the last call ended; called with another `start` it begins anew
+        and passes over those before.
+        """
         from model.sample import sample  # noqa: PLC0415 - imports torch
 
-        return sample(
-            self.network,
-            self.constraints,
-            seed=spec.seed,
-            start=start,
-            count=count,
-            temperature=spec.temperature,
-            top_p=spec.top_p,
-            batch_size=count,
-        )
+        drawing = self._drawing
+        if drawing.rest is None or drawing.next_index != start:
+            drawing.next_index = start
+            drawing.rest = sample(
+                self.network,
+                self.constraints,
+                seed=spec.seed,
+                start=start,
+                count=max(spec.n - start, count),
+                **spec.drawing(),
+                batch_size=count,
+            )
+        for draw in islice(drawing.rest, count):
+            drawing.next_index = draw.index + 1
+            yield draw
 
     def place(self, candidate: Candidate) -> Candidate:
         """Put a relaxed candidate on the hull of its elements; a failed one stays as it is."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -18,15 +17,14 @@ import torch
 from torch import Tensor
 
 from model import tokens as vocabulary
-from model.automaton import Automaton
-from model.checkpoint import LoadedNetwork
 from model.crystal import WyckoffCrystal, lattice_vectors
 from model.exclusion import Exclusion
 from model.grammar import END
-from model.headers import HeaderGrammar, elements_in
+from model.headers import elements_in
 from model.likelihood import CONTINUOUS, PARTS
 from model.network import Context, candidates_of
-from model.search import Skeleton, letters_of
+from model.sampler import Sampler
+from model.search import letters_of
 from model.tokens import (
     ANGLE_SCALE,
     COORDINATE_SCALE,
@@ -58,55 +56,6 @@ class Draw(NamedTuple):
     """The same by part: header, skeleton, lattice, coordinates."""
     reason: str
     """Empty if the row is a crystal."""
-
-
-class Sampler:
-    """A network, a grammar and how to choose; knows no crystal."""
-
-    def __init__(
-        self,
-        loaded: LoadedNetwork,
-        grammar: HeaderGrammar,
-        temperature: float,
-        top_p: float,
-        geometry_temperature: float,
-    ) -> None:
-        self.network, self.grammar = loaded.network, grammar
-        self.device = self.network.bias.device
-        self.temperature, self.top_p = temperature, top_p
-        self.geometry_temperature = geometry_temperature
-        self.automaton = Automaton()
-        with torch.inference_mode():
-            self.vectors = self.network.embedding()
-
-    def stream(self, seed: int, indices: range, batch_size: int) -> Iterator[Draw]:
-        """Draw crystals on their own, batch after batch."""
-        for first in range(0, len(indices), batch_size):
-            yield from Growth(self, seed, indices[first : first + batch_size]).run()
-
-    def fill(
-        self, seed: int, start: int, skeletons: Iterator[Skeleton], batch_size: int
-    ) -> Iterator[Draw]:
-        """Draw a lattice and coordinates for each skeleton; the first crystal is ``start``."""
-        while some := [skeleton.tokens for skeleton in islice(skeletons, batch_size)]:
-            yield from Growth(self, seed, range(start, start + len(some)), some).run()
-            start += len(some)
-
-    def choose(
-        self, logits: Tensor, mask: np.ndarray | None, chance: np.ndarray, temperature: float
-    ) -> np.ndarray:
-        """Draw one candidate a row by inverting the cumulative distribution, (K, C) -> (K,)."""
-        values = logits.double().cpu().numpy() / temperature
-        if mask is not None:
-            values = np.where(mask, values, -np.inf)
-        weights = np.exp(values - values.max(axis=1, keepdims=True))
-        if self.top_p < 1.0:
-            weights = _nucleus(weights, self.top_p)
-        total = weights.cumsum(axis=1)
-        picked = (total < (chance * total[:, -1])[:, None]).sum(axis=1)
-        # rounding may step past the last candidate that has any weight
-        last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
-        return np.minimum(picked, last)
 
 
 class Growth:
@@ -434,14 +383,3 @@ def _tail(positions: tuple[int, ...]) -> list[tuple[int, int]]:
     spacegroup = int(table().group[positions[0]])
     tail = [(int(role), owner) for role, owner in row_tail(spacegroup, list(positions))]
     return [*tail, (int(Role.DONE), -1)]
-
-
-def _nucleus(weights: np.ndarray, share: float) -> np.ndarray:
-    """Keep the heaviest candidates of each row that together hold ``share``."""
-    order = np.argsort(-weights, axis=1)
-    ranked = np.take_along_axis(weights, order, axis=1)
-    before = ranked.cumsum(axis=1) - ranked
-    kept = before < share * ranked.sum(axis=1, keepdims=True)
-    trimmed = np.zeros_like(weights)
-    np.put_along_axis(trimmed, order, np.where(kept, ranked, 0.0), axis=1)
-    return trimmed

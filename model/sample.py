@@ -15,9 +15,10 @@ import torch
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.crystal import WyckoffCrystal
-from model.growth import Draw, Sampler, total
+from model.growth import Draw, Growth, total
 from model.headers import HeaderGrammar
 from model.likelihood import part_nll, token_nll
+from model.sampler import Sampler
 from model.search import Skeleton, SkeletonSearch
 from model.shards import pad
 from model.tokens import crystal_to_row
@@ -83,7 +84,7 @@ def sample(
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
     if search == "independent":
-        return sampler.stream(seed, range(start, start + count), batch_size)
+        return _alone(sampler, seed, range(start, start + count), batch_size)
     skeletons = _rounds(
         partial(
             SkeletonSearch,
@@ -95,7 +96,23 @@ def sample(
             again=again,
         )
     )
-    return sampler.fill(seed, start, islice(skeletons, start, start + count), batch_size)
+    wanted = islice(skeletons, start, start + count)
+    return _filled(sampler, seed, start, wanted, batch_size)
+
+
+def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iterator[Draw]:
+    """Draw crystals on their own, batch after batch."""
+    for first in range(0, len(indices), batch_size):
+        yield from Growth(sampler, seed, indices[first : first + batch_size]).run()
+
+
+def _filled(
+    sampler: Sampler, seed: int, start: int, skeletons: Iterator[Skeleton], batch_size: int
+) -> Iterator[Draw]:
+    """Draw a lattice and coordinates for each skeleton; the first crystal is ``start``."""
+    while some := [skeleton.tokens for skeleton in islice(skeletons, batch_size)]:
+        yield from Growth(sampler, seed, range(start, start + len(some)), some).run()
+        start += len(some)
 
 
 def _rounds(search: Callable[[], SkeletonSearch]) -> Iterator[Skeleton]:

@@ -211,7 +211,10 @@ class SkeletonSearch:
             logits = torch.einsum("kd,kcd->kc", query, self.vectors[own]) + self.network.bias[own]
             values = logits.double().cpu().numpy()
             likelihood = _log_softmax(np.where(exists, values, -np.inf))
-            asked = _log_softmax(np.where(allowed, values / self.temperature, -np.inf))
+            # drawing at random is drawing among what is allowed; what is allowed of a crystal is
+            # as likely, compared with another, as it is among all that exist
+            among = allowed if self.noise else exists
+            asked = _log_softmax(np.where(among, values / self.temperature, -np.inf))
             for row, k in enumerate(where):
                 _, logp, key = taken[k]
                 picks = np.flatnonzero(allowed[row])
