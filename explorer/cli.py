@@ -248,7 +248,10 @@ def train(
     """Train a network, going on from the last state of the run."""
     from explorer.commands import train_network  # noqa: PLC0415 - imports torch
 
-    tell(train_network(recipe, shards, output, minutes, seed, device=device), json)
+    start: Annotated[
+        Path | None, typer.Option(help="Weights that a new run begins with, as a folder.")
+    ] = None,
+    tell(train_network(recipe, shards, output, minutes, seed, start=start, device=device), json)
 
 
 @app.command()

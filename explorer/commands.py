@@ -101,6 +101,7 @@ def sample_to_file(
         "crystals_per_second": round(len(draws) / max(seconds, 1e-9), 2),
         "checkpoint": network.checkpoint_id,
         "seed": spec.seed,
+        **spec.drawing(),
         "constraints": spec.constraints().to_dict(),
         "output": str(output),
     }
@@ -285,7 +286,14 @@ def _described(structure: Structure) -> WyckoffCrystal | str:
 
 
 def train_network(
-    recipe_file: Path, shards: Path, run: Path, minutes: float, seed: int | None, *, device: str
+    recipe_file: Path,
+    shards: Path,
+    run: Path,
+    minutes: float,
+    seed: int | None,
+    *,
+    start: Path | None,
+    device: str,
 ) -> dict[str, Any]:
     """Train for some minutes; returns where the run stands."""
     recipe = Recipe.read(recipe_file)
@@ -296,7 +304,7 @@ def train_network(
             f"{shards} has no {missing[0]}: make shards with 'python -m explorer.prepare shards'"
         )
     refuse_unwritable(run / "log.jsonl")
-    trainer = Trainer(recipe, shards, run, choose_device(device))
+    trainer = Trainer(recipe, shards, run, choose_device(device), start)
     trainer.fit(minutes)
     return {"step": trainer.step, "steps": recipe.steps, "weights": str(run / "weights")}
 

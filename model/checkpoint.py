@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +116,44 @@ def _parts(weights: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     return parts
 
 
-def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a training state beside its place, then move it there: never half-written."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+def save_state(run: Path, state: dict[str, Any], step: int) -> None:
+    """Write a training state as parts of at most 15 MB; ``state.json``, written last, names them.
+
+    A run that is cut off while it writes leaves the state before.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    names = []
+    for k, start in enumerate(range(0, len(content), SHARD_BYTES)):
+        names.append(f"state-{step:07d}-{k:02d}.bin")
+        (run / names[-1]).write_bytes(content[start : start + SHARD_BYTES])
+    manifest = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "parts": names}
+    partial = run / "state.partial"
+    partial.write_text(json.dumps(manifest) + "\n")
+    partial.replace(run / "state.json")
+    for old in set(run.glob("state-*.bin")) - {run / name for name in names}:
+        old.unlink()
+
+
+def load_state(run: Path, device: str = "cpu") -> dict[str, Any] | None:
+    """Read what `save_state` wrote; None where a run has no state yet.
+
+    Raises
+    ------
+    CheckpointError
+        If a part is missing or damaged.
+    """
+    if not (run / "state.json").is_file():
+        return None
+    try:
+        manifest = json.loads((run / "state.json").read_text())
+        content = b"".join((run / name).read_bytes() for name in manifest["parts"])
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        raise CheckpointError(f"cannot read the state of {run}: {error}") from None
+    if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
+        raise CheckpointError(
+            f"the state of {run} is damaged: its SHA-256 is not that of state.json; remove "
+            "state.json to begin the run anew"
+        )
+    return torch.load(io.BytesIO(content), map_location=device, weights_only=True)

@@ -1,12 +1,15 @@
 """Train the network on shards: one command, resumable, on a CPU or a bare GPU machine alike.
 
-``python -m model.train RECIPE.toml --shards FOLDER --run FOLDER`` goes on from the last state.
+``python -m model.train RECIPE.toml --shards FOLDER --run FOLDER`` goes on from the last state. With
+``torchrun --nproc-per-node 4 -m model.train`` and the same options the processes share each epoch
+and average their gradients, so a step sees so many times more tokens.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 import tomllib
@@ -17,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.checkpoint import load_network, save_network, save_state
+from model.checkpoint import load_network, load_state, save_network, save_state
 from model.elements import symbol_of
+from model.fleet import Fleet
 from model.likelihood import PARTS, part_nll, token_nll
 from model.network import Network, NetworkConfig
 from model.shards import Batch, Shards, batches, pad
@@ -60,6 +64,8 @@ class Recipe:
     """Decay of the running average of the weights that is shipped."""
     clip: float = 1.0
     """Largest gradient norm."""
+    patience: int = 0
+    """Validations without a better one after which the run ends; 0: it goes to its last step."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """Shape of the network."""
 
@@ -102,19 +108,21 @@ class Trainer:
         device: str = "cpu",
         start: Path | None = None,
     ) -> None:
-        self.recipe, self.run, self.device = recipe, run, device
+        self.fleet = Fleet(device)
+        self.recipe, self.run, self.device = recipe, run, self.fleet.device
         self.train, self.val = Shards(shards / "train.npz"), Shards(shards / "val.npz")
         torch.manual_seed(recipe.seed)
-        self.network = Network(recipe.network).to(device)
+        self.network = Network(recipe.network).to(self.device)
         if start is not None:
-            self.network.load_state_dict(load_network(start, device).network.state_dict())
-        self.average = Network(recipe.network).to(device).eval()
+            self.network.load_state_dict(load_network(start, self.device).network.state_dict())
+        self.average = Network(recipe.network).to(self.device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimizers = _optimizers(self.network, recipe)
         self.step, self.epoch, self.tokens_seen, self.seconds = 0, 0, 0, 0.0
+        self.best, self.waited = math.inf, 0
         run.mkdir(parents=True, exist_ok=True)
-        if (run / "state.pt").exists():
-            self._load()
+        self._load()
+        torch.manual_seed(recipe.seed + self.fleet.rank)  # dropout differs between processes
 
     def fit(self, minutes: float, save_every: float = 180.0) -> None:
         """Train until the recipe's last step or for so many minutes; saves as it goes."""
@@ -123,21 +131,26 @@ class Trainer:
             begun = time.monotonic()
             loss = self._update(batch)
             self.seconds += time.monotonic() - begun
-            out_of_time = time.monotonic() - started > 60 * minutes
-            done = self.step >= self.recipe.steps
-            if self.step % 50 == 0:
+            now = time.monotonic()
+            ends, saves = self.fleet.decide(
+                self.step >= self.recipe.steps or now - started > 60 * minutes,
+                now - saved > save_every,
+            )
+            if self.fleet.leads and self.step % 50 == 0:
                 self._report(loss)
-            if done or out_of_time or time.monotonic() - saved > save_every:
-                self.save()
+            if ends or saves:
+                if self.fleet.leads:
+                    self.save()
                 saved = time.monotonic()
-            if done or out_of_time:
-                break
+                (impatient,) = self.fleet.decide(0 < self.recipe.patience <= self.waited)
+                if ends or impatient:
+                    break
 
     def _stream(self) -> Iterator[Batch]:
         """Batches from where the run stands: an epoch's order depends on its number alone."""
         while True:
             rng = np.random.default_rng([self.recipe.seed, self.epoch])
-            yield from batches(self.train, self.recipe.tokens_per_batch, rng)
+            yield from self.fleet.share(batches(self.train, self.recipe.tokens_per_batch, rng))
             self.epoch += 1
 
     def _update(self, batch: Batch) -> float:
@@ -153,11 +166,12 @@ class Trainer:
         loss = nll.sum() / self.recipe.tokens_per_batch
         self.network.zero_grad(set_to_none=True)
         loss.backward()
+        self.fleet.average_gradients(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self.tokens_seen += int((batch.tokens > 0).sum())
+        self.tokens_seen += int((batch.tokens > 0).sum()) * self.fleet.size
         self._follow()
         return float(loss.detach())
 
@@ -185,15 +199,27 @@ class Trainer:
         return {"nll": sum(means.values()), **means}
 
     def save(self) -> None:
-        """Write the state, one line of the log and the averaged weights."""
+        """Write the state, one line of the log and, if none were better, the averaged weights."""
         losses = self.validate()
+        better = losses["nll"] < self.best
+        self.best = min(self.best, losses["nll"])
+        self.waited = 0 if better else self.waited + 1
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "counters": [self.step, self.epoch, self.tokens_seen, self.seconds],
+            "best": [self.best, self.waited],
         }
-        save_state(self.run / "state.pt", state)
+        save_state(self.run, state, self.step)
+        if better:
+            self._keep(losses)
+        with (self.run / "log.jsonl").open("a") as log:
+            log.write(json.dumps({**losses, "step": self.step, "seconds": self.seconds}) + "\n")
+        print(f"step {self.step}: " + _format(losses), file=sys.stderr, flush=True)
+
+    def _keep(self, losses: dict[str, float]) -> None:
+        """Write the averaged weights."""
         info = {
             "recipe": asdict(self.recipe),
             "training_crystals": len(self.train),
@@ -209,17 +235,17 @@ class Trainer:
             known_elements=known_elements(self.train),
             info=info,
         )
-        with (self.run / "log.jsonl").open("a") as log:
-            log.write(json.dumps({**losses, "step": self.step, "seconds": self.seconds}) + "\n")
-        print(f"step {self.step}: " + _format(losses), file=sys.stderr, flush=True)
 
     def _load(self) -> None:
-        state = torch.load(self.run / "state.pt", map_location=self.device, weights_only=True)
+        state = load_state(self.run, self.device)
+        if state is None:
+            return
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.step, self.epoch, self.tokens_seen, self.seconds = state["counters"]
+        self.best, self.waited = state["best"]
         self.epoch += 1  # the rest of the interrupted epoch is left out
 
     def _report(self, loss: float) -> None:

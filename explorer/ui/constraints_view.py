@@ -30,6 +30,11 @@ STABILITIES = {
     "far from the hull": "high",
     "anywhere": "any",
 }
+SEARCHES = {
+    "likeliest first": "likeliest",
+    "random, no repeats": "distinct",
+    "random": "independent",
+}
 
 
 class ConstraintsView(Viewer):
@@ -90,6 +95,9 @@ class ConstraintsView(Viewer):
             "seed": pmui.IntInput.from_param(fields.seed, label="Seed", **small),
             "temperature": pmui.FloatInput.from_param(
                 fields.temperature, label="Temperature", step=0.1, **small
+            ),
+            "search": pmui.Select.from_param(
+                fields.search, label="Wyckoff skeletons", options=SEARCHES, **small
             ),
             "potential": pmui.Select.from_param(
                 fields.potential, label="Potential", options=potentials, **small
@@ -178,7 +186,8 @@ class ConstraintsView(Viewer):
             self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "seed"),
-            pair("temperature", "potential"),
+            pair("search", "temperature"),
+            box["potential"],
             self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",

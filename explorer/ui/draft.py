@@ -96,6 +96,12 @@ class Draft(param.Parameterized):
     temperature = param.Number(
         default=1.0, doc="Below 1 the model keeps to what it finds likely, above 1 it strays"
     )
+    search = param.Selector(
+        default="likeliest",
+        objects=["likeliest", "distinct", "independent"],
+        doc="A skeleton is a space group with elements on its Wyckoff positions. Drawn without "
+        "repeats, a search covers far more of them",
+    )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
@@ -117,6 +123,7 @@ class Draft(param.Parameterized):
         "n",
         "seed",
         "temperature",
+        "search",
         "potential",
     )
 

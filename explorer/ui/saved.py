@@ -23,10 +23,15 @@ def _boolean(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
 
-def _stability(text: str) -> str:
-    if text not in Draft.param.stability.objects:
-        raise ValueError(text)
-    return text
+def _one_of(name: str) -> Callable[[str], str]:
+    """Return a reader that takes only the choices of a field."""
+
+    def read(text: str) -> str:
+        if text not in Draft.param[name].objects:
+            raise ValueError(text)
+        return text
+
+    return read
 
 
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -38,11 +43,12 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     ),
     "sites": (lambda text: ", ".join(split_sites(text)), "sites such as 139:2a=Ca"),
     "max_atoms": (int, "a whole number"),
-    "stability": (_stability, "low, high or any"),
+    "stability": (_one_of("stability"), "low, high or any"),
     "subset": (_boolean, "true or false"),
     "n": (int, "a whole number"),
     "seed": (int, "a whole number"),
     "temperature": (float, "a number"),
+    "search": (_one_of("search"), "likeliest, distinct or independent"),
     "potential": (str.strip, "the name of a potential"),
 }
 """How each field is read from a text, and what is expected there."""

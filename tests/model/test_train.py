@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import torch
 
 from explorer.encode import encode
 from explorer.references import ReferencePhases
-from model.checkpoint import LoadedNetwork, load_network
+from model.checkpoint import CheckpointError, LoadedNetwork, load_network
 from model.likelihood import _candidates, _positions_of_groups, token_nll
 from model.network import Network, NetworkConfig
 from model.sample import log_likelihood
@@ -20,7 +23,8 @@ from model.shards import Shards, pad, write_shards
 from model.tokens import TokenError, crystal_to_row
 from model.train import Recipe, RecipeError, Trainer
 
-RECIPES = sorted((Path(__file__).parents[2] / "model" / "recipes").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "model" / "recipes").glob("*.toml"))
 SMALL = Recipe(steps=30, tokens_per_batch=512, warmup=5, network=NetworkConfig(32, 2, 2))
 
 
@@ -63,6 +67,76 @@ def test_training_learns_and_resumes(shards: Path, tmp_path: Path) -> None:
     assert lines[-1]["nll"] < before
     loaded = load_network(tmp_path / "run" / "weights")
     assert {"Ca", "O", "Ti"} <= set(loaded.known_elements)
+
+
+def test_a_run_ends_when_it_gets_no_better(shards: Path, tmp_path: Path) -> None:
+    """With patience the best weights stay, however far a wrong rate strays from them."""
+    wild = replace(SMALL, steps=400, learning_rate=0.3, warmup=1, decay=0.0, patience=2)
+    trainer = Trainer(wild, shards, tmp_path)
+    trainer.fit(minutes=5, save_every=0.0)
+    losses = [json.loads(line)["nll"] for line in (tmp_path / "log.jsonl").open()]
+    assert trainer.step < 400
+    assert min(losses) == losses[-3]
+    kept = load_network(tmp_path / "weights").info
+    assert kept["validation_nats_per_crystal"]["nll"] == round(min(losses), 3)
+
+
+def test_a_damaged_state_is_refused(shards: Path, tmp_path: Path) -> None:
+    """A state comes in parts that a small hand-over takes; one changed byte is seen."""
+    Trainer(replace(SMALL, steps=1), shards, tmp_path).fit(minutes=5)
+    parts = sorted(tmp_path.glob("state-*.bin"))
+    assert parts
+    assert all(part.stat().st_size < 16_000_000 for part in parts)
+    content = bytearray(parts[0].read_bytes())
+    content[len(content) // 2] ^= 1
+    parts[0].write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        Trainer(SMALL, shards, tmp_path)
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+import torch
+from model.fleet import Fleet
+from model.network import NetworkConfig
+from model.train import Recipe, Trainer
+
+torch.set_num_threads(1)
+fleet = Fleet("cpu")
+assert fleet.decide(fleet.rank == 0, fleet.rank == 1) == [True, False]
+assert list(fleet.share(range(5))) == [[0, 2], [1, 3]][fleet.rank]
+network = torch.nn.Linear(2, 2)
+network.weight.grad = torch.full((2, 2), 1.0 + fleet.rank)
+fleet.average_gradients(network)
+assert (network.weight.grad == 1.5).all()
+recipe = Recipe(steps=4, tokens_per_batch=512, warmup=1, network=NetworkConfig(32, 2, 2))
+trainer = Trainer(recipe, Path(sys.argv[1]), Path(sys.argv[2]))
+trainer.fit(minutes=5)
+mine = torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
+all_of_them = [torch.zeros_like(mine) for _ in range(fleet.size)]
+torch.distributed.all_gather(all_of_them, mine)
+assert trainer.step == 4
+assert torch.equal(*all_of_them)
+"""
+
+
+def test_processes_train_one_network(shards: Path, tmp_path: Path) -> None:
+    """Two processes end with the same weights, written once."""
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, str(script), str(shards), str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
+    assert load_network(tmp_path / "run" / "weights").info["step"] == 4
 
 
 def test_rows_of_a_shard_are_those_of_the_crystal(shards: Path, shipped: LoadedNetwork) -> None:
