@@ -11,9 +11,9 @@ from panel.viewable import Viewer
 
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import with_candidates, with_live_hull
+from explorer.figures.known import NOTHING, known_of
 from explorer.figures.picture import HullPicture
 from explorer.figures.words import escape
-from explorer.ui.known import NOTHING, known_of
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import card, heading, words
 from explorer.ui.workbench import Workbench

@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 from bokeh.models import CustomJS
 
 from explorer.campaign import CampaignSpec, SpecError
+from explorer.figures.known import known_of
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.constraints_view import ConstraintsView
@@ -20,7 +21,6 @@ from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.export_view import ExportView
 from explorer.ui.hull_view import HullView
-from explorer.ui.known import known_of
 from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query

@@ -9,6 +9,7 @@ import panel as pn
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate
+from explorer.figures.known import known_of
 from explorer.figures.retrieval import (
     CEILING,
     DRAWN,
@@ -20,7 +21,6 @@ from explorer.figures.retrieval import (
 )
 from explorer.figures.words import escape, formula_label
 from explorer.targets import TargetList, given_targets
-from explorer.ui.known import known_of
 from explorer.ui.theme import LINE, card, heading, words
 from explorer.ui.workbench import Workbench
 

@@ -14,10 +14,10 @@ from pymatgen.core import Structure
 
 from explorer.candidate import Candidate
 from explorer.figures.crystal import CrystalScene, crystal_scene
+from explorer.figures.known import known_of
 from explorer.figures.words import NOT_KNOWN, energy_label, escape, formula_label, spacegroup_label
 from explorer.phases import Phase
 from explorer.store import StoreError
-from explorer.ui.known import known_of
 from explorer.ui.plot import PlotView
 from explorer.ui.scene import CrystalView
 from explorer.ui.table_view import novelty_words

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from explorer.campaign import CampaignSpec
+from explorer.figures.known import NOTHING, known_of
 from explorer.references import ReferencePhases
-from explorer.ui.known import NOTHING, known_of
 
 
 def test_competition_counts_the_compounds_that_are_there() -> None:
