@@ -254,6 +254,8 @@ class Campaign:
         """Time to the end at the pace so far, in seconds; None before there is a pace."""
         drawn = self.counts["drawn"]
         done = self.counts["relaxed"] + self.counts["failed"]
+    deleted : float
+        When somebody deleted it; 0.0 when nobody did.
         if self.state == CampaignState.FINISHED:
             return 0.0
         if not drawn or (not done and self.counts["waiting"]):
@@ -262,3 +264,4 @@ class Campaign:
         to_relax = self.counts["waiting"] + to_draw * (done + self.counts["waiting"]) / drawn
         pace = self.seconds_relaxing / done if done else 0.0
         return to_draw * self.seconds_sampling / drawn + to_relax * pace
+    deleted: float = 0.0

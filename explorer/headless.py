@@ -118,9 +118,10 @@ def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
     store = Store(folder / DATABASE)
     earlier = [campaign.spec for campaign in store.campaigns()]
     store.close()
+    spec = spec.model_copy(update={"name": earlier[0].name}) if earlier else spec  # a label only
     if not earlier or spec == earlier[0]:
         return spec
-    if spec == CampaignSpec.parse():
+    if spec == CampaignSpec.parse(name=spec.name):
         return earlier[0]
     name, was, now = next(
         (name, old, getattr(spec, name)) for name, old in earlier[0] if old != getattr(spec, name)

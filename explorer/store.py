@@ -8,26 +8,33 @@ makes it, so a reader that asks for what is newer than n never misses a row.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import time
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pymatgen.core import Structure
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from explorer import schema
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
-from explorer.candidate import Candidate, State
+from explorer.candidate import Candidate
+from explorer.database import folder_of, open_engine
 from explorer.lease import HEARTBEAT_EXPIRY, Lease, alive, confirm
-from explorer.schema import StoreError, campaigns, candidates, folder_of, open_engine, runners
+from explorer.marks import MAX_NAME, Mark, plain_text
+from explorer.rows import (
+    campaign_of,
+    candidate_of,
+    candidate_row,
+    mark_of,
+    mark_row,
+    structure_of,
+    target_rows,
+)
+from explorer.schema import StoreError, campaigns, candidates, marks, runners
 from explorer.structure_files import NamedStructure
 from explorer.targets import read_targets, within_reach
 
-HEAVY = ("initial", "relaxed", "forces", "stress")  # kept apart from a candidate's facts
 COMMANDS = {"pause": "pause", "resume": "run", "stop": "stop"}
 OPEN = {CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED}
 AT_REST = {
@@ -51,7 +58,7 @@ class Store:
     Raises
     ------
     StoreError
-        When the database cannot be opened, or belongs to another version or program.
+        When the database cannot be opened, or belongs to a newer version or another program.
     """
 
     def __init__(self, url: str | Path | None = None) -> None:
@@ -102,14 +109,14 @@ class Store:
         with self._writer.begin() as connection:
             connection.execute(campaigns.insert().values(row))
             if targets:
-                connection.execute(schema.targets.insert(), _target_rows(name, targets))
+                connection.execute(schema.targets.insert(), target_rows(name, targets))
         return name
 
     def command(self, campaign_id: str, command: str) -> CampaignState:
         """Ask a campaign to "pause", "resume" or "stop"; returns the state it is in now.
 
         A campaign that a runner holds changes state when the runner obeys, within a second;
-        any other changes at once. A finished campaign stays finished.
+        any other changes at once. A finished or deleted campaign stays as it is.
 
         Raises
         ------
@@ -120,18 +127,67 @@ class Store:
             raise StoreError(f"expected pause, resume or stop, got {command!r}")
         wanted = COMMANDS[command]
         with self._writer.begin() as connection:
+            return self._obey(connection, campaign_id, wanted)
+
+    def rename(self, campaign_id: str, name: str) -> None:
+        """Give a campaign another label; "" takes it away.
+
+        Raises
+        ------
+        StoreError
+            For an unknown campaign, or a name that is too long or no plain text.
+        """
+        name = plain_text("a campaign's name", name, MAX_NAME)
+        with self._writer.begin() as connection:
             row = self._campaign_row(connection, campaign_id)
-            state = CampaignState(row.state)
-            if state == CampaignState.FINISHED:
-                return state
-            change: dict[str, Any] = {"wanted": wanted, "updated": time.time()}
-            held = state == CampaignState.RUNNING and alive(row.owner, row.heartbeat)
-            if not held and (wanted == "run" or state in OPEN):
-                change |= {"state": AT_REST[wanted], "message": ""}
-            connection.execute(
-                update(campaigns).where(campaigns.c.id == campaign_id).values(**change)
-            )
-        return CampaignState(change.get("state", state))
+            spec = json.loads(row.spec) | {"name": name.replace("\n", " ")}
+            self._change(connection, campaign_id, spec=json.dumps(spec))
+
+    def delete(self, campaign_id: str) -> None:
+        """Stop a campaign and hide it from lists; `restore` brings it back with all it holds.
+
+        Raises
+        ------
+        StoreError
+            For an unknown campaign.
+        """
+        with self._writer.begin() as connection:
+            self._obey(connection, campaign_id, COMMANDS["stop"])
+            self._change(connection, campaign_id, deleted=time.time())
+
+    def restore(self, campaign_id: str) -> None:
+        """Bring a deleted campaign back, at rest; raises `StoreError` for an unknown one."""
+        with self._writer.begin() as connection:
+            self._campaign_row(connection, campaign_id)
+            self._change(connection, campaign_id, deleted=0.0)
+
+    def mark(
+        self,
+        campaign_id: str,
+        candidate_id: str,
+        *,
+        starred: bool | None = None,
+        tags: Sequence[str] | None = None,
+        note: str | None = None,
+    ) -> Mark:
+        """Star, tag or annotate a candidate; what is None stays as it is. Returns the whole mark.
+
+        Raises
+        ------
+        StoreError
+            For an unknown candidate, or tags or a note beyond the limits of `explorer.marks`.
+        """
+        where = (marks.c.campaign_id == campaign_id) & (marks.c.candidate_id == candidate_id)
+        one = (candidates.c.campaign_id == campaign_id) & (candidates.c.id == candidate_id)
+        with self._writer.begin() as connection:
+            if connection.execute(select(candidates.c.id).where(one)).first() is None:
+                raise _no_candidate(campaign_id, candidate_id)
+            row = connection.execute(select(marks).where(where)).first()
+            mark = (mark_of(row) if row else Mark()).changed(starred, tags, note)
+            connection.execute(delete(marks).where(where))
+            if mark:
+                connection.execute(marks.insert().values(mark_row(campaign_id, candidate_id, mark)))
+        return mark
 
     # What a page reads
 
@@ -140,14 +196,16 @@ class Store:
         with self.engine.begin() as connection:
             row = self._campaign_row(connection, campaign_id)
             tallies = self._tallies(connection, candidates.c.campaign_id == campaign_id)
-        return _campaign(row, tallies.get(campaign_id, ()))
+        return campaign_of(row, tallies.get(campaign_id, ()))
 
-    def campaigns(self) -> list[Campaign]:
-        """Return all campaigns, newest first."""
+    def campaigns(self, *, deleted: bool = False) -> list[Campaign]:
+        """Return all campaigns, newest first; the deleted ones instead when asked for."""
+        table = campaigns.c
+        query = select(campaigns).where(table.deleted != 0 if deleted else table.deleted == 0)
         with self.engine.begin() as connection:
-            rows = connection.execute(select(campaigns).order_by(campaigns.c.created.desc())).all()
+            rows = connection.execute(query.order_by(table.created.desc())).all()
             tallies = self._tallies(connection, True)
-        return [_campaign(row, tallies.get(row.id, ())) for row in rows]
+        return [campaign_of(row, tallies.get(row.id, ())) for row in rows]
 
     def candidates(
         self,
@@ -186,7 +244,7 @@ class Store:
         with self.engine.begin() as connection:
             rows = connection.execute(query).all()
         newest = rows[-1].sequence if rows else since
-        return [_candidate(row) for row in rows], newest
+        return [candidate_of(row) for row in rows], newest
 
     def targets(self, campaign_id: str) -> list[NamedStructure]:
         """Return the structures that a campaign was given to look for; none is an empty list."""
@@ -198,7 +256,7 @@ class Store:
         )
         with self.engine.begin() as connection:
             rows = connection.execute(query).all()
-        return [NamedStructure(row.name, _structure(row.structure)) for row in rows]
+        return [NamedStructure(row.name, structure_of(row.structure)) for row in rows]
 
     def candidate(self, campaign_id: str, candidate_id: str) -> Candidate:
         """Return one candidate with its structures; raises `StoreError` when there is none."""
@@ -209,8 +267,14 @@ class Store:
         with self.engine.begin() as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise StoreError(f"campaign {campaign_id} has no candidate {candidate_id}")
-        return _candidate(row)
+            raise _no_candidate(campaign_id, candidate_id)
+        return candidate_of(row)
+
+    def marks(self, campaign_id: str) -> dict[str, Mark]:
+        """Return what people said of a campaign's candidates, by candidate id."""
+        query = select(marks).where(marks.c.campaign_id == campaign_id)
+        with self.engine.begin() as connection:
+            return {row.candidate_id: mark_of(row) for row in connection.execute(query)}
 
     def runner_alive(self) -> bool:
         """Whether a runner has given a sign of life within the last seconds."""
@@ -248,7 +312,10 @@ class Store:
                 select(campaigns.c.sequence).where(campaigns.c.id == lease.campaign_id)
             )
             first = newest - len(changed) + 1
-            rows = [_row(lease, item, first + place) for place, item in enumerate(changed)]
+            rows = [
+                candidate_row(lease.campaign_id, item, first + place)
+                for place, item in enumerate(changed)
+            ]
             _upsert(connection, lease.campaign_id, rows)
 
     def describe(self, lease: Lease, provenance: Mapping[str, str]) -> None:
@@ -266,6 +333,23 @@ class Store:
         query = select(func.count()).where(candidates.c.campaign_id == campaign_id)
         with self.engine.begin() as connection:
             return connection.scalar(query)
+
+    def _obey(self, connection: Connection, campaign_id: str, wanted: str) -> CampaignState:
+        """Write a command down, and carry it out where no runner will; returns the state then."""
+        row = self._campaign_row(connection, campaign_id)
+        state = CampaignState(row.state)
+        if state == CampaignState.FINISHED or row.deleted:
+            return state
+        change: dict[str, Any] = {"wanted": wanted, "updated": time.time()}
+        held = state == CampaignState.RUNNING and alive(row.owner, row.heartbeat)
+        if not held and (wanted == "run" or state in OPEN):
+            change |= {"state": AT_REST[wanted], "message": ""}
+        self._change(connection, campaign_id, **change)
+        return CampaignState(change.get("state", state))
+
+    @staticmethod
+    def _change(connection: Connection, campaign_id: str, **change: Any) -> None:
+        connection.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**change))
 
     @staticmethod
     def _campaign_row(connection: Connection, campaign_id: str) -> Row:
@@ -285,6 +369,10 @@ class Store:
         return tallies
 
 
+def _no_candidate(campaign_id: str, candidate_id: str) -> StoreError:
+    return StoreError(f"campaign {campaign_id} has no candidate {candidate_id}")
+
+
 def _upsert(connection: Connection, campaign_id: str, rows: list[dict[str, Any]]) -> None:
     """Insert the rows that are new and replace the others: a draw index has one row, ever."""
     here = candidates.c.campaign_id == campaign_id
@@ -298,83 +386,3 @@ def _upsert(connection: Connection, campaign_id: str, rows: list[dict[str, Any]]
         if row["number"] in known:
             one = update(candidates).where(here, candidates.c.number == row["number"])
             connection.execute(one.values(**row))
-
-
-def _target_rows(campaign_id: str, targets: Iterable[NamedStructure]) -> list[dict[str, Any]]:
-    return [
-        {
-            "campaign_id": campaign_id,
-            "number": number,
-            "name": name,
-            "structure": zlib.compress(json.dumps(structure.as_dict(verbosity=0)).encode()),
-        }
-        for number, (name, structure) in enumerate(targets)
-    ]
-
-
-def _structure(stored: bytes) -> Structure:
-    return Structure.from_dict(json.loads(zlib.decompress(stored)))
-
-
-def _row(lease: Lease, candidate: Candidate, sequence: int) -> dict[str, Any]:
-    facts = candidate.to_dict()
-    heavy = {key: facts.pop(key) for key in HEAVY}
-    return {
-        "campaign_id": lease.campaign_id,
-        "number": candidate.index,
-        "id": candidate.id,
-        "sequence": sequence,
-        "state": str(candidate.state),
-        "novel": -1 if candidate.novel is None else int(candidate.novel),
-        "verdict": verdict(candidate.reason),
-        "facts": json.dumps(facts),
-        "structures": zlib.compress(json.dumps(heavy).encode(), level=1),
-    }
-
-
-def verdict(reason: str) -> str:
-    """Return a reason without its details and figures, so that equal ones can be counted."""
-    return re.sub(r"[\d.]*\d", "…", re.split(r"[:,]", reason)[0])[:200]
-
-
-def _candidate(row: Row) -> Candidate:
-    facts = json.loads(row.facts)
-    stored = row._mapping.get("structures")
-    heavy = json.loads(zlib.decompress(stored)) if stored else dict.fromkeys(HEAVY)
-    return Candidate.from_dict(facts | heavy)
-
-
-def _campaign(row: Row, tallies: Iterable[Row]) -> Campaign:
-    return Campaign(
-        id=row.id,
-        spec=CampaignSpec.model_validate_json(row.spec),
-        state=CampaignState(row.state),
-        message=row.message,
-        wanted=row.wanted,
-        counts=count(tallies),
-        created=row.created,
-        updated=row.updated,
-        started=row.started,
-        finished=row.finished,
-        seconds_sampling=row.seconds_sampling,
-        seconds_relaxing=row.seconds_relaxing,
-        sequence=row.sequence,
-        provenance=json.loads(row.provenance),
-    )
-
-
-def count(tallies: Iterable[Row]) -> dict[str, Any]:
-    """Add up rows of (state, novel, verdict, count) into the counts of a `Campaign`."""
-    counts: dict[str, Any] = {str(state): 0 for state in State}
-    novel, reasons = 0, {}
-    for row in tallies:
-        counts[row.state] += row.count
-        unique = row.state not in {State.REJECTED, State.DUPLICATE}
-        novel += row.count if unique and row.novel == 1 else 0
-        if row.state in {State.REJECTED, State.FAILED}:
-            reasons[row.verdict] = reasons.get(row.verdict, 0) + row.count
-    drawn = sum(counts.values())
-    valid = drawn - counts[State.REJECTED]
-    unique = valid - counts[State.DUPLICATE]
-    totals = {"drawn": drawn, "valid": valid, "unique": unique, "novel": novel}
-    return counts | totals | {"reasons": reasons}

@@ -1,0 +1,86 @@
+"""How the store's database is opened.
+
+SQLite in write-ahead mode by default, any SQLAlchemy database by URL. Nothing outside
+`_prepare_sqlite` and `explorer.migrate` speaks a dialect.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from explorer.migrate import bring_up_to_date
+from explorer.schema import StoreError, shown
+
+BUSY_SECONDS = 30  # how long a write waits for another writer before it gives up
+
+
+def open_engine(url: str | Path | None) -> Engine:
+    """Connect, make the tables of a new database, and bring an older one up to date.
+
+    Raises
+    ------
+    StoreError
+        When the database cannot be opened or belongs to a newer version or another program.
+    """
+    address = make_address(url)
+    try:
+        engine = create_engine(address, pool_pre_ping=not address.startswith("sqlite"))
+        if engine.dialect.name == "sqlite":
+            _prepare_sqlite(engine)
+        bring_up_to_date(engine)
+    except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StoreError(f"cannot open the database {shown(address)}: {cause}") from error
+    return engine
+
+
+def make_address(url: str | Path | None) -> str:
+    """Return the URL of a database: given, a file's path, or the user's own."""
+    text = str(url) if url is not None else os.environ.get("HULLSCAPE_STORE", "")
+    if not text:
+        text = str(_home() / "campaigns.db")
+    return text if "://" in text else f"sqlite:///{Path(text).expanduser().resolve()}"
+
+
+def folder_of(engine: Engine) -> Path:
+    """Return the folder beside the database, where logs go."""
+    file = engine.url.database
+    return Path(file).parent if engine.dialect.name == "sqlite" and file else _home()
+
+
+def _home() -> Path:
+    from platformdirs import user_data_path  # noqa: PLC0415 - only without HULLSCAPE_HOME
+
+    chosen = os.environ.get("HULLSCAPE_HOME")
+    return Path(chosen).expanduser() if chosen else user_data_path("hullscape")
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection, _record) -> None:
+        connection.isolation_level = None  # BEGIN is ours, below
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+        if mode.lower() != "wal":
+            raise StoreError(
+                f"{engine.url.database}: expected SQLite's write-ahead mode, got {mode!r}: "
+                "move the database to a local disk, or use PostgreSQL by URL"
+            )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection) -> None:
+        # A transaction that will write takes its place in the queue at once: one that begins by
+        # reading could find itself overtaken, which SQLite refuses instead of waiting.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

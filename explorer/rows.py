@@ -1,0 +1,127 @@
+"""How campaigns, candidates, targets and marks become rows of the store, and come back.
+
+What a table or a hull needs of a candidate stays apart from its structures, which are some ten
+times larger.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+from pymatgen.core import Structure
+from sqlalchemy import Row
+
+from explorer.campaign import Campaign, CampaignSpec, CampaignState
+from explorer.candidate import Candidate, State
+from explorer.marks import Mark
+from explorer.structure_files import NamedStructure
+
+HEAVY = ("initial", "relaxed", "forces", "stress")  # kept apart from a candidate's facts
+
+
+def target_rows(campaign_id: str, targets: Iterable[NamedStructure]) -> list[dict[str, Any]]:
+    """Return the rows of a campaign's targets."""
+    return [
+        {
+            "campaign_id": campaign_id,
+            "number": number,
+            "name": name,
+            "structure": zlib.compress(json.dumps(structure.as_dict(verbosity=0)).encode()),
+        }
+        for number, (name, structure) in enumerate(targets)
+    ]
+
+
+def structure_of(stored: bytes) -> Structure:
+    """Return a structure from its compressed JSON."""
+    return Structure.from_dict(json.loads(zlib.decompress(stored)))
+
+
+def candidate_row(campaign_id: str, candidate: Candidate, sequence: int) -> dict[str, Any]:
+    """Return the row of a candidate."""
+    facts = candidate.to_dict()
+    heavy = {key: facts.pop(key) for key in HEAVY}
+    return {
+        "campaign_id": campaign_id,
+        "number": candidate.index,
+        "id": candidate.id,
+        "sequence": sequence,
+        "state": str(candidate.state),
+        "novel": -1 if candidate.novel is None else int(candidate.novel),
+        "verdict": verdict(candidate.reason),
+        "facts": json.dumps(facts),
+        "structures": zlib.compress(json.dumps(heavy).encode(), level=1),
+    }
+
+
+def verdict(reason: str) -> str:
+    """Return a reason without its details and figures, so that equal ones can be counted."""
+    return re.sub(r"[\d.]*\d", "…", re.split(r"[:,]", reason)[0])[:200]
+
+
+def candidate_of(row: Row) -> Candidate:
+    """Return the candidate of a row; without the column of structures, without structures."""
+    facts = json.loads(row.facts)
+    stored = row._mapping.get("structures")
+    heavy = json.loads(zlib.decompress(stored)) if stored else dict.fromkeys(HEAVY)
+    return Candidate.from_dict(facts | heavy)
+
+
+def campaign_of(row: Row, tallies: Iterable[Row]) -> Campaign:
+    """Return the campaign of a row with its counts, see `count`."""
+    return Campaign(
+        id=row.id,
+        spec=CampaignSpec.model_validate_json(row.spec),
+        state=CampaignState(row.state),
+        message=row.message,
+        wanted=row.wanted,
+        counts=count(tallies),
+        created=row.created,
+        updated=row.updated,
+        started=row.started,
+        finished=row.finished,
+        seconds_sampling=row.seconds_sampling,
+        seconds_relaxing=row.seconds_relaxing,
+        sequence=row.sequence,
+        provenance=json.loads(row.provenance),
+        deleted=row.deleted,
+    )
+
+
+def mark_row(campaign_id: str, candidate_id: str, mark: Mark) -> dict[str, Any]:
+    """Return the row of a mark."""
+    return {
+        "campaign_id": campaign_id,
+        "candidate_id": candidate_id,
+        "starred": int(mark.starred),
+        "tags": json.dumps(mark.tags),
+        "note": mark.note,
+        "updated": time.time(),
+    }
+
+
+def mark_of(row: Row) -> Mark:
+    """Return the mark of a row."""
+    return Mark(bool(row.starred), tuple(json.loads(row.tags)), row.note)
+
+
+def count(tallies: Iterable[Row]) -> dict[str, Any]:
+    """Add up rows of (state, novel, verdict, count) into the counts of a `Campaign`."""
+    counts: dict[str, Any] = {str(state): 0 for state in State}
+    novel, reasons = 0, {}
+    for row in tallies:
+        counts[row.state] += row.count
+        unique = row.state not in {State.REJECTED, State.DUPLICATE}
+        novel += row.count if unique and row.novel == 1 else 0
+        if row.state in {State.REJECTED, State.FAILED}:
+            reasons[row.verdict] = reasons.get(row.verdict, 0) + row.count
+    drawn = sum(counts.values())
+    valid = drawn - counts[State.REJECTED]
+    unique = valid - counts[State.DUPLICATE]
+    totals = {"drawn": drawn, "valid": valid, "unique": unique, "novel": novel}
+    return counts | totals | {"reasons": reasons}
