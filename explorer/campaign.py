@@ -221,6 +221,8 @@ class Campaign:
         Newest sequence number among the candidates.
     provenance : dict
         What the runner used: checkpoint, potential and its hash, reference set.
+    deleted : float
+        When somebody deleted it; 0.0 when nobody did.
     """
 
     id: str
@@ -237,6 +239,7 @@ class Campaign:
     seconds_relaxing: float
     sequence: int
     provenance: Mapping[str, str] = field(default_factory=dict)
+    deleted: float = 0.0
 
     @property
     def active(self) -> bool:
@@ -254,8 +257,6 @@ class Campaign:
         """Time to the end at the pace so far, in seconds; None before there is a pace."""
         drawn = self.counts["drawn"]
         done = self.counts["relaxed"] + self.counts["failed"]
-    deleted : float
-        When somebody deleted it; 0.0 when nobody did.
         if self.state == CampaignState.FINISHED:
             return 0.0
         if not drawn or (not done and self.counts["waiting"]):
@@ -264,4 +265,3 @@ class Campaign:
         to_relax = self.counts["waiting"] + to_draw * (done + self.counts["waiting"]) / drawn
         pace = self.seconds_relaxing / done if done else 0.0
         return to_draw * self.seconds_sampling / drawn + to_relax * pace
-    deleted: float = 0.0
