@@ -6,6 +6,7 @@ session ends. The page only reads the store; campaigns are run by a process of t
 
 import panel as pn
 
+from explorer.logs import log_to_stderr
 from explorer.store import StoreError
 from explorer.ui.page import open_page
 from explorer.ui.welcome import broken
@@ -19,6 +20,7 @@ pn.extension(
     respect_explicit_sizing=True,
 )
 
+log_to_stderr()
 try:
     page = open_page()
 except StoreError as error:

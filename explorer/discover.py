@@ -7,7 +7,6 @@ and those that were waiting are relaxed again from where they were drawn.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, Relaxation, State
 from explorer.laboratory import Laboratory
 from explorer.lease import Lease
+from explorer.logs import log_event
 from explorer.store import Store
 
 if TYPE_CHECKING:
     from model.sample import Draw
 
 BLOCK = 32  # crystals drawn, screened and committed together; also bounds how many may wait
-
-log = logging.getLogger("hullscape")
 
 
 def discover(
@@ -147,14 +145,13 @@ class _Discovery:
     def commit(self, changed: list[Candidate], **seconds: float) -> None:
         self.store.put_candidates(self.lease, changed, **seconds)
         for candidate in changed:
-            log.info(
-                "%s campaign=%s candidate=%s formula=%s above_hull=%s reason=%r",
-                candidate.state,
-                self.lease.campaign_id,
-                candidate.id,
-                candidate.formula,
-                candidate.energy_above_hull,
-                candidate.reason,
+            log_event(
+                str(candidate.state),
+                campaign=self.lease.campaign_id,
+                candidate=candidate.id,
+                formula=candidate.formula,
+                above_hull=candidate.energy_above_hull,
+                reason=candidate.reason,
             )
         self.report(changed)
 

@@ -7,7 +7,6 @@ has been asked of it for a while. It may be killed at any moment.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from logging import ERROR, WARNING
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from sqlalchemy.exc import OperationalError
 from explorer.campaign import Campaign, CampaignState, SpecError
 from explorer.candidate import Candidate
 from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
+from explorer.logs import log_event, log_to_stderr
 from explorer.schema import StoreError
 from explorer.store import Store
 
@@ -37,7 +38,6 @@ IDLE_SECONDS = 600.0
 RESTART_SECONDS = 5.0  # a runner that dies at once is not started again in a loop
 RETRY_SECONDS = 2.0  # after a full disk or a database locked by another program
 
-log = logging.getLogger("hullscape")
 _started: dict[str, tuple[subprocess.Popen, float]] = {}
 _starting = threading.Lock()
 
@@ -113,11 +113,11 @@ class Pulse(threading.Thread):
                 if self._lease:
                     self.wanted = self._leases.wanted(self._lease)
             except LeaseLostError as error:
-                log.warning("lost lease=%s: %s", self._lease, error)
+                log_event("lost its lease", WARNING, lease=self._lease, reason=error)
                 self.wanted = "lost"
                 return
             except OperationalError as error:
-                log.warning("heartbeat missed: %s", error.orig)
+                log_event("heartbeat missed", WARNING, reason=error.orig)
             self._over.wait(POLL_SECONDS)
 
     def _beat(self) -> None:
@@ -167,9 +167,9 @@ class Runner:
     def run(self) -> bool:
         """Work until idle or told to end; False when another runner lives in the slot."""
         if not self.leases.take_slot(self.slot):
-            log.info("leaving: slot=%s has a runner", self.slot)
+            log_event("leaving, another runner has the slot", slot=self.slot)
             return False
-        log.info("begun pid=%s slot=%s", os.getpid(), self.slot)
+        log_event("begun", pid=os.getpid(), slot=self.slot)
         self._warm_up()
         busy = time.monotonic()
         while not self._ending.is_set():
@@ -180,13 +180,13 @@ class Runner:
                     return True
                 self._ending.wait(POLL_SECONDS)
             except OperationalError as error:
-                log.error("database: %s; trying again", error.orig)
+                log_event("database out of order, trying again", WARNING, reason=error.orig)
                 self._ending.wait(RETRY_SECONDS)
             except LeaseLostError:
                 if not self.leases.take_slot(self.slot):
                     return False
         self.leases.leave_slot(self.slot)
-        log.info("leaving: told to end")
+        log_event("leaving, told to end", slot=self.slot)
         return True
 
     def _warm_up(self) -> None:
@@ -197,7 +197,7 @@ class Runner:
     def _leave_if_idle(self) -> bool:
         leaving = self.leases.leave_slot(self.slot, only_if_idle=True)
         if leaving:
-            log.info("leaving: idle for %.0f s", self.idle_seconds)
+            log_event("leaving, idle", slot=self.slot, seconds=self.idle_seconds)
         return leaving
 
     def work_once(self) -> bool:
@@ -239,7 +239,7 @@ def run_campaign(
     """
     from explorer.discover import discover  # noqa: PLC0415 - the page needs ensure_runner only
 
-    log.info("taken campaign=%s fence=%s", lease.campaign_id, lease.fence)
+    log_event("taken", campaign=lease.campaign_id, fence=lease.fence)
     try:
         store.say(lease, "loading the model and the potential")
         campaign = store.campaign(lease.campaign_id)
@@ -254,10 +254,10 @@ def run_campaign(
             # Before the workers have left: a person who pressed Pause is waiting.
             _give_back(leases, lease, CampaignState.FINISHED if done else None)
     except (LeaseLostError, OperationalError) as error:
-        log.warning("dropped campaign=%s: %s", lease.campaign_id, one_line(error))
+        log_event("dropped", WARNING, campaign=lease.campaign_id, reason=one_line(error))
         raise
     except Exception as error:
-        log.exception("failed campaign=%s", lease.campaign_id)
+        log_event("failed", ERROR, campaign=lease.campaign_id, reason=one_line(error))
         known = isinstance(error, ValueError)
         message = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
         _give_back(leases, lease, CampaignState.FAILED, message)
@@ -284,22 +284,12 @@ def _give_back(
     leases: Leases, lease: Lease, outcome: CampaignState | None, message: str = ""
 ) -> None:
     state = leases.release(lease, outcome, message)
-    log.info("released campaign=%s state=%s", lease.campaign_id, state)
+    log_event("released", campaign=lease.campaign_id, state=state)
 
 
 def one_line(error: BaseException) -> str:
     """Return an error's text without its line breaks; its kind when it has none."""
     return " ".join(str(error).split())[:1000] or type(error).__name__
-
-
-def log_to_stderr() -> None:
-    """Log one line for each event, in UTC, with the campaign and the candidate."""
-    line = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    line.converter = time.gmtime
-    handler = logging.StreamHandler()
-    handler.setFormatter(line)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -315,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         store = Store(options.store)
     except StoreError as error:
-        log.error("%s", error)
+        log_event("cannot begin", WARNING, reason=error)
         return 2
     runner = Runner(store, options.slot, options.device, options.idle, options.workers)
     for number in (signal.SIGTERM, signal.SIGINT):

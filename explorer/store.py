@@ -21,6 +21,7 @@ from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
 from explorer.database import folder_of, open_engine
 from explorer.lease import HEARTBEAT_EXPIRY, Lease, alive, confirm
+from explorer.logs import log_event
 from explorer.marks import MAX_NAME, Mark, plain_text
 from explorer.rows import (
     campaign_of,
@@ -110,6 +111,7 @@ class Store:
             connection.execute(campaigns.insert().values(row))
             if targets:
                 connection.execute(schema.targets.insert(), target_rows(name, targets))
+        log_event("queued", campaign=name, elements=spec.chemical_system, n=spec.n, seed=spec.seed)
         return name
 
     def command(self, campaign_id: str, command: str) -> CampaignState:
@@ -127,7 +129,9 @@ class Store:
             raise StoreError(f"expected pause, resume or stop, got {command!r}")
         wanted = COMMANDS[command]
         with self._writer.begin() as connection:
-            return self._obey(connection, campaign_id, wanted)
+            state = self._obey(connection, campaign_id, wanted)
+        log_event("told", campaign=campaign_id, command=command, state=state)
+        return state
 
     def rename(self, campaign_id: str, name: str) -> None:
         """Give a campaign another label; "" takes it away.
@@ -154,12 +158,14 @@ class Store:
         with self._writer.begin() as connection:
             self._obey(connection, campaign_id, COMMANDS["stop"])
             self._change(connection, campaign_id, deleted=time.time())
+        log_event("deleted", campaign=campaign_id)
 
     def restore(self, campaign_id: str) -> None:
         """Bring a deleted campaign back, at rest; raises `StoreError` for an unknown one."""
         with self._writer.begin() as connection:
             self._campaign_row(connection, campaign_id)
             self._change(connection, campaign_id, deleted=0.0)
+        log_event("restored", campaign=campaign_id)
 
     def mark(
         self,
@@ -187,6 +193,7 @@ class Store:
             connection.execute(delete(marks).where(where))
             if mark:
                 connection.execute(marks.insert().values(mark_row(campaign_id, candidate_id, mark)))
+        log_event("marked", campaign=campaign_id, candidate=candidate_id)
         return mark
 
     # What a page reads
