@@ -1,61 +1,134 @@
-"""Export: chosen candidates as CIFs, extxyz and a CSV that says where everything comes from."""
+"""Export: chosen candidates in files that others read, with where everything comes from."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
+import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ase.io
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-
+from explorer import export_formats as write
 from explorer.candidate import Candidate
-from explorer.crystals import gate, spacegroup_of, to_atoms
-from explorer.structure_files import cif_text, safe_name
+from explorer.export_formats import Chosen, Files, cell
+from explorer.export_words import readme
+from explorer.marks import Mark
 
-SYMPRECS = (0.1, 0.01)
-"""Å: tolerances at which the table gives the space group; CIFs are written at the first."""
+__all__ = [
+    "FORMATS",
+    "REPORT",
+    "USUAL",
+    "ExportError",
+    "cell",
+    "chosen_formats",
+    "export_candidates",
+]
 
-COLUMNS = (
-    "id",
-    "index",
-    "formula",
-    "state",
-    "reason",
-    "spacegroup_asked",
-    "spacegroup_generated",
-    "spacegroup_relaxed",
-    "log_likelihood",
-    "novel",
-    "matched",
-    "energy_per_atom",
-    "energy_above_hull",
-    "decomposition",
-    "steps",
-    "converged",
-)
-"""Fields of a candidate in the table; energies in eV/atom."""
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write candidates.
+
+    Attributes
+    ----------
+    title
+        For people.
+    files
+        What it adds to the export.
+    words
+        What these files hold, one sentence.
+    write
+        Makes the files.
+    """
+
+    title: str
+    files: str
+    words: str
+    write: Callable[[Chosen], Files]
+
+
+FORMATS = {
+    "cif": Format(
+        "CIF", "cifs/*.cif", "One CIF each, with the symmetry found at 0.1 Å.", write.cifs
+    ),
+    "extxyz": Format(
+        "extxyz",
+        "candidates.extxyz",
+        "All structures for ASE: energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign).",
+        write.extxyz,
+    ),
+    "csv": Format(
+        "CSV table",
+        "candidates.csv",
+        "Every candidate as a row, also those without a structure.",
+        write.table,
+    ),
+    "poscar": Format("POSCAR", "poscars/*.vasp", "One POSCAR each, primitive cell.", write.poscars),
+    "json": Format(
+        "pymatgen JSON",
+        "candidates.json",
+        "A list; `Structure.from_dict(item['structure'])` gives each structure back.",
+        write.pymatgen_json,
+    ),
+    "optimade": Format(
+        "OPTIMADE JSON",
+        "optimade.json",
+        "The answer of an OPTIMADE server; what is ours begins with `_hullscape_`.",
+        write.optimade,
+    ),
+    "vasp": Format(
+        "VASP inputs",
+        "vasp/*/",
+        "pymatgen's MPRelaxSet for a DFT relaxation; POTCAR.spec names the POTCARs, which VASP's "
+        "licence keeps you from getting here.",
+        write.vasp_inputs,
+    ),
+}
+"""By the name that `--format` takes."""
+
+REPORT = "report"
+"""Name of the campaign's HTML report, which is written elsewhere and handed over as a file."""
+USUAL = ("cif", "extxyz", "csv")
+"""What is written when nobody chooses."""
 
 
 class ExportError(OSError):
     """An export that could not be written; the message names the place and the reason."""
 
 
+def chosen_formats(names: Iterable[str]) -> tuple[str, ...]:
+    """Read the names of formats, also "cif,poscar" and "all"; none gives the usual ones.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    parts = [part.strip().lower() for text in names for part in text.split(",") if part.strip()]
+    known = (*FORMATS, REPORT)
+    unknown = [part for part in parts if part not in {*known, "all"}]
+    if unknown:
+        raise ValueError(f"expected a format of {', '.join(known)} or all, got {unknown[0]!r}")
+    return known if "all" in parts else tuple(dict.fromkeys(parts)) or USUAL
+
+
 def export_candidates(
-    candidates: Iterable[Candidate], provenance: Mapping[str, Any], destination: str | Path
+    candidates: Iterable[Candidate],
+    provenance: Mapping[str, Any],
+    destination: str | Path,
+    *,
+    formats: Iterable[str] = USUAL,
+    marks: Mapping[str, Mark] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Path:
     """Write candidates to a zip or a folder, whole or not at all.
 
-    It holds `cifs/<id>-<formula>.cif` with symmetry (symprec 0.1 Å), `candidates.extxyz` with
-    energy (eV), forces (eV/Å) and stress (eV/Å³, ASE's sign), and `candidates.csv` with one column
-    for each entry of the provenance. Candidates without a structure are in the table only.
+    Beside the formats there is always `README.md`, which says what the files and numbers mean, and
+    `provenance.json`. Candidates without a structure are in the table only.
 
     Parameters
     ----------
@@ -66,6 +139,12 @@ def export_candidates(
         reference set. Values are written as text.
     destination
         A name that ends in .zip, or a folder to make. An existing one is replaced.
+    formats
+        Names of `FORMATS`.
+    marks
+        Stars, tags and notes by candidate id.
+    more
+        Further files, name to text.
 
     Raises
     ------
@@ -73,9 +152,8 @@ def export_candidates(
         When the destination cannot be written.
     """
     destination = Path(destination).expanduser()
-    chosen = list(candidates)
-    files = {"candidates.csv": _table(chosen, provenance), "candidates.extxyz": _frames(chosen)}
-    files |= dict(_cifs(chosen))
+    chosen = Chosen(list(candidates), provenance, marks or {})
+    files = files_of(chosen, [name for name in FORMATS if name in set(formats)], more or {})
     part = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +170,26 @@ def export_candidates(
     finally:
         _remove(part)
     return destination
+
+
+def files_of(chosen: Chosen, formats: Iterable[str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return all files of an export, name to text."""
+    names = list(formats)
+    files = {file: text for name in names for file, text in FORMATS[name].write(chosen)}
+    held = {FORMATS[name].files: FORMATS[name].words for name in names}
+    origin = {
+        "hullscape": version("hullscape"),
+        **{str(key): str(value) for key, value in chosen.provenance.items()},
+        "candidates": [candidate.id for candidate in chosen.candidates],
+        "left_out": chosen.left_out,
+    }
+    provenance = json.dumps(origin, indent=1, ensure_ascii=False) + "\n"
+    return {
+        "README.md": readme(chosen, held, list(more)),
+        "provenance.json": provenance,
+        **files,
+        **more,
+    }
 
 
 def _write_zip(path: Path, files: Mapping[str, str]) -> None:
@@ -112,75 +210,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     elif path.exists():
         path.unlink()
-
-
-def _cifs(candidates: Sequence[Candidate]) -> Iterator[tuple[str, str]]:
-    for candidate in _with_structure(candidates):
-        name = safe_name(f"{candidate.id}-{candidate.formula}")
-        yield f"cifs/{name}.cif", cif_text(candidate.structure, SYMPRECS[0])
-
-
-def _with_structure(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return [c for c in candidates if c.structure is not None and not gate(c.structure)]
-
-
-def _frames(candidates: Sequence[Candidate]) -> str:
-    frames = [_frame(candidate) for candidate in _with_structure(candidates)]
-    if not frames:
-        return ""
-    buffer = io.StringIO()
-    ase.io.write(buffer, frames, format="extxyz")
-    return buffer.getvalue()
-
-
-def _frame(candidate: Candidate) -> Atoms:
-    atoms = to_atoms(candidate.structure)
-    values = {
-        "id": candidate.id,
-        "state": str(candidate.state),
-        "relaxed": candidate.relaxed is not None,
-        "energy_above_hull": candidate.energy_above_hull,
-        "level": str(candidate.level) if candidate.level else None,
-    }
-    atoms.info = {name: value for name, value in values.items() if value is not None}
-    if candidate.relaxed is not None and candidate.energy_per_atom is not None:
-        atoms.calc = SinglePointCalculator(
-            atoms,
-            energy=candidate.energy_per_atom * len(atoms),
-            forces=candidate.forces,
-            stress=candidate.stress,
-        )
-    return atoms
-
-
-def _table(candidates: Sequence[Candidate], provenance: Mapping[str, Any]) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
-    origin = [cell(value) for value in provenance.values()]
-    groups = [f"spacegroup_symprec_{symprec:g}" for symprec in SYMPRECS]
-    writer.writerow([*COLUMNS, *groups, "level", *map(cell, provenance)])
-    for candidate in candidates:
-        values = [cell(getattr(candidate, name)) for name in COLUMNS]
-        writer.writerow([*values, *_groups(candidate), cell(candidate.level), *origin])
-    return buffer.getvalue()
-
-
-def _groups(candidate: Candidate) -> list[str]:
-    structure = candidate.structure
-    if structure is None:
-        return ["" for _ in SYMPRECS]
-    return [cell(spacegroup_of(structure, symprec)) for symprec in SYMPRECS]
-
-
-def cell(value: Any) -> str:
-    """Return a value as text for a CSV cell; empty when unknown.
-
-    Text that a spreadsheet would take for a formula gets a leading apostrophe.
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    text = str(value)
-    numeric = isinstance(value, int)
-    return f"'{text}" if not numeric and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Structure
+from pymatgen.io.optimade import OptimadeStructureAdapter
+from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
 from explorer.candidate import Candidate, Relaxation, State
 from explorer.crystals import spacegroup_of, to_structure
-from explorer.export import ExportError, cell, export_candidates
+from explorer.export import FORMATS, USUAL, ExportError, cell, chosen_formats, export_candidates
+from explorer.marks import Mark
 from explorer.potentials import EnergyLevel
 from model.crystal import Site, WyckoffCrystal
 
@@ -111,6 +114,69 @@ def test_the_table_names_the_origin_of_every_row(tmp_path: Path) -> None:
         assert row["checkpoint"] == "net-1"
         assert row["seed"] == "7"
         assert row["constraints"].startswith("'=")
+
+
+def test_every_format_is_read_back_by_the_library_that_owns_it(tmp_path: Path) -> None:
+    """POSCAR, pymatgen JSON, OPTIMADE and VASP inputs give the same crystal; numbers come along."""
+    marks = {"000000": Mark(True, ("try", "DFT"), "looks odd")}
+    path = export_candidates(
+        candidates(), PROVENANCE, tmp_path / "out", formats=FORMATS, marks=marks
+    )
+    relaxed = candidates()[0].relaxed
+    poscar = Poscar.from_file(path / "poscars" / "000000-NaCl.vasp").structure
+    (item,) = json.loads((path / "candidates.json").read_text())
+    (entry,) = json.loads((path / "optimade.json").read_text())["data"]
+    for structure in (
+        poscar,
+        Structure.from_dict(item["structure"]),
+        OptimadeStructureAdapter.get_structure(entry),
+    ):
+        assert structure.composition == relaxed.composition
+        assert structure.volume == pytest.approx(relaxed.volume)
+    assert item["energy_per_atom"] == entry["attributes"]["_hullscape_energy_per_atom"] == -3.5
+    assert (item["starred"], item["tags"], item["note"]) == (True, ["try", "DFT"], "looks odd")
+    inputs = path / "vasp" / "000000-NaCl"
+    assert Incar.from_file(inputs / "INCAR")["ISIF"] == 3
+    assert Kpoints.from_file(inputs / "KPOINTS").num_kpts == 0
+    assert Poscar.from_file(inputs / "POSCAR").structure.composition == relaxed.composition
+    assert (inputs / "POTCAR.spec").read_text().split() == ["Na_pv", "Cl"]
+
+
+def test_an_export_says_what_it_holds_and_where_it_comes_from(tmp_path: Path) -> None:
+    """The README names every file; the provenance has what was asked and which candidates."""
+    more = {"report.html": "<p>all of it</p>"}
+    path = export_candidates(candidates(), PROVENANCE, tmp_path / "out", formats=FORMATS, more=more)
+    told = (path / "README.md").read_text()
+    for item in FORMATS.values():
+        assert f"`{item.files}`" in told
+        assert list(path.glob(item.files))
+    assert "eV/atom" in told
+    assert (path / "report.html").read_text() == "<p>all of it</p>"
+    origin = json.loads((path / "provenance.json").read_text())
+    assert origin["checkpoint"] == "net-1"
+    assert origin["candidates"] == ["000000", "000001"]
+    assert origin["left_out"] == {}
+
+
+def test_what_a_library_refuses_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    """The Materials Project has no settings for astatine; the other formats still have it."""
+    foreign = Structure([[4, 0, 0], [0, 4, 0], [0, 0, 4]], ["At"], [[0, 0, 0]])
+    one = Candidate(id="000007", index=7, formula="At", state=State.WAITING, initial=foreign)
+    path = export_candidates([one], PROVENANCE, tmp_path / "out", formats=["vasp", "poscar"])
+    assert (path / "poscars" / "000007-At.vasp").is_file()
+    assert not (path / "vasp").exists()
+    left_out = json.loads((path / "provenance.json").read_text())["left_out"]
+    assert "At" in left_out["000007-At"]
+    assert "000007-At" in (path / "README.md").read_text()
+
+
+def test_formats_are_read_from_words() -> None:
+    """Commas and repeats, all, none; a wrong name lists the right ones."""
+    assert chosen_formats([]) == USUAL
+    assert chosen_formats(["poscar, CIF", "cif"]) == ("poscar", "cif")
+    assert set(chosen_formats(["all"])) == {*FORMATS, "report"}
+    with pytest.raises(ValueError, match=r"poscar, .*got 'docx'"):
+        chosen_formats(["docx"])
 
 
 @given(st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans()))

@@ -1,0 +1,115 @@
+"""Candidates of a stored campaign on their way out: for the page and for the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from explorer.campaign import Campaign, SpecError
+from explorer.candidate import Candidate
+from explorer.export import FORMATS, REPORT, chosen_formats, export_candidates
+from explorer.headless import DATABASE
+from explorer.store import Store
+from explorer.targets import given_targets
+
+
+def export_campaign(
+    name: str,
+    output: Path,
+    url: str | None,
+    chosen: Sequence[str] = (),
+    max_above_hull: float | None = None,
+    formats: Sequence[str] = (),
+    starred: bool = False,
+) -> dict[str, Any]:
+    """Write candidates of a campaign; all, or those named, starred or near the hull.
+
+    Parameters
+    ----------
+    name
+        Folder of a run, or id of a campaign in the database.
+    url
+        Of that database; None for the usual one.
+    formats
+        As `explorer.export.chosen_formats` reads them.
+
+    Raises
+    ------
+    SpecError, StoreError
+        For an unknown campaign, candidate or format.
+    """
+    try:
+        wanted = chosen_formats(formats)
+    except ValueError as error:
+        raise SpecError(str(error), "format") from error
+    folder = Path(name)
+    store = Store(folder / DATABASE if (folder / DATABASE).is_file() else url)
+    known = store.campaigns()
+    campaign = known[0] if folder.is_dir() and known else store.campaign(name)
+    kept = _kept(store, campaign, chosen, max_above_hull, starred)
+    written = export_chosen(store, campaign, kept, output, wanted)
+    return {
+        "campaign": campaign.id,
+        "exported": len(kept),
+        "formats": list(wanted),
+        "output": str(written),
+    }
+
+
+def _kept(
+    store: Store,
+    campaign: Campaign,
+    chosen: Sequence[str],
+    max_above_hull: float | None,
+    starred: bool,
+) -> list[Candidate]:
+    candidates, _ = store.candidates(campaign.id)
+    unknown = sorted(set(chosen) - {item.id for item in candidates})
+    if unknown:
+        raise SpecError(f"campaign {campaign.id} has no candidate {unknown[0]}")
+    kept = [item for item in candidates if not chosen or item.id in chosen]
+    if max_above_hull is not None:
+        kept = [item for item in kept if _within(item, max_above_hull)]
+    if starred:
+        marks = store.marks(campaign.id)
+        kept = [item for item in kept if item.id in marks and marks[item.id].starred]
+    return sorted(kept, key=lambda item: item.index)
+
+
+def _within(candidate: Candidate, limit: float) -> bool:
+    above = candidate.energy_above_hull
+    return above is not None and above <= limit
+
+
+def export_chosen(
+    store: Store,
+    campaign: Campaign,
+    candidates: Iterable[Candidate],
+    destination: Path,
+    formats: Sequence[str],
+) -> Path:
+    """Write these candidates, with what people said of them; raises `ExportError`."""
+    more = {"report.html": report_of(store, campaign)} if REPORT in formats else {}
+    return export_candidates(
+        candidates,
+        campaign.origin,
+        destination,
+        formats=[name for name in formats if name in FORMATS],
+        marks=store.marks(campaign.id),
+        more=more,
+    )
+
+
+def report_of(store: Store, campaign: Campaign) -> str:
+    """Return the HTML report of a whole campaign."""
+    from explorer.figures.known import known_of  # noqa: PLC0415 - plotly takes its time
+    from explorer.figures.report import Contents, campaign_report  # noqa: PLC0415
+
+    spec = campaign.spec
+    known = known_of(spec)
+    candidates, _ = store.candidates(campaign.id, structures=False)
+    candidates.sort(key=lambda item: item.index)
+    targets = given_targets(spec, store.targets(campaign.id)) if spec.targets else known.targets
+    marks = store.marks(campaign.id)
+    return campaign_report(Contents(campaign, candidates, known, targets.names, marks))

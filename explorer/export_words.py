@@ -1,0 +1,69 @@
+"""What an export says about itself: its files, its numbers, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from explorer.export_formats import Chosen
+
+HEAD = """# Crystals from Hullscape
+
+{count} candidates of campaign {campaign}. `provenance.json` says what was asked, and which model,
+potential and reference phases answered.
+
+## Files
+
+| file | what it holds |
+| --- | --- |
+{rows}
+"""
+NUMBERS = """
+## What the numbers mean
+
+- **energy_per_atom** (eV/atom): potential energy after relaxation, by the potential named in
+  `level` (name, hash of its weights, correction scheme). Energies of two levels cannot be compared.
+- **energy_above_hull** (eV/atom): above the convex hull of known phases ({hull}). Below zero it
+  would be a new stable phase *of that potential*: check it with DFT before you claim it. A
+  competing phase that is missing from the reference set makes candidates look too stable.
+- **decomposition**: the phases that a candidate competes with, in fractions of atoms.
+- **log_likelihood**: natural logarithm of the probability that the model gives to space group,
+  sites, lattice and coordinates, given the elements. Empty for other generators.
+- **spacegroup_asked**, **_generated**, **_relaxed**: what the model was to draw; what spglib finds
+  (0.1 Å) before relaxation; and after it. `spacegroup_symprec_*` belong to the structure written.
+- **novel**: no known phase and no earlier candidate matches (pymatgen's StructureMatcher, ltol 0.2,
+  stol 0.3, angle_tol 5). **matched** names what it equals, if anything.
+- **state**: relaxed, known, duplicate, rejected, failed or waiting; **reason** says why a crystal
+  went no further. Structures are relaxed where a relaxation was tried, otherwise as drawn.
+- **converged**: largest force and largest stress fell below the limits of the campaign.
+"""
+LEFT_OUT = """
+## Left out
+
+{rows}
+"""
+
+
+def readme(chosen: Chosen, files: Mapping[str, str], more: Iterable[str]) -> str:
+    """Write the README of an export.
+
+    Parameters
+    ----------
+    chosen
+        What was written, with what had to be left out.
+    files
+        Pattern of file names to what they hold.
+    more
+        Names of further files.
+    """
+    told = {**files, **dict.fromkeys(more, "The campaign at a glance; opens in any browser.")}
+    told["provenance.json"] = "What was asked, by which instruments it was answered, and which ids."
+    text = HEAD.format(
+        count=len(chosen.candidates),
+        campaign=chosen.provenance.get("campaign", "(unnamed)"),
+        rows="\n".join(f"| `{name}` | {words} |" for name, words in told.items()),
+    )
+    text += NUMBERS.format(hull=chosen.provenance.get("hull", "see provenance.json"))
+    if chosen.left_out:
+        rows = "\n".join(f"- {name}: {reason}" for name, reason in chosen.left_out.items())
+        text += LEFT_OUT.format(rows=rows)
+    return text

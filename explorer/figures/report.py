@@ -1,0 +1,217 @@
+"""A campaign as one HTML page that needs neither a server nor a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import plotly.graph_objects as go
+import plotly.io
+from plotly.offline import get_plotlyjs
+
+from explorer.campaign import Campaign
+from explorer.candidate import Candidate, State
+from explorer.figures.distributions import distributions_figure, distributions_of
+from explorer.figures.hull import hull_figure
+from explorer.figures.hull_picture import with_candidates, with_live_hull
+from explorer.figures.known import Known
+from explorer.figures.retrieval import DRAWN, SPENT, curve_of
+from explorer.figures.style import LIGHT, layout
+from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
+from explorer.marks import Mark
+from explorer.retrieval import Curve
+
+LISTED = 200
+"""Candidates in the table, the lowest above the hull first."""
+LIMIT = 0.5
+"""eV/atom: what lies further above the hull is not drawn."""
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+body {{ font: 14px/1.5 system-ui, 'Segoe UI', Roboto, sans-serif; color: #1c2430; margin: 0 auto;
+  max-width: 1080px; padding: 28px 24px 60px; background: #fff; color-scheme: light; }}
+h1 {{ font-size: 26px; margin: 0 0 4px; }} h2 {{ font-size: 17px; margin: 32px 0 8px; }}
+.muted {{ color: #5b6675; }}
+dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; margin: 8px 0; }}
+dt {{ color: #5b6675; }} dd {{ margin: 0; overflow-wrap: anywhere; }}
+table {{ border-collapse: collapse; width: 100%; font-size: 13px;
+  font-variant-numeric: tabular-nums; }}
+th {{ text-align: left; color: #5b6675; font-weight: 600; }}
+td, th {{ padding: 4px 10px 4px 0; border-bottom: 1px solid #dfe4ea; vertical-align: top; }}
+td.number, th.number {{ text-align: right; }}
+</style><script>{plotly}</script></head><body>
+{body}
+</body></html>
+"""
+NOTE = (
+    "Energies above the hull are those of the potential, not of DFT: below zero a candidate would "
+    "be a new stable phase of that potential. Check it with DFT before you claim it."
+)
+FATES = tuple(str(state) for state in State if state != State.DRAWN)
+HEADS = ("", "Candidate", "Formula", "E above hull, eV/atom", "Relaxed", "Competes with", "Said")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a report tells.
+
+    Attributes
+    ----------
+    campaign
+        With its counts and its provenance.
+    candidates
+        All of them, in the order of drawing; structures are not needed.
+    known
+        What was known of the system beforehand.
+    targets
+        Names of the structures that the retrieval curve counts.
+    marks
+        Stars, tags and notes by candidate id.
+    """
+
+    campaign: Campaign
+    candidates: Sequence[Candidate]
+    known: Known
+    targets: tuple[str, ...] = ()
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+
+
+def campaign_report(contents: Contents) -> str:
+    """Return the report as one HTML document with its plots and their script inside."""
+    campaign = contents.campaign
+    title = campaign.spec.name or campaign.spec.formula or campaign.spec.chemical_system or "Search"
+    sections = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "
+        f"{escape(campaign.state.value)}</p>",
+        _section("What was asked", _asked(campaign)),
+        _section("What came out", _counts(campaign)),
+        _section("Convex hull", _hull(contents)),
+        _section("Distributions", _distributions(contents)),
+        _section("Targets found", _retrieval(contents)),
+        _section("Candidates", _table(contents)),
+        _section("Made with", _facts(campaign.provenance)),
+    ]
+    return PAGE.format(title=escape(title), plotly=get_plotlyjs(), body="\n".join(sections))
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{title}</h2>{content}</section>" if content else ""
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    rows = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return f"<dl>{''.join(rows)}</dl>" if facts else ""
+
+
+def _asked(campaign: Campaign) -> str:
+    """Return the fields that were given, those with their usual value left out."""
+    given = campaign.spec.model_dump(mode="json", exclude_defaults=True)
+    given |= {"n": campaign.spec.n, "seed": campaign.spec.seed, "hull": campaign.spec.hull}
+    return _facts({k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()})
+
+
+def _counts(campaign: Campaign) -> str:
+    counts = campaign.counts
+    told = {name: counts[name] for name in FATES if counts.get(name)}
+    reasons = counts.get("reasons", {})
+    lost = {f"lost: {reason}": number for reason, number in reasons.items()}
+    return _facts({"drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
+
+
+def _hull(contents: Contents) -> str:
+    known = contents.known
+    if known.picture.message:
+        return f"<p>{escape(known.picture.message)}</p>"
+    picture = with_candidates(known.picture, contents.candidates)
+    if known.hull is not None:
+        picture = with_live_hull(picture, known.hull, contents.candidates)
+    if not picture.elements:
+        return ""
+    level = f"Energies: {picture.level}. {known.competition}"
+    plot = _plot(hull_figure(picture, threshold=LIMIT), "620px")
+    limit = f"Shown up to {LIMIT:g} eV/atom above the hull."
+    return f"{plot}<p class='muted'>{escape(level)} {limit} {NOTE}</p>"
+
+
+def _distributions(contents: Contents) -> str:
+    shown = distributions_of(contents.candidates, LIMIT)
+    return _plot(distributions_figure(shown), "460px") if shown.densities else ""
+
+
+def _retrieval(contents: Contents) -> str:
+    if not contents.targets:
+        return ""
+    curve = curve_of(contents.candidates, contents.targets)
+    told = f"<p>{curve.found_by_crystals[-1]} of {curve.total} targets were found.</p>"
+    return told + _plot(retrieval_lines(curve), "300px")
+
+
+def retrieval_lines(curve: Curve) -> go.Figure:
+    """Draw targets found against crystals drawn and against relaxations, as steps."""
+    lines = (
+        ("by crystals drawn", curve.crystals, curve.found_by_crystals, DRAWN, "solid"),
+        ("by relaxations", curve.relaxations, curve.found_by_relaxations, SPENT, "dash"),
+    )
+    figure = go.Figure()
+    for name, x, y, colour, dash in lines:
+        line = {"shape": "hv", "color": colour, "dash": dash, "width": 2.5}
+        figure.add_scatter(x=x.tolist(), y=y.tolist(), name=name, mode="lines", line=line)
+    figure.update_layout(layout(LIGHT, "retrieval"))
+    figure.update_layout(margin={"l": 50, "r": 8, "t": 24, "b": 44})
+    figure.update_xaxes(title="crystals drawn, or relaxations", gridcolor=LIGHT.grid)
+    figure.update_yaxes(
+        title="targets found", range=[0, max(curve.total, 1) * 1.08], gridcolor=LIGHT.grid
+    )
+    return figure
+
+
+def _plot(figure: go.Figure, height: str) -> str:
+    return plotly.io.to_html(
+        figure.update_layout(template="none"),
+        include_plotlyjs=False,
+        full_html=False,
+        default_height=height,
+        config={"displaylogo": False, "responsive": True},
+    )
+
+
+def _table(contents: Contents) -> str:
+    placed = [c for c in contents.candidates if c.state == State.RELAXED and _has_energy(c)]
+    placed.sort(key=lambda candidate: candidate.energy_above_hull)
+    numeric = {"E above hull, eV/atom"}
+    head = "".join(
+        f"<th scope='col'{' class=number' if name in numeric else ''}>{name}</th>" for name in HEADS
+    )
+    rows = "".join(
+        _row(candidate, contents.marks.get(candidate.id, Mark())) for candidate in placed[:LISTED]
+    )
+    more = f"<p class='muted'>The lowest {LISTED} of {len(placed)}.</p>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return (table + (more if len(placed) > LISTED else "")) if placed else "<p>None relaxed.</p>"
+
+
+def _has_energy(candidate: Candidate) -> bool:
+    return candidate.energy_above_hull is not None
+
+
+def _row(candidate: Candidate, mark: Mark) -> str:
+    said = "; ".join(filter(None, (", ".join(mark.tags), mark.note)))
+    cells = (
+        "★" if mark.starred else "",
+        candidate.id,
+        formula_label(candidate.formula),
+        f"{candidate.energy_above_hull:.3f}",
+        spacegroup_label(candidate.spacegroup_relaxed),
+        formula_label(candidate.decomposition or NOT_KNOWN),
+        said,
+    )
+    return f"<tr>{''.join(_cells(cells))}</tr>"
+
+
+def _cells(texts: Sequence[str]) -> Iterable[str]:
+    for place, text in enumerate(texts):
+        kind = " class='number'" if place == 3 else ""
+        yield f"<td{kind}>{escape(text)}</td>"

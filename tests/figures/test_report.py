@@ -1,0 +1,60 @@
+"""The HTML report: whole, self-contained, and no data is markup."""
+
+import re
+
+import pytest
+
+from explorer.campaign import Campaign, CampaignSpec, CampaignState
+from explorer.figures.hull_picture import known_picture
+from explorer.figures.known import NOTHING, Known
+from explorer.figures.report import Contents, campaign_report
+from explorer.marks import Mark
+
+HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+COUNTS = {"drawn": 3, "relaxed": 2, "failed": 1, "reasons": {HOSTILE: 1}}
+
+
+def campaign(**changes) -> Campaign:
+    """Return a finished campaign."""
+    spec = CampaignSpec(elements=("Al", "Ca"), n=3, name=HOSTILE, **changes)
+    times = (1.0, 2.0, 1.0, 2.0, 0.5, 60.0)
+    facts = {"hull": HOSTILE}
+    return Campaign("c1", spec, CampaignState.FINISHED, "", "run", COUNTS, *times, 3, facts)
+
+
+@pytest.fixture
+def contents(make_hull, make_candidate):
+    """Return what a report of two candidates tells, one of them below the hull."""
+    hull = make_hull(("Al", "Ca"))
+    drawn = (
+        make_candidate(0, "Al", "Al", "Ca", above=-0.02, energy=-0.3),
+        make_candidate(1, "Al", "Ca", "Ca", above=0.07, energy=-0.2),
+    )
+    known = Known(known_picture(hull), {}, hull)
+    marks = {"000001": Mark(True, ("odd",), HOSTILE)}
+    return Contents(campaign(), drawn, known, ("mix-AlCa",), marks)
+
+
+def test_a_report_holds_plots_numbers_and_provenance(contents) -> None:
+    """The hull, the histograms and the curve are there; rows go from low to high."""
+    page = campaign_report(contents)
+    for told in ("Convex hull", "Targets found", "3 of 3", "0 of 1 targets", "★", "Made with"):
+        assert told in page
+    body = page[page.index("<h2>Candidates") :]
+    assert body.index("-0.020") < body.index("0.070")
+    assert page.count("Plotly.newPlot") >= 2
+
+
+def test_a_report_needs_no_network_and_runs_no_data(contents) -> None:
+    """Nothing is loaded from anywhere, and hostile names stay text."""
+    page = campaign_report(contents)
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=", page)
+    assert "<img" not in page
+    assert "<script>alert" not in page
+
+
+def test_a_report_of_an_unbounded_search_has_no_hull() -> None:
+    """Without elements there is no hull and there are no targets, and the report says the rest."""
+    page = campaign_report(Contents(campaign(), (), NOTHING))
+    assert "Convex hull" not in page
+    assert "None relaxed" in page
