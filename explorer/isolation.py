@@ -30,6 +30,10 @@ class IsolationError(RuntimeError):
     """A call that ended without a result: killed, out of time or out of memory; says which."""
 
 
+class KilledError(IsolationError):
+    """The process of a call was ended from outside, which may say nothing about the call."""
+
+
 class Sandbox:
     """One child process that runs one function at a time. Thread-safe.
 
@@ -56,6 +60,8 @@ class Sandbox:
     ) -> Result:
         """Call an importable function in the child and return its result.
 
+        When somebody else kills the child, the call is made once more, in another one.
+
         Parameters
         ----------
         function, args
@@ -72,23 +78,31 @@ class Sandbox:
         Exception
             Whatever the function itself raised.
         """
+        call = (function, args, seconds, memory_gb)
         with self._lock:
-            connection = self._ready()
             try:
-                connection.send((function, args, seconds, memory_gb))
-                if not connection.poll(seconds):
-                    raise IsolationError(f"took longer than {seconds:g} s")
-                succeeded, value = connection.recv()
-            except (EOFError, OSError) as error:
-                code = self._kill(patience=1.0)
-                raise IsolationError(f"the process died: {exit_text(code)}") from error
-            except BaseException:
-                # Also when Ctrl-C interrupts the wait: an answer may not meet the next question.
-                self._kill()
-                raise
+                succeeded, value = self._ask(call, seconds)
+            except KilledError:
+                succeeded, value = self._ask(call, seconds)
         if succeeded:
             return value
         raise value
+
+    def _ask(self, call: tuple, seconds: float) -> tuple[bool, Any]:
+        connection = self._ready()
+        try:
+            connection.send(call)
+            if not connection.poll(seconds):
+                raise IsolationError(f"took longer than {seconds:g} s")
+            return connection.recv()
+        except (EOFError, OSError) as error:
+            code = self._kill(patience=1.0)
+            kind = KilledError if killed_from_outside(code) else IsolationError
+            raise kind(f"the process died: {exit_text(code)}") from error
+        except BaseException:
+            # Also when Ctrl-C interrupts the wait: an answer may not meet the next question.
+            self._kill()
+            raise
 
     def close(self) -> None:
         """End the child."""
@@ -219,6 +233,11 @@ def one_thread() -> Iterator[None]:
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
+
+
+def killed_from_outside(code: int | None) -> bool:
+    """Whether a process was ended by somebody, or for want of memory, and not by its own fault."""
+    return code is not None and -code in {signal.SIGKILL, signal.SIGTERM}
 
 
 def exit_text(code: int | None) -> str:

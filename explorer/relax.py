@@ -93,6 +93,7 @@ class Relaxer:
         self._stop = SPAWN.Event()
         self._pool: list[Worker] = []
         self._suspects: list[list[Item]] = []
+        self._spared: set[int] = set()
         self._places = 0
 
     def __enter__(self) -> Relaxer:
@@ -169,7 +170,7 @@ class Relaxer:
         while not queue.empty and (worker := self._with_room(queue.peek())):
             item = queue.take()
             self._places = item.place + 1
-            reason = self._refusal(item.structure)
+            reason = refusal(self.potential, item.structure)
             if reason:
                 yield item.key, failed(self.potential.level, reason)
                 continue
@@ -188,13 +189,6 @@ class Relaxer:
         free = [worker for worker in self._pool if worker.fits(item)]
         return self._idle() or min(free, key=lambda worker: worker.load, default=None)
 
-    def _refusal(self, structure: Structure) -> str:
-        reason = gate(structure)
-        if reason:
-            return reason
-        unknown = self.potential.unknown_elements(structure)
-        return f"{self.potential.name} does not know {', '.join(unknown)}" if unknown else ""
-
     def _collect(self, timeout: float) -> Iterator[tuple[Any, Relaxation]]:
         """Yield what is finished; take care of workers that died or fell silent."""
         ready = set(wait([worker.connection for worker in self._busy()], timeout))
@@ -204,7 +198,7 @@ class Relaxer:
                     yield from worker.hear()
                 self._refuse_silence(worker)
             except WorkerDiedError as error:
-                yield from self._bury(worker, str(error))
+                yield from self._bury(worker, error)
 
     def _refuse_silence(self, worker: Worker) -> None:
         limit = self.max_seconds if worker.ready else START_SECONDS
@@ -212,8 +206,11 @@ class Relaxer:
             what = "gave up" if worker.ready else "the worker did not start"
             raise WorkerDiedError(f"{what} after {limit:g} s")
 
-    def _bury(self, worker: Worker, reason: str) -> Iterator[tuple[Any, Relaxation]]:
-        """Replace a worker; of what it held, find the one at fault by halves."""
+    def _bury(self, worker: Worker, error: WorkerDiedError) -> Iterator[tuple[Any, Relaxation]]:
+        """Replace a worker; of what it held, find the one at fault by halves.
+
+        Alone in a worker that somebody killed, a structure gets one more try.
+        """
         worker.kill()
         self._pool.remove(worker)
         held = list(worker.held.values())
@@ -222,7 +219,12 @@ class Relaxer:
             self._suspects += [held[middle:], held[:middle]]
             return
         for item in held:
-            yield item.key, failed(self.potential.level, reason, seconds=worker.silent_seconds)
+            if error.killed and item.place not in self._spared:
+                self._spared.add(item.place)
+                self._suspects.append([item])
+                continue
+            seconds = worker.silent_seconds
+            yield item.key, failed(self.potential.level, str(error), seconds=seconds)
 
     def _halt(self) -> Iterator[tuple[Any, Relaxation]]:
         """Stop what is in flight, passing on what finished meanwhile."""
@@ -236,3 +238,12 @@ class Relaxer:
         for worker in self._busy():
             worker.kill()
             self._pool.remove(worker)
+
+
+def refusal(potential: Potential, structure: Structure) -> str:
+    """Say why a potential may not see a structure; "" when it may."""
+    reason = gate(structure)
+    if reason:
+        return reason
+    unknown = potential.unknown_elements(structure)
+    return f"{potential.name} does not know {', '.join(unknown)}" if unknown else ""

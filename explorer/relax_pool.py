@@ -13,7 +13,7 @@ from typing import Any
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
-from explorer.isolation import SPAWN, exit_text, one_thread
+from explorer.isolation import SPAWN, exit_text, killed_from_outside, one_thread
 from explorer.relax_worker import Alive, Halted, Ready, Settings, bulk, work
 
 START_SECONDS = 300.0
@@ -23,7 +23,17 @@ STOP_SECONDS = 2.0
 
 
 class WorkerDiedError(RuntimeError):
-    """A worker process ended, or was ended, with its reason."""
+    """A worker process ended, or was ended, with its reason.
+
+    Attributes
+    ----------
+    killed : bool
+        Whether somebody else ended it, which may say nothing about what it held.
+    """
+
+    def __init__(self, reason: str, *, killed: bool = False) -> None:
+        super().__init__(reason)
+        self.killed = killed
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +151,9 @@ class Worker:
                 yield from self._understand(self.connection.recv())
         except (EOFError, OSError) as error:
             self.process.join(STOP_SECONDS)
-            reason = f"worker died: {exit_text(self.process.exitcode)}"
-            raise WorkerDiedError(reason) from error
+            code = self.process.exitcode
+            reason = f"worker died: {exit_text(code)}"
+            raise WorkerDiedError(reason, killed=killed_from_outside(code)) from error
 
     def _understand(self, word: Any) -> Iterator[tuple[Any, Relaxation]]:
         if isinstance(word, Exception):

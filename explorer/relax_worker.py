@@ -146,7 +146,7 @@ def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
         return parent is None or not parent.is_alive()
 
     try:
-        engine, ready = _open(settings, lambda: stop.is_set() or alone())
+        engine, ready = open_engine(settings, lambda: stop.is_set() or alone())
     except Exception as error:
         # No structure can be relaxed then; the parent raises it for all of them.
         connection.send(PotentialError(f"{settings.potential.name} cannot be loaded: {error}"))
@@ -158,7 +158,14 @@ def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
         return
 
 
-def _open(settings: Settings, should_stop: Callable[[], bool]) -> tuple[Engine, Ready]:
+def open_engine(settings: Settings, should_stop: Callable[[], bool]) -> tuple[Engine, Ready]:
+    """Load the potential, and say how much it takes at once.
+
+    Raises
+    ------
+    PotentialError
+        When the weights are not sound.
+    """
     potential = settings.potential
     if settings.engine == "ase":
         return OneByOne(settings, should_stop), Ready(1, float("inf"))

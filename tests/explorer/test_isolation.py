@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +54,24 @@ def test_what_the_function_raises_comes_through(sandbox: Sandbox) -> None:
     """Errors keep their class and their words."""
     with pytest.raises(StructureFileError, match="no such file"):
         sandbox.run(read_structures, "nowhere.cif")
+
+
+def test_a_call_whose_child_somebody_kills_is_made_once_more(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The first time only: what brings its child to be killed each time is told so."""
+    assert sandbox.run(die_once, str(tmp_path / "died"), seconds=60) == "alive"
+    with pytest.raises(IsolationError, match="SIGKILL"):
+        sandbox.run(signal.raise_signal, signal.SIGKILL)
+    assert sandbox.run(abs, -1) == 1
+
+
+def die_once(mark: str) -> str:
+    """Be killed, but not when the mark of the first time is there."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        signal.raise_signal(signal.SIGKILL)
+    return "alive"
 
 
 def test_a_child_killed_between_calls_is_replaced(sandbox: Sandbox) -> None:
