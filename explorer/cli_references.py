@@ -96,19 +96,51 @@ def references_fit(
 
 @app.command(name="import")
 def references_import(
-    files: Annotated[list[Path], typer.Argument(help="Structure files of your own phases.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Structure files of your own phases.")
+    ] = None,
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    optimade: Annotated[
+        str | None, typer.Option(help="Base URL of an OPTIMADE server to fetch from.")
+    ] = None,
+    materials_project: Annotated[
+        bool,
+        typer.Option("--materials-project", help="Fetch from there; its key is in MP_API_KEY."),
+    ] = False,
+    elements: Elements = "",
+    max_above_hull: Annotated[
+        float, typer.Option(help="Of the Materials Project, up to so far above the hull, eV/atom.")
+    ] = 0.1,
     potential: Potential = "chgnet",
+    relax: Annotated[
+        bool, typer.Option(help="Relax each structure, as candidates are, or take it as given.")
+    ] = True,
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 500,
+    workers: Workers = None,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Make a reference set of your own structures, with energies of a potential."""
+    """Make a reference set of your own structures or a database's, with energies of a potential."""
+    from explorer.reference_build import Limits  # noqa: PLC0415 - imports torch
     from explorer.reference_commands import import_references  # noqa: PLC0415 - imports torch
 
-    tell(import_references(files, potential, output, device=device, progress=show_progress), json)
+    told = import_references(
+        files or [],
+        spec_of(elements=elements, potential=potential),
+        output,
+        optimade=optimade,
+        materials_project=materials_project,
+        max_above_hull=max_above_hull,
+        limits=Limits(fmax=fmax, max_steps=max_steps) if relax else None,
+        workers=workers,
+        device=device,
+        progress=show_progress,
+    )
+    tell(told, json)
 
 
 @app.command(name="list")

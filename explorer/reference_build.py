@@ -1,4 +1,4 @@
-"""Making reference sets: the energies of a potential for published or imported phases."""
+"""Making reference sets: the energies of a potential for published phases."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pymatgen.core import Structure
 
-from explorer.crystals import gate, read_structures, spacegroup_of
+from explorer.crystals import spacegroup_of
 from explorer.elements import elemental_structure, source_of
 from explorer.phases import (
     RELAXED,
@@ -77,12 +76,15 @@ class BuildReport:
         Id to reason of every phase that kept its static energy although the set is relaxed.
     resumed
         How many phases an earlier, interrupted run had computed.
+    added
+        Elements that got their textbook crystal, in an import.
     """
 
     written: int
     refused: dict[str, str]
     unrelaxed: dict[str, str] = field(default_factory=dict)
     resumed: int = 0
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,49 +155,15 @@ def build(
     outcomes = {outcome.id: outcome for outcome in parts.read()}
     published = [_published_phase(row, outcomes[row["id"]]) for row in rows.to_pylist()]
     poor = _poor_elements(published, potential.elements)
-    phases = published + list(_elemental_phases(poor, potential, progress))
+    phases = published + list(elemental_phases(poor, potential, progress))
     relaxed_words = "relaxed with the potential; column geometry says which are not, remark why"
     static_words = "published DFT geometry, static energy; elements without one: relaxed"
     geometry = relaxed_words if limits else static_words
-    report = _write(out, phases, potential, {"attribution": ATTRIBUTION, "geometry": geometry})
+    report = write_set(out, phases, potential, {"attribution": ATTRIBUTION, "geometry": geometry})
     parts.remove()
     kept = {p.id: p.remark for p in published if limits and p.geometry == STATIC}
     unrelaxed = {name: reason for name, reason in kept.items() if name not in report.refused}
     return replace(report, unrelaxed=unrelaxed, resumed=resumed)
-
-
-def import_(
-    files: Sequence[Path],
-    potential: Potential,
-    out: Path,
-    progress: Callable[[str], None] = say,
-) -> BuildReport:
-    """Make a reference set of a user's own structure files, static energies as they stand.
-
-    Raises
-    ------
-    StructureFileError
-        When a file cannot be read.
-    """
-    refused: dict[str, str] = {}
-    kept: dict[str, tuple[str, Structure]] = {}
-    for file in files:
-        for name, structure in read_structures(file):
-            key = name if name not in kept else f"{name} ({len(kept)})"
-            reason = gate(structure) or _unknown(potential, structure)
-            if reason:
-                refused[key] = reason
-            else:
-                kept[key] = (Path(file).name, structure)
-        progress(f"{file}: {len(kept)} structures kept, {len(refused)} refused")
-    energies = potential.static_energies([structure for _, structure in kept.values()])
-    phases = [
-        phase_from_structure(key, structure, energy, source, spacegroup=spacegroup_of(structure))
-        for (key, (source, structure)), energy in zip(kept.items(), energies, strict=True)
-    ]
-    notes = {"attribution": "imported", "geometry": "as imported, static energy"}
-    report = _write(out, phases, potential, notes)
-    return replace(report, refused=refused | report.refused)
 
 
 def published_rows(structures_file: Path, elements: frozenset[str]) -> pa.Table:
@@ -289,9 +257,10 @@ def _poor_elements(published: list[Phase], elements: frozenset[str]) -> list[str
     return sorted(elements - good)
 
 
-def _elemental_phases(
+def elemental_phases(
     symbols: Sequence[str], potential: Potential, progress: Callable[[str], None]
 ) -> Iterator[Phase]:
+    """Yield the textbook crystal of each element, relaxed; those that fail are told."""
     calculator = potential.calculator()
     for symbol in symbols:
         structure = elemental_structure(symbol)
@@ -315,14 +284,10 @@ def _elemental_phases(
         )
 
 
-def _unknown(potential: Potential, structure: Structure) -> str:
-    unknown = potential.unknown_elements(structure)
-    return f"{potential.name} does not know {', '.join(unknown)}" if unknown else ""
-
-
-def _write(
+def write_set(
     out: Path, phases: Sequence[Phase], potential: Potential, notes: dict[str, str]
 ) -> BuildReport:
+    """Write the phases that have an energy; the others are refused by name."""
     finite = [phase for phase in phases if isfinite(phase.energy_per_atom)]
     refused = {
         p.id: p.remark or "no finite energy" for p in phases if not isfinite(p.energy_per_atom)

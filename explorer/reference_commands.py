@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from explorer.campaign import CampaignSpec, SpecError
-from explorer.commands import Progress
+from explorer.commands import Progress, read_foreign
 from explorer.dft_vertices import build_hull
 from explorer.element_fit import fit_elements, write_fit
 from explorer.headless import refuse_unwritable
@@ -16,7 +16,9 @@ from explorer.hull import Hull
 from explorer.laboratory import choose_device
 from explorer.phases import read_chemical_systems, read_notes
 from explorer.potentials import Potential, potential
-from explorer.reference_build import BuildReport, Limits, build, import_
+from explorer.providers import from_materials_project, from_optimade
+from explorer.reference_build import BuildReport, Limits, build
+from explorer.reference_import import import_phases
 from explorer.references import ReferencePhases, shipped_file
 
 
@@ -41,12 +43,37 @@ def build_references(
 
 
 def import_references(
-    files: Sequence[Path], name: str, output: Path, *, device: str, progress: Progress
+    files: Sequence[Path],
+    spec: CampaignSpec,
+    output: Path,
+    *,
+    optimade: str | None,
+    materials_project: bool,
+    max_above_hull: float,
+    limits: Limits | None,
+    workers: int | None,
+    device: str,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Compute a reference set from a user's own structures."""
-    chosen = potential(name, choose_device(device))
+    """Compute a reference set from a user's own structures, or from a database's."""
+    online = optimade is not None or materials_project
+    if not files and not online:
+        raise SpecError("expected files, --optimade URL or --materials-project, got none of them")
+    if online and not spec.elements:
+        raise SpecError("expected --elements such as Al-Ca-Cu: which system to fetch", "elements")
+    chosen = potential(spec.potential, choose_device(device))
     _refuse_parquet(output)
-    return _reference_report(import_(files, chosen, output, progress), chosen, output)
+    brought = [(Path(file).name, one) for file in files for one in read_foreign(file)]
+    provided = [from_optimade(optimade, spec.elements)] if optimade else []
+    if materials_project:
+        provided.append(from_materials_project(spec.elements, max_above_hull))
+    for some in provided:
+        progress(f"{some.source}: {len(some.structures)} structures")
+        brought += [(some.source, one) for one in some.structures]
+    report = import_phases(brought, chosen, output, progress, limits=limits, workers=workers)
+    refused = {name: why for some in provided for name, why in some.refused.items()}
+    report = replace(report, refused=refused | report.refused)
+    return _reference_report(report, chosen, output) | {"elements_added": list(report.added)}
 
 
 def hull_of_tables(tables: Sequence[Path], output: Path, *, progress: Progress) -> dict[str, Any]:

@@ -15,14 +15,15 @@ from toy_potentials import ELEMENTS, PickyPotential
 from toy_potentials import emt as faulty_emt
 
 from explorer.candidate import Relaxation
-from explorer.crystals import NamedStructure, gate, spacegroup_of, write_structures
+from explorer.crystals import NamedStructure, gate, spacegroup_of
 from explorer.elements import TEXTBOOK, elemental_structure
 from explorer.hull import Hull
 from explorer.novelty import Matcher
 from explorer.phases import read_chemical_systems, read_notes, subsystems
 from explorer.potentials import Potential, potential
-from explorer.reference_build import Limits, build, import_
+from explorer.reference_build import Limits, build
 from explorer.reference_energies import another_crystal, settled
+from explorer.reference_import import import_phases
 from explorer.reference_parts import Outcome, Parts
 from explorer.references import (
     ReferenceFileError,
@@ -276,8 +277,8 @@ def test_a_users_own_structures_become_references(tmp_path: Path) -> None:
     squeezed = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0, 0, 0], [0.01, 0, 0]])
     foreign = Structure(Lattice.cubic(3.6), ["W"], [[0, 0, 0]])
     crystals = [("good", copper), ("close", squeezed), ("foreign", foreign), ("good", copper)]
-    write_structures(tmp_path / "mine.json", [NamedStructure(*pair) for pair in crystals])
-    report = import_([tmp_path / "mine.json"], emt(), tmp_path / "set.parquet", quiet)
+    brought = [("mine.json", NamedStructure(*pair)) for pair in crystals]
+    report = import_phases(brought, emt(), tmp_path / "set.parquet", quiet)
     assert report.written == 2
     assert "closer than" in report.refused["close"]
     assert report.refused["foreign"] == "emt does not know W"
@@ -291,10 +292,10 @@ def test_one_structure_without_an_energy_does_not_end_an_import(tmp_path: Path) 
     lonely = Structure(Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
     pair = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0, 0, 0], [0.5, 0.5, 0.5]])
     crystals = [NamedStructure("lonely", lonely), NamedStructure("pair", pair)]
-    write_structures(tmp_path / "mine.json", crystals)
+    brought = [("mine.json", crystal) for crystal in crystals]
     picky = PickyPotential("picky", "1", "0" * 12, ELEMENTS, "none")
-    report = import_([tmp_path / "mine.json"], picky, tmp_path / "set.parquet", quiet)
-    assert (report.written, report.refused) == (1, {"lonely": "no finite energy"})
+    report = import_phases(brought, picky, tmp_path / "set.parquet", quiet)
+    assert (report.written, report.refused) == (1, {"lonely": "the potential gives no energy"})
 
 
 @pytest.mark.parametrize("symbol", sorted(TEXTBOOK))

@@ -1,0 +1,123 @@
+"""Reference sets of phases that a user brings, from files or from a database of the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+from pymatgen.core import Structure
+
+from explorer.crystals import gate, spacegroup_of
+from explorer.phases import RELAXED, STATIC, Phase, phase_from_structure
+from explorer.potentials import Potential
+from explorer.reference_build import BuildReport, Limits, elemental_phases, say, write_set
+from explorer.reference_energies import relaxed, static
+from explorer.reference_parts import Outcome
+from explorer.relax import Relaxer
+from explorer.structure_files import NamedStructure
+
+
+def import_phases(
+    brought: Iterable[tuple[str, NamedStructure]],
+    potential: Potential,
+    out: Path,
+    progress: Callable[[str], None] = say,
+    *,
+    limits: Limits | None = None,
+    workers: int | None = None,
+) -> BuildReport:
+    """Make a reference set of structures that a user brings.
+
+    Elements of which nothing was brought get their textbook crystal, relaxed: without them there
+    is no hull.
+
+    Parameters
+    ----------
+    brought
+        Where each structure comes from, and the structure. Names that stand twice are numbered.
+    potential
+        Gives the energies and the level of the set.
+    out
+        Parquet file to write, atomically.
+    limits
+        Every structure is relaxed to these; None takes static energies on the geometry given.
+    workers
+        Of the relaxation.
+    """
+    refused: dict[str, str] = {}
+    kept: dict[str, tuple[str, Structure]] = {}
+    for source, (name, structure) in brought:
+        key = name if name not in kept else f"{name} ({len(kept)})"
+        reason = gate(structure) or _unknown(potential, structure)
+        if reason:
+            refused[key] = reason
+        else:
+            kept[key] = (source, structure)
+    progress(f"{len(kept)} structures kept, {len(refused)} refused")
+    phases = [
+        _phase(outcome, *kept[outcome.id])
+        for outcome in _outcomes(kept, potential, limits, workers, progress)
+    ]
+    present = {phase.chemsys for phase in phases}
+    needed = {symbol for phase in phases for symbol in phase.chemsys.split("-")}
+    added = list(elemental_phases(sorted(needed - present), potential, progress))
+    words = "relaxed with the potential" if limits else "as imported, static energy"
+    notes = {"attribution": "imported", "geometry": f"{words}; elements added: relaxed"}
+    report = write_set(out, [*phases, *added], potential, notes)
+    unrelaxed = {phase.id: phase.remark for phase in phases if limits and phase.geometry == STATIC}
+    return replace(
+        report,
+        refused=refused | report.refused,
+        unrelaxed={k: v for k, v in unrelaxed.items() if k not in report.refused},
+        added=tuple(phase.chemsys for phase in added),
+    )
+
+
+def _outcomes(
+    kept: dict[str, tuple[str, Structure]],
+    potential: Potential,
+    limits: Limits | None,
+    workers: int | None,
+    progress: Callable[[str], None],
+) -> list[Outcome]:
+    """Return the energy of each structure, in the order in which they were brought."""
+    rows = pa.table(
+        {
+            "id": list(kept),
+            "lattice": [s.lattice.matrix.ravel().tolist() for _, s in kept.values()],
+            "numbers": [list(s.atomic_numbers) for _, s in kept.values()],
+            "frac_coords": [s.frac_coords.ravel().tolist() for _, s in kept.values()],
+        }
+    )
+    if not kept:
+        return []
+    if limits is None:
+        return list(static(rows, potential))
+    settings = {"fmax": limits.fmax, "smax": limits.smax, "max_steps": limits.max_steps}
+    found: dict[str, Outcome] = {}
+    with Relaxer(potential, workers=workers, **settings) as relaxer:
+        for outcome in relaxed(rows, potential, relaxer):
+            found[outcome.id] = outcome
+            progress(f"relaxed {len(found)}/{len(kept)}")
+    return [found[name] for name in kept]
+
+
+def _phase(outcome: Outcome, source: str, structure: Structure) -> Phase:
+    moved = Structure(outcome.lattice, structure.species, outcome.frac_coords)
+    settled = moved if outcome.geometry == RELAXED else structure
+    return phase_from_structure(
+        outcome.id,
+        settled,
+        outcome.energy_per_atom,
+        source,
+        spacegroup=spacegroup_of(settled),
+        geometry=outcome.geometry,
+        remark=outcome.remark,
+    )
+
+
+def _unknown(potential: Potential, structure: Structure) -> str:
+    unknown = potential.unknown_elements(structure)
+    return f"{potential.name} does not know {', '.join(unknown)}" if unknown else ""
