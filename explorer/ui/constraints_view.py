@@ -36,7 +36,6 @@ SEARCHES = {
     "random": "independent",
 }
 
-
 class ConstraintsView(Viewer):
     """The form of a campaign.
 
@@ -98,6 +97,12 @@ class ConstraintsView(Viewer):
             ),
             "search": pmui.Select.from_param(
                 fields.search, label="Wyckoff skeletons", options=SEARCHES, **small
+            ),
+            "geometry_temperature": pmui.FloatInput.from_param(
+                fields.geometry_temperature, label="Geometry temperature", step=0.1, **small
+            ),
+            "again": pmui.FloatInput.from_param(
+                fields.again, label="Cost of another try (nats)", step=0.5, **small
             ),
             "potential": pmui.Select.from_param(
                 fields.potential, label="Potential", options=potentials, **small
@@ -186,7 +191,8 @@ class ConstraintsView(Viewer):
             self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "seed"),
-            pair("search", "temperature"),
+            pair("search", "again"),
+            pair("temperature", "geometry_temperature"),
             box["potential"],
             self.targets,
             margin=(12, 16, 16, 16),

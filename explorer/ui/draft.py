@@ -102,6 +102,18 @@ class Draft(param.Parameterized):
         doc="A skeleton is a space group with elements on its Wyckoff positions. Drawn without "
         "repeats, a search covers far more of them",
     )
+    geometry_temperature = param.Number(
+        default=0.5,
+        allow_None=True,
+        doc="The same for lattice and coordinates alone; low values fit known phases best. Empty: "
+        "that of the rest",
+    )
+    again = param.Number(
+        default=1.5,
+        allow_None=True,
+        doc="In a search a skeleton with free coordinates comes again, for other values of them, "
+        "when it is the likeliest less so many nats for each time before. Empty: never",
+    )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
@@ -124,6 +136,8 @@ class Draft(param.Parameterized):
         "seed",
         "temperature",
         "search",
+        "geometry_temperature",
+        "again",
         "potential",
     )
 

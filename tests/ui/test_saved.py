@@ -20,6 +20,9 @@ FULL = {
     "n": 7,
     "seed": 9,
     "temperature": 0.8,
+    "search": "distinct",
+    "geometry_temperature": 0.7,
+    "again": None,
     "potential": 'odd "name"',
 }
 
