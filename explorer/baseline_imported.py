@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 from ast import literal_eval
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pymatgen.core import Structure
 
-from explorer.baselines import Drawn
+from explorer import isolation
+from explorer.baselines import Drawn, formula_of
 from explorer.encode import site_at
 from explorer.structure_files import (
     MAX_STRUCTURES,
@@ -32,12 +34,14 @@ from explorer.structure_files import (
     read_cifs,
     read_structures,
 )
+from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
 from model.elements import symbol_of
 from model.wyckoff import LETTERS
 
 STRUCTURE_COLUMNS = ("structure", "LeMatStructs", "cif_string", "cif")
 """Columns of a CSV that may hold a structure, as text of a CIF, JSON or a Python dictionary."""
+READ_SECONDS = 300.0
 
 
 def imported(path: Path, generator: str | None = None) -> list[Drawn]:
@@ -72,6 +76,62 @@ def imported(path: Path, generator: str | None = None) -> list[Drawn]:
     if not drawn:
         raise StructureFileError(f"{path} holds no structure")
     return drawn
+
+
+def read_samples(path: Path, generator: str | None = None) -> list[Drawn]:
+    """Read as `imported` does, in a child process, which may crash in our place.
+
+    Raises
+    ------
+    StructureFileError
+        When the file cannot be read.
+    """
+    try:
+        return isolation.run(imported, path, generator, seconds=READ_SECONDS)
+    except isolation.IsolationError as error:
+        raise StructureFileError(f"cannot read {path}: reading it {error}") from error
+
+
+def replay(
+    samples: Sequence[Drawn], constraints: Constraints, *, n: int, seed: int = 0, start: int = 0
+) -> Iterator[Drawn]:
+    """Give samples ``start`` to ``n - 1`` of those that obey the constraints, in their order.
+
+    Parameters
+    ----------
+    seed : int
+        Changes nothing: samples are what they are. Every generator takes one.
+
+    Raises
+    ------
+    ConstraintError
+        If space groups or sites are asked for, which samples that are atoms do not name.
+    """
+    if constraints.spacegroups or constraints.sites:
+        field = "spacegroups" if constraints.spacegroups else "sites"
+        raise ConstraintError(field, "samples of a file take no space groups or sites")
+    fitting = (one for one in samples if obeys(one, constraints))
+    numbered = (replace(one, index=index) for index, one in enumerate(fitting))
+    return islice(numbered, start, n)
+
+
+def obeys(one: Drawn, constraints: Constraints) -> bool:
+    """Whether a sample has the elements, formula and size asked for; one without atoms does not.
+
+    Without elements every sample obeys, unreadable ones too.
+    """
+    if not constraints.elements:
+        return True
+    held, wanted = one.symbols, set(constraints.elements)
+    if not held:
+        return False
+    if held != wanted and not (constraints.subset and held < wanted):
+        return False
+    counts = constraints.formula_counts
+    if counts and one.formula != formula_of(counts):
+        return False
+    atoms = one.crystal.n_atoms if one.crystal is not None else len(one.given)
+    return atoms <= constraints.max_atoms
 
 
 def generators(path: Path) -> list[str]:

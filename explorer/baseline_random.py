@@ -51,10 +51,11 @@ def random_crystals(
     *,
     n: int,
     seed: int = 0,
+    start: int = 0,
     charge_balanced: bool = False,
     seconds: float = 5.0,
 ) -> Iterator[Drawn]:
-    """Make ``n`` random crystals of a system or formula.
+    """Make random crystals ``start`` to ``n - 1`` of a system or formula.
 
     Parameters
     ----------
@@ -82,12 +83,12 @@ def random_crystals(
         min(constraints.max_atoms, LARGEST_CELL),
         charge_balanced,
     )
-    return _stream(order, n, seed, seconds)
+    return _stream(order, range(start, n), seed, seconds)
 
 
-def _stream(order: Order, n: int, seed: int, seconds: float) -> Iterator[Drawn]:
+def _stream(order: Order, indices: range, seed: int, seconds: float) -> Iterator[Drawn]:
     with Sandbox() as child:
-        for index in range(n):
+        for index in indices:
             try:
                 made = child.run(random_crystal, order, seed, index, seconds=seconds)
             except IsolationError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import combinations, permutations
+from itertools import combinations, islice, permutations
 
 import numpy as np
 from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
@@ -30,15 +30,20 @@ def substitution(
     *,
     n: int,
     seed: int = 0,
+    start: int = 0,
     similar: bool = False,
     library: PrototypeLibrary | None = None,
 ) -> Iterator[Drawn]:
     """Fill prototypes with the elements of the constraints, up to ``n`` crystals.
 
+    The order is the same whichever crystal it starts at.
+
     Parameters
     ----------
     seed : int
         Settles the order of what is equally likely.
+    start : int
+        Number of the first crystal that is wanted.
     similar : bool
         Whether to go by chemical similarity, not by frequency.
 
@@ -52,7 +57,7 @@ def substitution(
             "elements", "expected the elements to substitute, got none: give a system or a formula"
         )
     library = library or load_library()
-    return _stream(constraints, n, seed, similar, library)
+    return islice(_stream(constraints, n, seed, similar, library), start, None)
 
 
 def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:

@@ -16,24 +16,32 @@ def transformer(
     *,
     n: int,
     seed: int = 0,
+    start: int = 0,
     temperature: float = 1.0,
     top_p: float = 1.0,
     search: str = "independent",
     geometry_temperature: float | None = None,
     again: float | None = None,
+    batch_size: int = 256,
 ) -> Iterator[Drawn]:
-    """Draw ``n`` crystals with the trained network; raises as `model.sample.sample` does."""
+    """Draw crystals ``start`` to ``n - 1`` with the trained network.
+
+    Raises as `model.sample.sample` does.
+    """
     draws = sample(
         loaded,
         constraints,
         seed=seed,
-        count=n,
+        start=start,
+        count=n - start,
         temperature=temperature,
         top_p=top_p,
         search=search,
         geometry_temperature=geometry_temperature,
         again=again,
-        batch_size=256,
+        batch_size=batch_size,
     )
     for draw in draws:
-        yield Drawn(draw.index, draw.crystal, reason=draw.reason)
+        yield Drawn(
+            draw.index, draw.crystal, reason=draw.reason, log_likelihood=draw.log_likelihood
+        )

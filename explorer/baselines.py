@@ -32,6 +32,8 @@ class Drawn:
     """Where it draws atoms."""
     reason: str = ""
     """Why there is neither; "" when there is one."""
+    log_likelihood: float = float("nan")
+    """Natural logarithm under the generator's model; NaN where the generator has none."""
 
     @property
     def structure(self) -> Structure | None:
@@ -40,10 +42,19 @@ class Drawn:
 
     @property
     def formula(self) -> Formula | None:
-        """Reduced formula, found without building the atoms."""
+        """Reduced formula, found without building the atoms; None where sites are shared."""
         if self.crystal is not None:
             return formula_of(self.crystal.composition)
-        return None if self.given is None else structure_formula(self.given)
+        if self.given is None or not self.given.is_ordered:
+            return None
+        return structure_formula(self.given)
+
+    @property
+    def symbols(self) -> set[str]:
+        """Symbols of its elements; none where there is no crystal."""
+        if self.crystal is not None:
+            return set(self.crystal.elements)
+        return set() if self.given is None else set(self.given.symbol_set)
 
 
 def formula_of(counts: dict[str, int]) -> Formula:

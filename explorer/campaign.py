@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from model.constraints import Constraints
 
 MAX_CRYSTALS = 1_000_000
+TRANSFORMER = "transformer"
+"""The generator with a model; only its crystals have a likelihood."""
 
 
 class SpecError(ValueError):
@@ -65,6 +67,12 @@ class CampaignSpec(BaseModel):
     again : float or None
         Nats that another try at the coordinates of a skeleton costs in a search; None: no second
         try.
+    generator : str
+        What draws: "transformer"; "substitution" of known prototypes, the most frequent first, or
+        by "similarity" of elements; "random" symmetric crystals or "random-neutral" ones; a "file"
+        of another generator's samples. See `explorer.generators`.
+    samples, samples_of : str or None
+        That file, and which generator's samples of a Parquet file that holds several.
     potential : str
         Name of the interatomic potential, as `explorer.potentials.potential` knows it.
     fmax : float
@@ -103,6 +111,11 @@ class CampaignSpec(BaseModel):
     search: Literal["independent", "distinct", "likeliest"] = "independent"
     geometry_temperature: float | None = Field(default=None, gt=0, le=100)
     again: float | None = Field(default=None, gt=0, le=100)
+    generator: Literal[
+        "transformer", "substitution", "similarity", "random", "random-neutral", "file"
+    ] = TRANSFORMER
+    samples: str | None = None
+    samples_of: str | None = None
     potential: str = Field(default="chgnet", min_length=1, max_length=500)
     fmax: float = Field(default=0.05, gt=0)
     max_steps: int = Field(default=200, ge=1, le=100_000)
@@ -120,7 +133,9 @@ class CampaignSpec(BaseModel):
             return tuple(part for part in re.split(r"[-,\s]+", value) if part)
         return value
 
-    @field_validator("formula", "targets", "references", "checkpoint", mode="before")
+    @field_validator(
+        "formula", "targets", "references", "checkpoint", "samples", "samples_of", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value
@@ -133,13 +148,15 @@ class CampaignSpec(BaseModel):
         ------
         SpecError
             For a value out of range, an unknown symbol, a formula outside the elements, a space
-            group or site that does not exist, or constraints that no crystal can meet.
+            group or site that does not exist, constraints that no crystal can meet, or what the
+            generator cannot do.
         """
         try:
             spec = cls(**{"hull": "auto"} | fields)
         except ValidationError as error:
             raise _first_complaint(error) from None
         constraints = spec.constraints()
+        spec._refuse_wrong_generator()
         elements = constraints.elements or spec.elements
         return spec.model_copy(update={"elements": tuple(elements)})
 
@@ -167,6 +184,22 @@ class CampaignSpec(BaseModel):
         except ConstraintError as error:
             raise SpecError(str(error), getattr(error, "field", "")) from error
         return constraints
+
+    def _refuse_wrong_generator(self) -> None:
+        """Raise `SpecError` for what the generator lacks, or cannot obey."""
+        who = f"the generator {self.generator}"
+        if (self.generator == "file") != bool(self.samples):
+            raise SpecError(
+                "samples: expected the file of the samples, with the generator 'file' and no other",
+                "samples",
+            )
+        if self.generator not in {TRANSFORMER, "file"} and not (self.elements or self.formula):
+            raise SpecError(f"elements: {who} needs some: give a system or a formula", "elements")
+        deaf = {"file": ("spacegroups", "sites")}.get(self.generator, ())
+        deaf = ("sites",) if self.generator.startswith("random") else deaf
+        for name in deaf:
+            if getattr(self, name):
+                raise SpecError(f"{name}: {who} takes none: leave them out", name)
 
     def drawing(self) -> dict[str, Any]:
         """Return how to draw, as the keywords of `model.sample.sample`."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from explorer.cli_experiment import experiment, strategies, targets, temperatures
 from explorer.cli_options import (
     Again,
     Checkpoint,
@@ -47,6 +48,10 @@ GeneratorName = Annotated[
 ]
 
 app = typer.Typer(help="Judge what the model draws.", no_args_is_help=True)
+app.command()(experiment)
+app.command()(strategies)
+app.command()(targets)
+app.command()(temperatures)
 
 
 @app.command()
@@ -68,8 +73,8 @@ def retrieval(
     temperature: Temperature = 1.0,
     top_p: TopP = 1.0,
     search: Search = "likeliest",
-    geometry_temperature: GeometryTemperature = None,
-    again: Again = None,
+    geometry_temperature: GeometryTemperature = 0.5,
+    again: Again = 1.5,
     checkpoint: Checkpoint = None,
     workers: Workers = None,
     seed: Seed = 0,

@@ -44,6 +44,18 @@ Again = Annotated[
     ),
 ]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="What draws: transformer, substitution, similarity, random, random-neutral or file."
+    ),
+]
+SampleFile = Annotated[
+    Path | None, typer.Option("--samples", help="Another generator's crystals, for 'file'.")
+]
+SamplesOf = Annotated[
+    str | None, typer.Option("--samples-of", help="Which generator's, of a Parquet of several.")
+]
 Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH, sevennet, mace, ...")]
 HullMode = Annotated[
     str,

@@ -10,21 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import isnan
 
 from pymatgen.core import Structure
 
+from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, Relaxation, State
-from explorer.laboratory import Laboratory
+from explorer.laboratory import BLOCK, Laboratory
 from explorer.lease import Lease
 from explorer.logs import log_event
 from explorer.store import Store
-
-if TYPE_CHECKING:
-    from model.sample import Draw
-
-BLOCK = 32  # crystals drawn, screened and committed together; also bounds how many may wait
 
 
 def discover(
@@ -100,7 +96,7 @@ class _Discovery:
         drawn = len(earlier)
         while drawn < self.spec.n and not self.stopping():
             block = self.draw(drawn)
-            if block is None:
+            if not block:  # it had to stop, or the generator has no more
                 return
             drawn += len(block)
             yield from self.hand_over(rank([item for item in block if item.state == State.WAITING]))
@@ -127,7 +123,7 @@ class _Discovery:
         self.relaxing_since += time.perf_counter() - began
         return block
 
-    def sampled(self, start: int, count: int) -> list[Draw] | None:
+    def sampled(self, start: int, count: int) -> list[Drawn] | None:
         draws = []
         for draw in self.laboratory.draws(self.spec, start, count):
             if self.stopping():
@@ -162,4 +158,6 @@ def rank(waiting: Sequence[Candidate]) -> list[Candidate]:
     def likelihood(candidate: Candidate) -> float:
         return candidate.log_likelihood / max(len(candidate.initial), 1)
 
+    if any(isnan(candidate.log_likelihood) for candidate in waiting):
+        return list(waiting)  # without a model the order of drawing is all there is
     return sorted(waiting, key=likelihood, reverse=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from explorer import isolation
-from explorer.baseline_imported import imported
+from explorer.baseline_imported import read_samples
 from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
@@ -23,6 +23,7 @@ from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
 from explorer.evaluate.score import evaluate_score, labelled_structures
 from explorer.evaluate.sun import evaluate_sun, outcomes
+from explorer.evaluate.temperatures import evaluate_temperatures
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
@@ -50,7 +51,7 @@ def retrieval(
     _refuse_missing(targets, systems, candidates)
     loaded = None
     if candidates is not None:
-        draw = _system_of(read_candidates(candidates, origin))
+        draw = _system_of(read_samples(candidates, origin))
     else:
         if method == "transformer":
             loaded = load_network(spec.checkpoint, choose_device(device))
@@ -109,7 +110,7 @@ def generation(
     _refuse_missing(reference, candidates)
     began = time.monotonic()
     if candidates is not None:
-        drawn, seconds = read_candidates(candidates, origin)[: spec.n], None
+        drawn, seconds = read_samples(candidates, origin)[: spec.n], None
     else:
         loaded = load_network(spec.checkpoint, choose_device(device))
         spec.refuse_unknown(loaded.known_elements, "the model")
@@ -134,6 +135,31 @@ def generation(
     return told | {"asked": asked}
 
 
+def temperatures(
+    spec: CampaignSpec,
+    values: Sequence[float],
+    *,
+    workers: int | None,
+    device: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Count what is right with n crystals drawn at each temperature, the rest being equal."""
+    loaded = load_network(spec.checkpoint, choose_device(device))
+    spec.refuse_unknown(loaded.known_elements, "the model")
+    constraints = spec.constraints()
+
+    def draw(temperature: float) -> list[Drawn]:
+        options = spec.drawing() | {"temperature": temperature}
+        return list(transformer(loaded, constraints, n=spec.n, seed=spec.seed, **options))
+
+    told = evaluate_temperatures(
+        draw, values, elements=constraints.elements, workers=workers, progress=progress
+    )
+    asked = {name: value for name, value in spec.drawing().items() if name != "temperature"}
+    asked |= {"seed": spec.seed, "constraints": constraints.to_dict()}
+    return told | {"generator": loaded.checkpoint_id, "asked": asked}
+
+
 def sun(
     spec: CampaignSpec,
     *,
@@ -152,7 +178,7 @@ def sun(
     library = Library(spec.potential, spec.references, "", spec.hull)
     check_references(library, chosen)
     if candidates is not None:
-        drawn = read_candidates(candidates, origin)[: spec.n]
+        drawn = read_samples(candidates, origin)[: spec.n]
     else:
         transforms = method == "transformer"
         loaded = load_network(spec.checkpoint, choose_device(device)) if transforms else None
@@ -173,14 +199,6 @@ def sun(
     if candidates is None and method == "transformer":
         asked |= {"checkpoint": loaded.checkpoint_id, **spec.drawing()}
     return report | {"reference": named, "asked": asked}
-
-
-def read_candidates(file: Path, origin: str | None) -> list[Drawn]:
-    """Read another program's samples in a child process, which may crash in our place."""
-    try:
-        return isolation.run(imported, file, origin, seconds=READ_SECONDS)
-    except isolation.IsolationError as error:
-        raise SpecError(f"cannot read {file}: reading it {error}") from error
 
 
 def _origin(candidates: Path | None, origin: str | None) -> str:

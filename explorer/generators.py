@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from explorer.baseline_random import random_crystals
+from explorer.baseline_imported import read_samples, replay
 from explorer.baseline_substitution import substitution
 from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
+from explorer.campaign import CampaignSpec, SpecError
+from explorer.prototypes import SHIPPED
 from model.checkpoint import LoadedNetwork
+from model.constraints import Constraints
 
-METHODS = ("transformer", "substitution", "similarity", "random", "random-neutral")
+METHODS = ("transformer", "substitution", "similarity", "random", "random-neutral", "file")
 """What `generator` makes."""
 
 Generate = Callable[..., Iterator[Drawn]]
-"""Called as ``generate(constraints, n=..., seed=...)``."""
+"""Called as ``generate(constraints, n=..., seed=..., start=0)``: crystals start to n - 1, in order,
+or fewer where there are no more."""
 
 
 def generator(
-    method: str, loaded: LoadedNetwork | None = None, options: Mapping[str, Any] | None = None
+    method: str,
+    loaded: LoadedNetwork | None = None,
+    options: Mapping[str, Any] | None = None,
+    samples: Sequence[Drawn] = (),
 ) -> Generate:
     """Return the generator of that name.
 
@@ -28,15 +39,18 @@ def generator(
     ----------
     method : str
         One of `METHODS`: the trained network; known prototypes filled by frequency or by chemical
-        similarity; PyXtal's random crystals, of any formula or of neutral ones.
+        similarity; PyXtal's random crystals, of any formula or of neutral ones; the samples of a
+        file.
     loaded, options
         The network and how to draw from it: temperature, the keywords of
         `transformer` after the seed.
+    samples
+        What "file" gives, in this order.
 
     Raises
     ------
     ValueError
-        If there is no such generator, or no network for the transformer.
+        If there is no such generator, no network for the transformer, or no sample of a file.
     """
     if method not in METHODS:
         raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}")
@@ -44,9 +58,91 @@ def generator(
         if loaded is None:
             raise ValueError("the transformer needs a network, got none")
         return partial(transformer, loaded, **(options or {}))
+    if method == "file" and not samples:
+        raise ValueError("the generator 'file' needs samples, got none: give a file of them")
     return {
         "substitution": substitution,
         "similarity": partial(substitution, similar=True),
-        "random": random_crystals,
-        "random-neutral": partial(random_crystals, charge_balanced=True),
+        "random": _random,
+        "random-neutral": partial(_random, charge_balanced=True),
+        "file": partial(replay, samples),
     }[method]
+
+
+def _random(constraints: Constraints, **options: Any) -> Iterator[Drawn]:
+    from explorer.baseline_random import random_crystals  # noqa: PLC0415 - PyXtal takes a second
+
+    return random_crystals(constraints, **options)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator that is ready to draw, and what it is.
+
+    Attributes
+    ----------
+    generate
+        See `Generate`.
+    name
+        For provenance: the method, and for samples their file.
+    identity
+        What its crystals depend on beside the seed: the network, the prototypes, PyXtal's version
+        or the samples, with a hash. A campaign goes on only with the same.
+    """
+
+    generate: Generate
+    name: str
+    identity: str
+
+
+def open_source(
+    spec: CampaignSpec, loaded: LoadedNetwork | None, *, batch_size: int = 256
+) -> Source:
+    """Open the generator that a campaign asks for; the network draws `batch_size` together.
+
+    Raises
+    ------
+    ValueError
+        As `generator`; `StructureFileError` when the samples cannot be read, and `SpecError` when
+        none of them can be of the campaign.
+    """
+    method = spec.generator
+    if method == "file":
+        path = Path(spec.samples)
+        samples = read_samples(path, spec.samples_of)
+        fitting = sum(1 for _ in replay(samples, spec.constraints(), n=len(samples)))
+        if not fitting:
+            raise SpecError(
+                f"samples: none of the {len(samples)} in {path.name} is of "
+                f"{spec.chemical_system or 'this campaign'}: choose other elements or another file",
+                "samples",
+            )
+        name = " ".join(part for part in (path.name, spec.samples_of) if part)
+        return Source(
+            generator(method, samples=samples), f"file {name}", f"{name} [{_digest(samples)}]"
+        )
+    identity = {
+        "transformer": lambda: loaded.checkpoint_id,
+        "substitution": _prototypes,
+        "similarity": _prototypes,
+    }.get(method, lambda: f"PyXtal {version('pyxtal')}")
+    options = spec.drawing() | {"batch_size": batch_size}
+    return Source(generator(method, loaded, options), method, identity())
+
+
+def _prototypes() -> str:
+    return f"{SHIPPED.name} [{hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:8]}]"
+
+
+def _digest(samples: Sequence[Drawn]) -> str:
+    """Hash what the samples hold, in their order: a folder of files has no bytes of its own."""
+    digest = hashlib.sha256()
+    for one in samples:
+        if one.crystal is not None:
+            digest.update(repr(one.crystal.to_dict()).encode())
+        elif one.given is not None:
+            digest.update(one.given.formula.encode())
+            digest.update(one.given.lattice.matrix.tobytes() + one.given.frac_coords.tobytes())
+        else:
+            digest.update(one.reason.encode())
+    return digest.hexdigest()[:8]

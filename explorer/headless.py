@@ -214,6 +214,7 @@ def summary(
         "seconds_relaxing": round(campaign.seconds_relaxing, 3),
         "seconds_total": round(campaign.updated - campaign.started, 3),
         "potential": campaign.provenance.get("potential", spec.potential),
+        "generator": campaign.provenance.get("generator", spec.generator),
         "checkpoint": campaign.provenance.get("checkpoint", ""),
         "hull": campaign.provenance.get("hull", HULL_WORDS[POTENTIAL]),
         "reference_set": campaign.provenance.get("references", ""),

@@ -18,11 +18,13 @@ from explorer.hull import Hull
 from explorer.potentials import Potential, potential
 from explorer.references import HULL_WORDS, POTENTIAL, ReferencePhases
 from explorer.relax import Relaxer
+from explorer.relaxers import open_relaxer
 from explorer.screen import Screen
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, default_targets, given_targets
 
 if TYPE_CHECKING:
+    from explorer.cluster import ClusterRelaxer
     from model.checkpoint import LoadedNetwork
     from model.constraints import Constraints
     from model.sample import Draw
@@ -54,7 +56,7 @@ class Laboratory:
         What draws crystals, and what every one of them satisfies.
     screen : Screen
         Judges them before any relaxation, and says what a relaxed one equals.
-    relaxer : Relaxer
+    relaxer : Relaxer or ClusterRelaxer
     library : Library
         Known phases and hulls.
     targets : TargetList
@@ -66,7 +68,7 @@ class Laboratory:
     network: LoadedNetwork
     constraints: Constraints
     screen: Screen
-    relaxer: Relaxer
+    relaxer: Relaxer | ClusterRelaxer
     library: Library
     targets: TargetList
     provenance: Mapping[str, str]
@@ -198,7 +200,7 @@ def open_laboratory(
         screen=Screen(
             library.references, relax_known=spec.relax_known, targets=looked_for.structures
         ),
-        relaxer=Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers),
+        relaxer=open_relaxer(chosen, spec.fmax, spec.max_steps, workers),
         library=library,
         targets=looked_for,
         provenance={

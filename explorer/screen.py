@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pymatgen.core import Structure
 
+from explorer.baselines import Drawn
 from explorer.candidate import Candidate, State
-from explorer.crystals import gate, spacegroup_of, to_structure
+from explorer.crystals import gate, spacegroup_of
 from explorer.novelty import KnownPhases, Lookup, Matcher, MatchError, Pool
 from explorer.references import ReferencePhases
 from explorer.structure_files import NamedStructure
-
-if TYPE_CHECKING:
-    from model.sample import Draw
 
 
 class Screen:
@@ -55,19 +52,23 @@ class Screen:
             if candidate.initial is not None and candidate.state not in _NOT_POOLED:
                 self._add(candidate)
 
-    def judge(self, draw: Draw) -> Candidate:
+    def judge(self, draw: Drawn) -> Candidate:
         """Return the drawn crystal as a candidate: REJECTED, DUPLICATE, KNOWN or WAITING."""
         candidate = _candidate(draw)
-        if draw.crystal is None:
-            return _rejected(candidate, f"undecodable: {draw.reason}".rstrip(": "))
         try:
-            structure = to_structure(draw.crystal)
+            structure = draw.structure
         except (ValueError, ArithmeticError) as error:
             return _rejected(candidate, f"undecodable: {error}")
+        if structure is None:
+            return _rejected(candidate, f"undecodable: {draw.reason}".rstrip(": "))
         reason = gate(structure)
         candidate = replace(candidate, initial=structure)
         if reason:
             return _rejected(candidate, reason)
+        if draw.given is not None:
+            # Oxidation states, which CIFs may carry, would make Na+ and Na different elements.
+            bare = Structure(structure.lattice, structure.atomic_numbers, structure.frac_coords)
+            candidate = replace(candidate, initial=(structure := bare))
         candidate = replace(candidate, spacegroup_generated=spacegroup_of(structure))
         return self._compare(self._look_up(candidate, structure))
 
@@ -121,12 +122,13 @@ class Screen:
 _NOT_POOLED = {State.REJECTED, State.DUPLICATE}
 
 
-def _candidate(draw: Draw) -> Candidate:
+def _candidate(draw: Drawn) -> Candidate:
+    formula = "" if draw.given is None else draw.given.composition.reduced_formula
     return Candidate(
         id=f"{draw.index:06d}",
         index=draw.index,
         crystal=draw.crystal,
-        formula="" if draw.crystal is None else draw.crystal.formula,
+        formula=formula if draw.crystal is None else draw.crystal.formula,
         spacegroup_asked=None if draw.crystal is None else draw.crystal.spacegroup,
         log_likelihood=draw.log_likelihood,
     )

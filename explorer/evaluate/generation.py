@@ -24,6 +24,7 @@ CHECKS = {
     "no_collision_0.5": "apart_05",
     "no_collision_0.7": "apart_07",
     "smact_valid": "smact_valid",
+    "comparable": "gated",
 }
 """Name in the report, name of the verdict."""
 
@@ -54,7 +55,8 @@ def evaluate_generation(
     dict
         ``n`` and fractions of the ``n`` drawn: ``decodable``, ``elements_kept``,
         ``spacegroup_kept`` (spglib finds the asked group or a supergroup), ``spacegroup_exact``,
-        ``no_collision_0.5``, ``no_collision_0.7``, ``smact_valid``, ``unique``, ``novel``;
+        ``no_collision_0.5``, ``no_collision_0.7``, ``smact_valid``,
+        ``comparable`` (fit for a matcher), ``unique``, ``novel``;
         ``distances`` of distributions; ``seconds_sampling``; ``by_crystal_system``; ``reasons`` of
         the values that are None.
 

@@ -105,7 +105,9 @@ def evaluate_retrieval(
     ValueError
         If there are no targets.
     """
-    wanted = _targets_by_system(targets, max_e_above_hull, _systems(systems))
+    wanted = _targets_by_system(
+        targets, max_e_above_hull, None if systems is None else read_systems(systems)
+    )
     if not wanted:
         raise ValueError(f"{targets} holds no phase of the systems asked for; nothing to find")
     began = time.monotonic()
@@ -210,10 +212,8 @@ def _targets_by_system(
     return dict(sorted(by_system.items()))
 
 
-def _systems(path: Path | None) -> set[str] | None:
-    """Chemical systems of a JSON file."""
-    if path is None:
-        return None
+def read_systems(path: Path) -> set[str]:
+    """Chemical systems of a JSON file; ValueError when it holds none."""
     try:
         read = json.loads(path.read_text())
         listed = read["ternary_systems"] if isinstance(read, dict) else read

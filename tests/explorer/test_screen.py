@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.baselines import Drawn
 from explorer.candidate import Candidate, State
 from explorer.crystals import to_structure
 from explorer.isolation import Sandbox
@@ -16,7 +17,6 @@ from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
 from explorer.screen import Screen
 from model.crystal import Site, WyckoffCrystal
-from model.sample import Draw
 
 LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
 
@@ -48,9 +48,9 @@ def known() -> ReferencePhases:
     return ReferencePhases(LEVEL, (phase,), ("Cl", "Na"))
 
 
-def draw(index: int, crystal: WyckoffCrystal | None, reason: str = "") -> Draw:
-    """Return a draw as the sampler yields it."""
-    return Draw(index, crystal, -12.5, {}, reason)
+def draw(index: int, crystal: WyckoffCrystal | None, reason: str = "") -> Drawn:
+    """Return a draw as a generator with a model yields it."""
+    return Drawn(index, crystal, reason=reason, log_likelihood=-12.5)
 
 
 def judged(screen: Screen, *crystals: WyckoffCrystal) -> list[Candidate]:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.crystals import NamedStructure, write_structures
@@ -27,7 +28,6 @@ from explorer.targets import (
     within_reach,
 )
 from model.crystal import Site, WyckoffCrystal
-from model.sample import Draw
 
 LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
 
@@ -149,7 +149,7 @@ def test_a_target_is_found_as_drawn_or_once_relaxed_and_never_twice():
         screen = Screen(references(), Matcher(sandbox=sandbox), targets=[CSCL, CUZN])
         sites = (Site("a", "Cs", ()), Site("b", "Cl", ()))
         crystal = WyckoffCrystal(221, sites, (4.2, 4.2, 4.2, 90, 90, 90))
-        seen, twin = (screen.judge(Draw(i, crystal, -1.0, {}, "")) for i in range(2))
+        seen, twin = (screen.judge(Drawn(i, crystal)) for i in range(2))
         assert seen.targets == twin.targets == ("cscl",)
         assert twin.state == State.DUPLICATE
         relaxed = screen.recognise(replace(seen, relaxed=cube(4.15, "Cl", "Cs")))

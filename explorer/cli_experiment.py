@@ -1,0 +1,302 @@
+"""`hullscape evaluate experiment` and its neighbours: what compares whole searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from explorer.cli_options import (
+    Again,
+    Checkpoint,
+    Debug,
+    Device,
+    Elements,
+    Fmax,
+    GeometryTemperature,
+    HullMode,
+    Json,
+    MaxSteps,
+    Potential,
+    ReferenceFile,
+    SampleFile,
+    SamplesOf,
+    Search,
+    Seed,
+    Stability,
+    Subset,
+    Temperature,
+    TopP,
+    Workers,
+    show_progress,
+    spec_of,
+    tell,
+)
+
+
+def experiment(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the experiment.")],
+    elements: Elements = "Al-Ca-Cu",
+    methods: Annotated[
+        str, typer.Option(help="Generators, with commas; 'file' takes --samples.")
+    ] = "transformer,substitution,random",
+    n: Annotated[int, typer.Option("-n", help="Crystals for each generator and seed.")] = 2000,
+    seeds: Annotated[int, typer.Option(help="How many seeds, counted from --seed.")] = 5,
+    targets: Annotated[
+        Path | None,
+        typer.Option(help="Structures to find, or WBM's summary; without it, known phases."),
+    ] = None,
+    structures: Annotated[
+        Path | None, typer.Option(help="WBM's structures, to go with its summary.")
+    ] = None,
+    max_e_above_hull: Annotated[
+        float, typer.Option(help="Targets of a file up to this distance above the hull, eV/atom.")
+    ] = 0.02,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Relax what passes the screen; count relaxations too.")
+    ] = False,
+    samples: SampleFile = None,
+    samples_of: SamplesOf = None,
+    subset: Subset = False,
+    stability: Stability = "low",
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    search: Search = "likeliest",
+    geometry_temperature: GeometryTemperature = None,
+    again: Again = None,
+    potential: Potential = "chgnet",
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 200,
+    reference_file: ReferenceFile = None,
+    hull: HullMode = "auto",
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Let several generators look for the phases of a chemical system, and compare them."""
+    from explorer.experiment_commands import experiment as judge  # noqa: PLC0415 - imports torch
+
+    chosen = [name.strip() for name in methods.split(",") if name.strip()]
+    spec = spec_of(
+        elements=elements,
+        n=n,
+        seed=seed,
+        subset=subset,
+        stability=stability,
+        temperature=temperature,
+        top_p=top_p,
+        search=search,
+        geometry_temperature=geometry_temperature,
+        again=again,
+        potential=potential,
+        fmax=fmax,
+        max_steps=max_steps,
+        relax_known=True,
+        targets=str(targets) if targets else None,
+        generator="file" if samples else "transformer",
+        samples=str(samples) if samples else None,
+        samples_of=samples_of,
+        references=str(reference_file) if reference_file else None,
+        hull=hull,
+        checkpoint=str(checkpoint) if checkpoint else None,
+    )
+    told = judge(
+        spec,
+        output,
+        methods=chosen,
+        seeds=seeds,
+        structures=structures,
+        max_e_above_hull=max_e_above_hull,
+        relax=relax,
+        device=device,
+        workers=workers,
+        progress=show_progress,
+    )
+    tell(told, json)
+
+
+def strategies(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the comparison.")],
+    elements: Annotated[str, typer.Option(help="Chemical systems, with commas.")] = "",
+    systems: Annotated[Path | None, typer.Option(help="JSON list of chemical systems.")] = None,
+    choose: Annotated[
+        int | None, typer.Option(min=1, help="Take so many of the list, at random.")
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Crystals to draw for each system.")] = 200,
+    budget: Annotated[
+        str, typer.Option(help="Relaxations for each system, with commas.")
+    ] = "25,50,100",
+    near_hull: Annotated[
+        float, typer.Option(help="What counts as near the hull once relaxed, eV/atom.")
+    ] = 0.1,
+    targets: Annotated[
+        Path | None, typer.Option(help="Structures to find; without it, known phases.")
+    ] = None,
+    stability: Stability = "low",
+    temperature: Temperature = 1.0,
+    top_p: TopP = 1.0,
+    search: Search = "likeliest",
+    geometry_temperature: GeometryTemperature = None,
+    again: Again = None,
+    potential: Potential = "chgnet",
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 200,
+    reference_file: ReferenceFile = None,
+    hull: HullMode = "auto",
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Tell which order of relaxations finds most within a budget."""
+    from explorer.strategy_commands import strategies as judge  # noqa: PLC0415 - imports torch
+    from explorer.strategy_commands import systems_of  # noqa: PLC0415
+
+    spec = spec_of(
+        n=n,
+        seed=seed,
+        stability=stability,
+        temperature=temperature,
+        top_p=top_p,
+        search=search,
+        geometry_temperature=geometry_temperature,
+        again=again,
+        potential=potential,
+        fmax=fmax,
+        max_steps=max_steps,
+        relax_known=True,
+        targets=str(targets) if targets else None,
+        references=str(reference_file) if reference_file else None,
+        hull=hull,
+        checkpoint=str(checkpoint) if checkpoint else None,
+    )
+    told = judge(
+        spec,
+        output,
+        systems=systems_of(elements, systems, choose, seed),
+        budgets=whole_numbers(budget),
+        near_hull=near_hull,
+        device=device,
+        workers=workers,
+        progress=show_progress,
+    )
+    tell(told, json)
+
+
+def targets(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    elements: Elements = "Al-Ca-Cu",
+    n: Annotated[
+        int, typer.Option("-n", help="Prototypes to fill, the most frequent first.")
+    ] = 2000,
+    relaxations: Annotated[
+        int, typer.Option(min=1, help="Relax so many, those of the lowest unrelaxed energy.")
+    ] = 300,
+    max_e_above_hull: Annotated[
+        float, typer.Option(help="Keep phases up to this distance above their hull, eV/atom.")
+    ] = 0.02,
+    potential: Potential = "chgnet",
+    fmax: Fmax = 0.05,
+    max_steps: MaxSteps = 200,
+    reference_file: ReferenceFile = None,
+    hull: HullMode = "auto",
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Make a list of phases to look for by substitution, where none is published."""
+    from explorer.target_commands import make_targets  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(
+        elements=elements,
+        generator="substitution",
+        n=n,
+        seed=seed,
+        potential=potential,
+        fmax=fmax,
+        max_steps=max_steps,
+        references=str(reference_file) if reference_file else None,
+        hull=hull,
+    )
+    told = make_targets(
+        spec,
+        output,
+        relaxations=relaxations,
+        max_e_above_hull=max_e_above_hull,
+        device=device,
+        workers=workers,
+        progress=show_progress,
+    )
+    tell(told, json)
+
+
+def temperatures(
+    *,
+    values: Annotated[
+        str, typer.Option("--temperatures", help="Sampling temperatures, with commas.")
+    ] = "0.5,0.7,0.9,1,1.1,1.3,1.5",
+    elements: Elements = "",
+    n: Annotated[int, typer.Option("-n", help="Crystals to draw at each temperature.")] = 500,
+    stability: Stability = "low",
+    top_p: TopP = 1.0,
+    search: Search = "independent",
+    geometry_temperature: GeometryTemperature = None,
+    again: Again = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a figure: html.")] = None,
+    checkpoint: Checkpoint = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = None,
+    debug: Debug = False,
+) -> None:
+    """Tell how validity, symmetry and duplicates depend on the sampling temperature."""
+    from explorer.evaluate_commands import temperatures as judge  # noqa: PLC0415 - imports torch
+    from explorer.figures.temperatures import temperature_figure  # noqa: PLC0415 - imports plotly
+    from explorer.headless import refuse_unwritable, replacing  # noqa: PLC0415
+
+    if plot is not None:
+        refuse_unwritable(plot)
+    spec = spec_of(
+        elements=elements,
+        n=n,
+        seed=seed,
+        stability=stability,
+        top_p=top_p,
+        search=search,
+        geometry_temperature=geometry_temperature,
+        again=again,
+        checkpoint=str(checkpoint) if checkpoint else None,
+    )
+    told = judge(spec, real_numbers(values), workers=workers, device=device, progress=show_progress)
+    if plot is not None:
+        with replacing(plot) as part:
+            temperature_figure(told).write_html(part, include_plotlyjs=True)
+    tell(told, json)
+
+
+def real_numbers(text: str) -> list[float]:
+    """Read numbers given with commas; ValueError for anything else."""
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ValueError(f"expected numbers with commas, such as 0.7,1, got {text!r}") from None
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Read numbers given with commas; ValueError for anything else."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise ValueError(f"expected whole numbers with commas, such as 25,50, got {text!r}")
+    return [int(part) for part in parts]

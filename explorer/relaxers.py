@@ -1,0 +1,63 @@
+"""What relaxes: the cores or the GPU of this machine, or a cluster by its scheduler's address."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from explorer.potential_base import need
+from explorer.potentials import Potential
+from explorer.relax import Relaxer
+from explorer.relaxation import FMAX, MAX_STEPS
+
+if TYPE_CHECKING:
+    from explorer.cluster import ClusterRelaxer
+
+SCHEDULER = "HULLSCAPE_SCHEDULER"
+"""Environment variable: the address of a dask.distributed scheduler, "tcp://host:8786"."""
+RESOURCES = "HULLSCAPE_RESOURCES"
+"""Environment variable: what a task takes of a worker of the cluster, "GPU=1"."""
+
+
+def open_relaxer(
+    chosen: Potential, fmax: float = FMAX, max_steps: int = MAX_STEPS, workers: int | None = None
+) -> Relaxer | ClusterRelaxer:
+    """Return what relaxes: the cluster that HULLSCAPE_SCHEDULER names, or else this machine.
+
+    Parameters
+    ----------
+    chosen, fmax, max_steps
+        As in `explorer.relax.Relaxer`.
+    workers
+        Processes on this machine; a cluster has its own.
+
+    Raises
+    ------
+    ValueError
+        When HULLSCAPE_RESOURCES cannot be read, or the package for clusters is missing.
+    """
+    address = os.environ.get(SCHEDULER, "").strip()
+    if not address:
+        return Relaxer(chosen, fmax=fmax, max_steps=max_steps, workers=workers)
+    need("distributed", "cluster")
+    from explorer.cluster import ClusterRelaxer  # noqa: PLC0415 - an optional package
+
+    resources = read_resources(os.environ.get(RESOURCES, ""))
+    return ClusterRelaxer(address, chosen, fmax, max_steps, resources=resources)
+
+
+def read_resources(text: str) -> dict[str, float]:
+    """Read what a task takes of a worker, such as "GPU=1" or "GPU=1 MEMORY=8e9".
+
+    Raises
+    ------
+    ValueError
+        With what was expected.
+    """
+    try:
+        pairs = (word.split("=") for word in text.replace(",", " ").split())
+        return {name: float(amount) for name, amount in pairs}
+    except ValueError:
+        raise ValueError(
+            f"{RESOURCES}: expected NAME=NUMBER, such as GPU=1, got {text!r}"
+        ) from None

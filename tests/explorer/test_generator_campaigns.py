@@ -1,0 +1,132 @@
+"""Every generator can run as a campaign, through the same screen and onto the same hull."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from explorer.baseline_imported import replay
+from explorer.baselines import Drawn
+from explorer.campaign import CampaignSpec, SpecError
+from explorer.candidate import Candidate
+from explorer.crystals import NamedStructure, write_structures
+from explorer.discover import rank
+from explorer.generators import generator, open_source
+from explorer.headless import DATABASE, run_in_folder
+from explorer.store import Store
+from model.constraints import ConstraintError, Constraints
+
+
+def cube(a: float, *symbols: str) -> Structure:
+    """A cubic cell with atoms at its corner and its middle."""
+    return Structure(Lattice.cubic(a), symbols, [[0.0] * 3, [0.5] * 3][: len(symbols)])
+
+
+SAMPLES = (
+    NamedStructure("first", cube(3.0, "Al", "Cu")),
+    NamedStructure("elsewhere", cube(4.1, "Cs", "Cl")),
+    NamedStructure("again", cube(3.1, "Cu", "Al")),
+    NamedStructure("crowded", Structure(Lattice.cubic(4), ["Al", "Cu"], [[0] * 3, [0.1, 0, 0]])),
+)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Read candidates.csv."""
+    with (folder / "candidates.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_samples_of_a_file_become_a_campaign_that_can_be_resumed(tmp_path: Path) -> None:
+    """Those of the system are screened and relaxed in the file's order; none gets a likelihood."""
+    file, folder = tmp_path / "samples.extxyz", tmp_path / "run"
+    write_structures(file, SAMPLES)
+    spec = CampaignSpec.parse(
+        elements="Al-Cu", generator="file", samples=str(file), n=10, max_steps=2, relax_known=True
+    )
+    campaign = run_in_folder(spec, folder, device="cpu", workers=1)
+    assert campaign.counts["drawn"] == 3
+    assert [row["state"] for row in rows(folder)][1:] == ["duplicate", "rejected"]
+    assert {row["log_likelihood"] for row in rows(folder)} == {""}
+    told = json.loads((folder / "summary.json").read_text())
+    assert (told["state"], told["generator"]) == ("finished", "file samples.extxyz")
+    store = Store(folder / DATABASE)
+    candidates, _ = store.candidates(store.campaigns()[0].id)
+    store.close()
+    first = min(candidates, key=lambda one: one.index)
+    assert first.steps is not None
+    assert first.spacegroup_asked is None
+    again = run_in_folder(spec, folder, device="cpu", workers=1, resume=True)
+    assert again.counts == campaign.counts
+
+
+def test_other_samples_under_the_same_name_are_other_samples(tmp_path: Path) -> None:
+    """What a campaign goes on with is told by a hash of the samples, not by the file's name."""
+    file = tmp_path / "samples.extxyz"
+    spec = CampaignSpec.parse(elements="Al-Cu", generator="file", samples=str(file))
+    write_structures(file, SAMPLES)
+    before = open_source(spec, None)
+    write_structures(file, SAMPLES[:1])
+    after = open_source(spec, None)
+    assert before.name == after.name == "file samples.extxyz"
+    assert before.identity != after.identity
+    elsewhere = spec.model_copy(update={"elements": ("Na", "Cl")})
+    with pytest.raises(SpecError, match=r"none of the 1 in samples\.extxyz is of Cl-Na"):
+        open_source(elsewhere, None)
+
+
+@pytest.mark.parametrize("method", ["substitution", "similarity", "random"])
+def test_a_generator_that_begins_later_gives_the_same_crystals(method: str) -> None:
+    """Crystal i depends on the seed and on i, wherever the stream begins."""
+    constraints = Constraints.parse("Al-Cu", max_atoms=8)
+    whole = list(generator(method)(constraints, n=5, seed=2))
+    later = list(generator(method)(constraints, n=5, seed=2, start=3))
+    assert [one.index for one in later] == [3, 4]
+    assert [one.crystal for one in later] == [one.crystal for one in whole[3:]]
+
+
+def test_samples_obey_the_constraints_that_they_can() -> None:
+    """Elements, formula and size choose among samples; groups and sites are refused."""
+    samples = [Drawn(k, given=one.structure) for k, one in enumerate(SAMPLES)]
+    samples.append(Drawn(4, reason="unreadable: nothing"))
+    system = [one.given for one in replay(samples, Constraints.parse("Al-Cu"), n=9)]
+    assert system == [SAMPLES[k].structure for k in (0, 2, 3)]
+    assert len(list(replay(samples, Constraints(), n=9))) == 5
+    assert not list(replay(samples, Constraints.parse(formula="AlCu2"), n=9))
+    assert not list(replay(samples, Constraints.parse("Al-Cu", max_atoms=1), n=9))
+    later = replay(samples, Constraints.parse("Al-Cu"), n=3, start=1)
+    assert [one.index for one in later] == [1, 2]
+    with pytest.raises(ConstraintError, match="no space groups or sites"):
+        replay(samples, Constraints.parse("Al-Cu", spacegroups=221), n=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "field"),
+    [
+        ({"generator": "file"}, "expected the file of the samples", "samples"),
+        ({"samples": "x.zip"}, "expected the file of the samples", "samples"),
+        ({"generator": "random", "elements": ""}, "needs some", "elements"),
+        ({"generator": "random", "sites": ("225:4a",)}, "takes none", "sites"),
+        ({"generator": "file", "samples": "x", "spacegroups": (1,)}, "takes none", "spacegroups"),
+        ({"generator": "alchemy"}, "alchemy", "generator"),
+    ],
+)
+def test_what_a_generator_cannot_do_is_said_before_any_work(
+    fields: dict, text: str, field: str
+) -> None:
+    """One line, at the field that has to change."""
+    with pytest.raises(SpecError, match=text) as complaint:
+        CampaignSpec.parse(**{"elements": "Al-Cu", **fields})
+    assert complaint.value.field == field
+
+
+def test_candidates_without_a_likelihood_wait_in_the_order_of_drawing() -> None:
+    """Not-a-number sorts nowhere: where a model is missing, nothing is ranked."""
+    waiting = [Candidate(str(k), k, initial=cube(3.0, "Al", "Cu")) for k in range(3)]
+    assert rank(waiting) == waiting
+    likely = [replace(one, log_likelihood=float(one.index)) for one in waiting]
+    assert [one.index for one in rank(likely)] == [2, 1, 0]
