@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from pymatgen.core import Composition
 
-from explorer.campaign import CampaignSpec, SpecError
+from explorer.baselines import Drawn
+from explorer.campaign import TRANSFORMER, CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.crystals import spacegroup_of
 from explorer.dft_hull import competing_phases
+from explorer.generators import Source, open_source
 from explorer.hull import Hull
 from explorer.potentials import Potential, potential
 from explorer.references import HULL_WORDS, POTENTIAL, ReferencePhases
@@ -25,9 +27,10 @@ from explorer.targets import TargetList, default_targets, given_targets
 
 if TYPE_CHECKING:
     from explorer.cluster import ClusterRelaxer
-    from model.checkpoint import LoadedNetwork
     from model.constraints import Constraints
-    from model.sample import Draw
+
+BLOCK = 32
+"""Crystals drawn, screened and committed together; also bounds how many may wait."""
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Drawing:
         Number of the crystal that it gives next.
     """
 
-    rest: Iterator[Draw] | None = None
+    rest: Iterator[Drawn] | None = None
     next_index: int = 0
 
 
@@ -52,7 +55,7 @@ class Laboratory:
 
     Attributes
     ----------
-    network, constraints : LoadedNetwork, Constraints
+    source, constraints : Source, Constraints
         What draws crystals, and what every one of them satisfies.
     screen : Screen
         Judges them before any relaxation, and says what a relaxed one equals.
@@ -65,7 +68,7 @@ class Laboratory:
         What the results come from, in words.
     """
 
-    network: LoadedNetwork
+    source: Source
     constraints: Constraints
     screen: Screen
     relaxer: Relaxer | ClusterRelaxer
@@ -74,25 +77,17 @@ class Laboratory:
     provenance: Mapping[str, str]
     _drawing: Drawing = field(default_factory=Drawing, init=False, repr=False)
 
-    def draws(self, spec: CampaignSpec, start: int, count: int) -> Iterator[Draw]:
-        """Draw crystals `start` to `start + count` of a campaign, `count` together.
+    def draws(self, spec: CampaignSpec, start: int, count: int) -> Iterator[Drawn]:
+        """Draw crystals `start` to `start + count` of a campaign, or fewer at a generator's end.
 
-        A search goes on from where the last call ended; called with another `start` it begins anew
-        and passes over those before.
+        A generator goes on from where the last call ended; called with another `start` it begins
+        anew and passes over those before.
         """
-        from model.sample import sample  # noqa: PLC0415 - imports torch
-
         drawing = self._drawing
         if drawing.rest is None or drawing.next_index != start:
             drawing.next_index = start
-            drawing.rest = sample(
-                self.network,
-                self.constraints,
-                seed=spec.seed,
-                start=start,
-                count=max(spec.n - start, count),
-                **spec.drawing(),
-                batch_size=count,
+            drawing.rest = self.source.generate(
+                self.constraints, n=max(spec.n, start + count), seed=spec.seed, start=start
             )
         for draw in islice(drawing.rest, count):
             drawing.next_index = draw.index + 1
@@ -187,15 +182,18 @@ def open_laboratory(
     torch.set_num_threads(1)
     device = choose_device(device)
     chosen = potential(spec.potential, device)
-    network = load_network(spec.checkpoint, device)
-    spec.refuse_unknown(network.known_elements, "the model")
+    network = None
+    if spec.generator == TRANSFORMER:
+        network = load_network(spec.checkpoint, device)
+        spec.refuse_unknown(network.known_elements, "the model")
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
     library = Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
     references = check_references(library, chosen)
     competing = library.competing(library.system)
     looked_for = given_targets(spec, targets) if targets else default_targets(references)
+    source = open_source(spec, network, batch_size=BLOCK)
     return Laboratory(
-        network=network,
+        source=source,
         constraints=spec.constraints(),
         screen=Screen(
             library.references, relax_known=spec.relax_known, targets=looked_for.structures
@@ -204,7 +202,8 @@ def open_laboratory(
         library=library,
         targets=looked_for,
         provenance={
-            "checkpoint": network.checkpoint_id,
+            "generator": source.name,
+            "checkpoint": source.identity,
             "potential": str(chosen.level),
             "references": competing.name,
             "hull": HULL_WORDS[competing.mode],
