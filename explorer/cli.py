@@ -248,6 +248,9 @@ def train(
     *,
     shards: Annotated[Path, typer.Option(help="Folder with train.npz and val.npz.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the training run.")],
+    start: Annotated[
+        Path | None, typer.Option(help="Weights that a new run begins with, as a folder.")
+    ] = None,
     minutes: Annotated[float, typer.Option(help="Stop after so long; run again to go on.")] = 1e9,
     seed: Annotated[int | None, typer.Option(help="Instead of the seed of the recipe.")] = None,
     device: Device = "auto",
@@ -257,9 +260,6 @@ def train(
     """Train a network, going on from the last state of the run."""
     from explorer.commands import train_network  # noqa: PLC0415 - imports torch
 
-    start: Annotated[
-        Path | None, typer.Option(help="Weights that a new run begins with, as a folder.")
-    ] = None,
     tell(train_network(recipe, shards, output, minutes, seed, start=start, device=device), json)
 
 
