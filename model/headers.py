@@ -28,6 +28,9 @@ from model.tokens import (
 )
 from model.wyckoff import LETTERS, table
 
+Required = tuple[tuple[int, frozenset[int]], ...]
+"""Letter and slots of each required site."""
+
 
 class Choice(NamedTuple):
     """What may follow a prefix of the header."""
@@ -58,6 +61,8 @@ class HeaderGrammar:
         self.groups = constraints.spacegroups or tuple(range(1, 231))
         self.spacegroup_first = len(self.groups) == 1 and not self.fixed
         self._choices: dict[tuple[int, ...], Choice | None] = {}
+        self._fitting: dict[tuple[int, Required], np.ndarray] = {}
+        self._classes: dict[int, list[list[int]]] = {}
 
     def prompt(self) -> tuple[int, int]:
         """Return the first two tokens: stability and order."""
@@ -140,13 +145,19 @@ class HeaderGrammar:
         how many of each such class there are.
         """
         after = int(np.flatnonzero(self.pool == chosen[-1])[0]) + 1 if chosen else 0
-        classes: dict[tuple[bool, ...], list[int]] = {}
-        for number in self.pool[after:]:
-            classes.setdefault(self._signature(int(number)), []).append(int(number))
         return any(
             len(self._groups_for((*chosen, *more)))
-            for more in _pick_from(list(classes.values()), left)
+            for more in _pick_from(self._classes_from(after), left)
         )
+
+    def _classes_from(self, after: int) -> list[list[int]]:
+        """Elements of the pool from a place on, those together that fill the same sites."""
+        if after not in self._classes:
+            classes: dict[tuple[bool, ...], list[int]] = {}
+            for number in self.pool[after:]:
+                classes.setdefault(self._signature(int(number)), []).append(int(number))
+            self._classes[after] = list(classes.values())
+        return self._classes[after]
 
     def _signature(self, number: int) -> tuple[bool, ...]:
         """Which required sites an element may fill."""
@@ -158,7 +169,7 @@ class HeaderGrammar:
             group, len(chosen), self._counts(), self._required(chosen), self.constraints.max_atoms
         )
 
-    def _required(self, chosen: tuple[int, ...]) -> tuple[tuple[int, frozenset[int]], ...]:
+    def _required(self, chosen: tuple[int, ...]) -> Required:
         """Required sites over the slots of the chosen elements."""
         required = []
         for site in self.constraints.sites:
@@ -168,9 +179,15 @@ class HeaderGrammar:
         return tuple(required)
 
     def _groups_for(self, chosen: tuple[int, ...]) -> np.ndarray:
-        """Allowed space groups in which the chosen elements have some skeleton."""
-        fitting = [g for g in self.groups if possible(self._header_of(g, chosen))]
-        return np.array(fitting, int)
+        """Allowed space groups in which the chosen elements have some skeleton.
+
+        It matters only how many elements there are, and which of them may fill required sites.
+        """
+        key = len(chosen), self._required(chosen)
+        if key not in self._fitting:
+            fitting = [g for g in self.groups if possible(self._header_of(g, chosen))]
+            self._fitting[key] = np.array(fitting, int)
+        return self._fitting[key]
 
     @cached_property
     def _described(self) -> str:
