@@ -18,12 +18,14 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
+
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
 from explorer.references import HULL_WORDS, POTENTIAL
-from explorer.runner import Pulse, run_campaign
-from explorer.store import Store
+from explorer.runner import Pulse, one_line, run_campaign
+from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
 
@@ -87,14 +89,20 @@ def run_in_folder(
     lease = leases.take(campaign_id)
     if lease:
         with Pulse(leases, lease, None) as pulse, _stop_signals() as stopped:
-            run_campaign(
-                store,
-                leases,
-                lease,
-                laboratory=lambda *_, **__: laboratory,
-                should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
-                report=report,
-            )
+            try:
+                run_campaign(
+                    store,
+                    leases,
+                    lease,
+                    laboratory=lambda *_, **__: laboratory,
+                    should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
+                    report=report,
+                )
+            except OperationalError as error:
+                raise StoreError(
+                    f"stopped before the end, {one_line(error.orig)}: what is done is in "
+                    f"{folder / DATABASE}; make room there, then go on with --resume"
+                ) from error
     campaign = store.campaign(campaign_id)
     if campaign.state == CampaignState.RUNNING:
         raise SpecError(f"another process is working on the run in {folder}: wait for it")

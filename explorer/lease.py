@@ -131,6 +131,13 @@ class Leases:
         with self._reader.begin() as connection:
             return connection.scalar(query)
 
+    def somebody_waits(self, lease: Lease) -> bool:
+        """Whether another campaign wants a runner and has none."""
+        with self._reader.begin() as connection:
+            rows = connection.execute(_open_campaigns(None)).all()
+        others = (row for row in rows if row.id != lease.campaign_id)
+        return any(not alive(row.owner, row.heartbeat) for row in others)
+
     def release(
         self, lease: Lease, outcome: CampaignState | None = None, message: str = ""
     ) -> CampaignState:

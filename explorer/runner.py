@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.3  # how often a runner looks for commands, and for work
 IDLE_SECONDS = 600.0
+TURN_SECONDS = 900.0
 RESTART_SECONDS = 5.0  # a runner that dies at once is not started again in a loop
 RETRY_SECONDS = 2.0  # after a full disk or a database locked by another program
 
@@ -86,12 +87,22 @@ class Pulse(threading.Thread):
     ----------
     wanted : str
         The campaign's last command: "run", "pause" or "stop"; "lost" when the lease is gone.
+    turn_over : bool
+        Whether the campaign has been worked on for `turn_seconds` and another one waits.
     """
 
-    def __init__(self, leases: Leases, lease: Lease | None, slot: str | None) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        lease: Lease | None,
+        slot: str | None,
+        turn_seconds: float = float("inf"),
+    ) -> None:
         super().__init__(daemon=True, name="pulse")
         self.wanted = "run"
+        self.turn_over = False
         self._leases, self._lease, self._slot = leases, lease, slot
+        self._turn_ends = time.monotonic() + turn_seconds
         self._over = threading.Event()
 
     def __enter__(self) -> Pulse:
@@ -110,6 +121,7 @@ class Pulse(threading.Thread):
                 if time.monotonic() - beaten >= HEARTBEAT_SECONDS:
                     self._beat()
                     beaten = time.monotonic()
+                    self.turn_over = self.turn_over or self._others_turn()
                 if self._lease:
                     self.wanted = self._leases.wanted(self._lease)
             except LeaseLostError as error:
@@ -119,6 +131,10 @@ class Pulse(threading.Thread):
             except OperationalError as error:
                 log_event("heartbeat missed", WARNING, reason=error.orig)
             self._over.wait(POLL_SECONDS)
+
+    def _others_turn(self) -> bool:
+        over = self._lease is not None and time.monotonic() > self._turn_ends
+        return over and self._leases.somebody_waits(self._lease)
 
     def _beat(self) -> None:
         if self._slot:
@@ -141,6 +157,8 @@ class Runner:
         Leave when nothing was asked for so long.
     workers : int or None
         Relaxation processes; None for one on each core.
+    turn_seconds : float
+        After so long a campaign goes to the end of the queue when others wait.
     """
 
     def __init__(
@@ -150,12 +168,14 @@ class Runner:
         device: str = "auto",
         idle_seconds: float = IDLE_SECONDS,
         workers: int | None = None,
+        turn_seconds: float = TURN_SECONDS,
     ) -> None:
         self.store = store
         self.slot = slot or socket.gethostname()
         self.device = device
         self.idle_seconds = idle_seconds
         self.workers = workers
+        self.turn_seconds = turn_seconds
         self.leases = Leases(store.engine, new_owner())
         self._ending = threading.Event()
         self._beaten = float("-inf")
@@ -210,13 +230,15 @@ class Runner:
             return False
         from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
 
-        with Pulse(self.leases, lease, self.slot) as pulse:
+        with Pulse(self.leases, lease, self.slot, self.turn_seconds) as pulse:
             run_campaign(
                 self.store,
                 self.leases,
                 lease,
                 laboratory=partial(open_laboratory, device=self.device, workers=self.workers),
-                should_stop=lambda: pulse.wanted != "run" or self._ending.is_set(),
+                should_stop=lambda: (
+                    pulse.wanted != "run" or pulse.turn_over or self._ending.is_set()
+                ),
             )
         return True
 
@@ -300,6 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slot", default="", help="a name for the machine or the GPU")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto")
     parser.add_argument("--workers", type=int, default=None, help="relaxation processes")
+    parser.add_argument("--turn", type=float, default=TURN_SECONDS, help="seconds, if others wait")
     options = parser.parse_args(arguments)
     log_to_stderr()
     try:
@@ -307,7 +330,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoreError as error:
         log_event("cannot begin", WARNING, reason=error)
         return 2
-    runner = Runner(store, options.slot, options.device, options.idle, options.workers)
+    runner = Runner(
+        store, options.slot, options.device, options.idle, options.workers, options.turn
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: runner.end())
     return 0 if runner.run() else 1

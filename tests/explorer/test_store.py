@@ -19,6 +19,7 @@ from explorer import lease as leases
 from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.lease import LeaseLostError, Leases, new_owner
+from explorer.runner import Pulse
 from explorer.schema import campaigns, versions
 from explorer.store import Store, StoreError
 
@@ -170,6 +171,41 @@ def test_a_running_campaign_hears_of_its_command_by_heartbeat(store):
     store.command(campaign_id, "stop")
     assert runner.release(lease) == CampaignState.STOPPED
     assert runner.take() is None
+
+
+def test_campaigns_take_turns(store):
+    """A campaign that goes back to the queue goes to its end; only what waits ends a turn."""
+    first, second = queued(store), queued(store)
+    runner = Leases(store.engine, new_owner())
+    lease = runner.take()
+    assert lease.campaign_id == first
+    assert runner.somebody_waits(lease)
+    assert runner.release(lease) == CampaignState.QUEUED
+    lease = runner.take()
+    assert lease.campaign_id == second
+    store.command(first, "pause")
+    assert not runner.somebody_waits(lease)
+
+
+@pytest.mark.parametrize(("others", "over"), [(1, True), (0, False)])
+def test_a_turn_ends_when_it_is_over_and_another_campaign_waits(store, others, over):
+    """Alone a campaign is worked on without a break."""
+    queued(store)
+    runner = Leases(store.engine, new_owner())
+    lease = runner.take()
+    for _ in range(others):
+        queued(store)
+    beats = store.campaign(lease.campaign_id)
+    with Pulse(runner, lease, None, turn_seconds=-1.0) as pulse:
+        while not heartbeat(store) > beats.updated:
+            assert pulse.is_alive()
+    assert pulse.turn_over is over
+
+
+def heartbeat(store: Store) -> float:
+    """Return the newest sign of life of any holder."""
+    with store.engine.begin() as connection:
+        return max(connection.scalars(select(campaigns.c.heartbeat)))
 
 
 def test_a_finished_campaign_stays_finished(store):
