@@ -68,7 +68,7 @@ def experiment(
     refuse_unwritable(folder / "asked.json")
     sought = find_targets_of(spec, structures, max_e_above_hull)
     held = _keep_targets(folder, sought)
-    spec = spec.model_copy(update={"targets": str(held)})
+    spec = spec.model_copy(update={"targets": str(held.resolve())})
     device = choose_device(device)
     network = load_network(spec.checkpoint, device) if TRANSFORMER in methods else None
     sources = {name: open_source(_of(spec, name, 0), network) for name in methods}
