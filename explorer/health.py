@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from tornado.web import RequestHandler
 
-from explorer.logs import log_event
+from explorer.logs import log_event, log_to_stderr
 from explorer.overview import Overview, count_runners, read_overview
 from explorer.store import Store, StoreError
 
@@ -65,6 +65,7 @@ class Look(Generic[Answer]):
 
     def _read(self) -> Answer:
         if self._store is None:
+            log_to_stderr()
             self._store = Store()
         return self._read_engine(self._store.engine)
 

@@ -15,6 +15,7 @@ from typing import Any
 FORMATS = ("text", "json")
 
 log = logging.getLogger("hullscape")
+log.addHandler(logging.NullHandler())  # silent until somebody wants to see it
 
 
 def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -27,7 +28,7 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
 
 def log_to_stderr() -> None:
     """Write the program's events to stderr from now on; asked again it changes nothing."""
-    if log.handlers:
+    if any(isinstance(handler, logging.StreamHandler) for handler in log.handlers):
         return
     chosen = os.environ.get("HULLSCAPE_LOG", "text").lower()
     handler = logging.StreamHandler()

@@ -115,7 +115,7 @@ class Pulse(threading.Thread):
 
     def run(self) -> None:
         """Beat until told otherwise. A database that is busy is tried again at the next beat."""
-        beaten = float("-inf")
+        beaten, missed = float("-inf"), False
         while not self._over.is_set():
             try:
                 if time.monotonic() - beaten >= HEARTBEAT_SECONDS:
@@ -124,12 +124,15 @@ class Pulse(threading.Thread):
                     self.turn_over = self.turn_over or self._others_turn()
                 if self._lease:
                     self.wanted = self._leases.wanted(self._lease)
+                missed = False
             except LeaseLostError as error:
                 log_event("lost its lease", WARNING, lease=self._lease, reason=error)
                 self.wanted = "lost"
                 return
             except OperationalError as error:
-                log_event("heartbeat missed", WARNING, reason=error.orig)
+                if not missed:
+                    log_event("heartbeat missed", WARNING, reason=error.orig)
+                missed = True
             self._over.wait(POLL_SECONDS)
 
     def _others_turn(self) -> bool:

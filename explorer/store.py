@@ -65,6 +65,7 @@ class Store:
     def __init__(self, url: str | Path | None = None) -> None:
         self.engine = open_engine(url)
         self._writer = self.engine.execution_options(writes=True)
+        self._tallies: dict[str, tuple[int, Sequence[Row]]] = {}  # by campaign, with its sequence
 
     @property
     def url(self) -> str:
@@ -201,9 +202,7 @@ class Store:
     def campaign(self, campaign_id: str) -> Campaign:
         """Return a campaign with its counts; raises `StoreError` for an unknown id."""
         with self.engine.begin() as connection:
-            row = self._campaign_row(connection, campaign_id)
-            tallies = self._tallies(connection, candidates.c.campaign_id == campaign_id)
-        return campaign_of(row, tallies.get(campaign_id, ()))
+            return self._counted(connection, self._campaign_row(connection, campaign_id))
 
     def campaigns(self, *, deleted: bool = False) -> list[Campaign]:
         """Return all campaigns, newest first; the deleted ones instead when asked for."""
@@ -211,8 +210,7 @@ class Store:
         query = select(campaigns).where(table.deleted != 0 if deleted else table.deleted == 0)
         with self.engine.begin() as connection:
             rows = connection.execute(query.order_by(table.created.desc())).all()
-            tallies = self._tallies(connection, True)
-        return [campaign_of(row, tallies.get(row.id, ())) for row in rows]
+            return [self._counted(connection, row) for row in rows]
 
     def candidates(
         self,
@@ -365,15 +363,16 @@ class Store:
             raise StoreError(f"there is no campaign {campaign_id}: it may be in another database")
         return row
 
-    @staticmethod
-    def _tallies(connection: Connection, where: Any) -> dict[str, list[Row]]:
-        table = candidates.c
-        keys = (table.campaign_id, table.state, table.novel, table.verdict)
-        query = select(*keys, func.count().label("count")).where(where).group_by(*keys)
-        tallies: dict[str, list[Row]] = {}
-        for row in connection.execute(query):
-            tallies.setdefault(row.campaign_id, []).append(row)
-        return tallies
+    def _counted(self, connection: Connection, row: Row) -> Campaign:
+        """Return the campaign of a row; a million candidates are counted only after a change."""
+        sequence, tallies = self._tallies.get(row.id, (-1, []))
+        if sequence != row.sequence:
+            table = candidates.c
+            keys = (table.state, table.novel, table.verdict)
+            query = select(*keys, func.count().label("count")).where(table.campaign_id == row.id)
+            tallies = connection.execute(query.group_by(*keys)).all()
+            self._tallies[row.id] = (row.sequence, tallies)
+        return campaign_of(row, tallies)
 
 
 def _no_candidate(campaign_id: str, candidate_id: str) -> StoreError:

@@ -21,12 +21,15 @@ from typing import Any
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
+from sqlalchemy import update
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
+from explorer.rows import candidate_row
+from explorer.schema import campaigns, candidates
 from explorer.store import Store
 
 CRYSTAL = Structure(
@@ -46,7 +49,7 @@ MADE_UP = Candidate(
     forces=np.zeros((4, 3)),
     stress=np.zeros((3, 3)),
 )
-BLOCK = 2000
+BLOCK = 5000
 PAGE = 10_000
 
 
@@ -98,12 +101,7 @@ def open_many(url: str, rows: int) -> dict[str, Any]:
     """Fill a campaign, then read it as a page does that has just been opened."""
     store = Store(url)
     name = store.create(CampaignSpec(elements=("Al",), n=rows))
-    lease = Leases(store.engine, new_owner()).take(name)
-    began = time.perf_counter()
-    for start in range(0, rows, BLOCK):
-        block = range(start, min(start + BLOCK, rows))
-        store.put_candidates(lease, list(made_up(block)))
-    filled = time.perf_counter() - began
+    _fill(store, name, rows)
     store.close()
     asked: dict[str, Callable[[Store], Any]] = {
         "opening the store": lambda opened: opened,
@@ -117,11 +115,25 @@ def open_many(url: str, rows: int) -> dict[str, Any]:
         ),
         "one candidate": lambda opened: opened.candidate(name, f"{rows // 2:08d}"),
     }
-    return {
-        "rows": rows,
-        "rows_written_per_second": round(rows / filled, 1),
-        "seconds": dict(_timed(url, asked)),
-    }
+    return {"rows": rows, "seconds": dict(_timed(url, asked))}
+
+
+def _fill(store: Store, name: str, rows: int) -> None:
+    """Put candidates in without a runner, which would have to make each of them."""
+    model = candidate_row(name, replace(MADE_UP, id="NAME", index=-1), 0)
+    with store.engine.execution_options(writes=True).begin() as connection:
+        for start in range(0, rows, BLOCK):
+            block = [_copy(model, index) for index in range(start, min(start + BLOCK, rows))]
+            connection.execute(candidates.insert(), block)
+        connection.execute(update(campaigns).values(sequence=rows))
+
+
+def _copy(model: dict[str, Any], index: int) -> dict[str, Any]:
+    name = f"{index:08d}"
+    facts = (
+        model["facts"].replace('"NAME"', f'"{name}"').replace('"index": -1', f'"index": {index}')
+    )
+    return model | {"number": index, "id": name, "sequence": index + 1, "facts": facts}
 
 
 def _timed(url: str, asked: dict[str, Callable[[Store], Any]]) -> Iterator[tuple[str, float]]:

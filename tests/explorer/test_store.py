@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 from pymatgen.core import Lattice, Structure
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from explorer import lease as leases
 from explorer.campaign import CampaignSpec, CampaignState
@@ -92,6 +92,24 @@ def test_counts_add_up_to_the_crystals_drawn(store):
     assert sum(counts[part] for part in parts) == counts["drawn"] == len(states)
     assert (counts["valid"], counts["unique"], counts["novel"]) == (6, 5, 3)
     assert counts["reasons"] == {"not converged in … steps": 1, "atoms … Å apart": 2}
+
+
+def test_candidates_are_counted_again_only_after_a_change(store):
+    """Many pages that look at a campaign of many candidates cost one count each change."""
+    campaign_id = queued(store)
+    lease = taken(store)
+    counted = []
+    event.listen(
+        store.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: counted.append("count(" in statement),
+    )
+    for drawn in (1, 2):
+        store.put_candidates(lease, [waiting(drawn - 1)])
+        for _ in range(3):
+            assert store.campaign(campaign_id).counts["drawn"] == drawn
+            assert store.campaigns()[0].counts["waiting"] == drawn
+    assert sum(counted) == 2
 
 
 def test_a_draw_index_has_one_row_however_often_it_is_written(store):

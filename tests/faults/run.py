@@ -21,9 +21,6 @@ from fault_kinds import FAULTS, KILLS
 from fault_machine import Machine
 from fault_round import Report, disturbed, undisturbed
 
-SEEDS = 3
-"""Campaigns of so many seeds take turns."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the rounds and print what came out."""
@@ -31,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=10, help="campaigns to run")
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no round after so long")
     parser.add_argument("--seed", type=int, default=0, help="decides all that is random")
+    parser.add_argument("--seeds", type=int, default=3, help="different campaigns, in turns")
     parser.add_argument("--crystals", type=int, default=64, help="of each campaign")
     parser.add_argument("--kinds", nargs="*", choices=list(FAULTS), default=list(FAULTS))
     parser.add_argument("--web", action=argparse.BooleanOptionalAction, default=True)
@@ -44,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _rounds(options: argparse.Namespace, folder: Path) -> Report:
     random, report, began = Random(options.seed), Report(), time.monotonic()
-    seeds = range(options.seed, options.seed + min(SEEDS, options.rounds))
+    seeds = range(options.seed, options.seed + min(options.seeds, options.rounds))
     expected = {
         seed: undisturbed(folder / f"calm-{seed}", seed, options.crystals) for seed in seeds
     }
