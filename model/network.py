@@ -287,6 +287,9 @@ class Network(nn.Module):
 class Memory:
     """Keys and values of tokens that many rows share, as in a tree; each token is read once."""
 
+    MOST_BYTES = 512 * 2**20
+    """What the keys and values may take; more, and a search begins its memory anew."""
+
     def __init__(self, network: Network) -> None:
         config = network.config
         self.network = network
@@ -294,6 +297,11 @@ class Memory:
         self._kept = network.bias.new_zeros(shape)
         """(slots, layers, 2, H, D / H)"""
         self._used = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether as much is kept as may be."""
+        return self._used * self._kept[0].numel() * self._kept.element_size() > self.MOST_BYTES
 
     def step(
         self, context: Context, vectors: Tensor, histories: list[tuple[int, ...]]

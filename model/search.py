@@ -58,35 +58,57 @@ class Prefix(NamedTuple):
     next_role: int
     slots: tuple[int, ...]
     """Where the keys and values of the first tokens are kept; the rest are yet to be read."""
+    age: int
+    """Of the memory that the slots belong to; a memory that is full is begun anew."""
+
+
+class Fan(NamedTuple):
+    """All tokens that may follow one prefix, the best first, (C,) each.
+
+    Arrays, since a long search keeps millions of them.
+    """
+
+    prefix: Prefix
+    orders: np.ndarray
+    """Minus the key of each, with its noise if any."""
+    logps: np.ndarray
+    """Logarithm of the probability that the search goes by, without noise."""
+    picks: np.ndarray
+    """Index of the token among the candidates."""
+    tokens: np.ndarray
+    likelihoods: np.ndarray
+    """Logarithm of the token's likelihood among all that exist."""
 
 
 class Child(NamedTuple):
     """One more token after a prefix; the heap takes the lowest ``order`` first."""
 
     order: float
-    """Minus the key, with its noise if any."""
     number: int
-    """Decides between equal keys: the older first."""
-    logp: float
-    """Logarithm of the probability under the sampling distribution, without noise."""
-    parent: Prefix
-    pick: int
-    """Index of the token among the candidates."""
-    token: int
-    likelihood: float
-    """Logarithm of the token's likelihood among all that exist."""
+    """Decides between equal orders: the older first."""
+    fan: Fan
+    rank: int
+    """Which of the fan; the next one enters the heap when this one leaves it."""
     times: int = 0
     """How often this skeleton was given already."""
 
     @property
     def complete(self) -> bool:
         """Whether the token ends the sites."""
-        return self.token == vocabulary.END and self.parent.next_role == Role.POSITION
+        fan = self.fan
+        return bool(
+            fan.tokens[self.rank] == vocabulary.END and fan.prefix.next_role == Role.POSITION
+        )
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The prefix and the token."""
+        return (*self.fan.prefix.tokens, int(self.fan.tokens[self.rank]))
 
     def parts(self) -> tuple[float, float, float]:
         """Log-likelihoods of the prefix with this token."""
-        parts = list(self.parent.parts)
-        parts[PART[self.parent.next_role]] += self.likelihood
+        parts = list(self.fan.prefix.parts)
+        parts[PART[self.fan.prefix.next_role]] += float(self.fan.likelihoods[self.rank])
         return tuple(parts)
 
 
@@ -121,11 +143,11 @@ class SkeletonSearch:
         self.temperature, self.noise, self.seed = temperature, noise, seed
         self.again = again
         self.automaton = Automaton()
-        self._number = count()
+        self._number, self._age = count(), 0
         self._heap: list[Child] = []
         with torch.inference_mode():
             self.vectors = self.network.embedding()
-            self.memory = self.network.new_memory()
+        self._renew()
         prompt = (int(Role.PROMPT),) * 2
         root = self._prefix(grammar.prompt(), prompt, (0.0, 0.0, 0.0), -1, ())
         self._expand([(root, 0.0, 0.0)])
@@ -138,13 +160,30 @@ class SkeletonSearch:
         """Return the next skeleton."""
         while self._heap:
             if self._heap[0].complete:
-                leaf = heappop(self._heap)
-                if self.again is not None and _has_coordinates(leaf.parent.tokens):
+                leaf = self._pop()
+                if self.again is not None and _has_coordinates(leaf.tokens):
                     heappush(self._heap, self._later(leaf))
                 parts = dict(zip(("elements", "spacegroup", "skeleton"), leaf.parts(), strict=True))
-                return Skeleton((*leaf.parent.tokens, leaf.token), parts, -leaf.order)
+                return Skeleton(leaf.tokens, parts, -leaf.order)
             self._expand(self._take())
         raise StopIteration
+
+    def _renew(self) -> None:
+        """Begin an empty memory; prefixes of the old one are read again when their turn comes."""
+        with torch.inference_mode():
+            self.memory = self.network.new_memory()
+        self._age += 1
+
+    def _pop(self) -> Child:
+        """Take the best child off the heap; its next sibling takes its place."""
+        child = heappop(self._heap)
+        if not child.times:
+            self._push(child.fan, child.rank + 1)
+        return child
+
+    def _push(self, fan: Fan, rank: int) -> None:
+        if rank < len(fan.orders):
+            heappush(self._heap, Child(float(fan.orders[rank]), next(self._number), fan, rank))
 
     def _later(self, leaf: Child) -> Child:
         return leaf._replace(
@@ -155,27 +194,26 @@ class SkeletonSearch:
         """Take the most promising unfinished prefixes off the heap, with their logp and key."""
         taken, leaves = [], []
         while self._heap and len(taken) < TOGETHER:
-            child = heappop(self._heap)
-            if child.complete:
-                leaves.append(child)
-            else:
-                taken.append((self._grown(child), child.logp, -child.order))
+            if self._heap[0].complete:
+                leaves.append(heappop(self._heap))
+                continue
+            child = self._pop()
+            taken.append((self._grown(child), float(child.fan.logps[child.rank]), -child.order))
         for leaf in leaves:
             heappush(self._heap, leaf)
         return taken
 
     def _grown(self, child: Child) -> Prefix:
         """Turn a child into a prefix of its own."""
-        parent, state = child.parent, -1
+        parent, state = child.fan.prefix, -1
+        chosen = np.array([parent.state]), np.array([child.fan.picks[child.rank]])
         if parent.next_role == Role.POSITION:
-            chosen = np.array([parent.state]), np.array([child.pick])
             state = int(self.automaton.choose_letters(*chosen)[0])
         elif parent.next_role == Role.SITE_ELEMENT:
-            chosen = np.array([parent.state]), np.array([child.pick])
             state = int(self.automaton.choose_slots(*chosen)[0])
-        tokens = (*parent.tokens, child.token)
         roles = (*parent.roles, parent.next_role)
-        return self._prefix(tokens, roles, child.parts(), state, parent.slots)
+        slots = parent.slots if parent.age == self._age else ()
+        return self._prefix(child.tokens, roles, child.parts(), state, slots)
 
     def _prefix(
         self,
@@ -186,18 +224,21 @@ class SkeletonSearch:
         slots: tuple[int, ...],
     ) -> Prefix:
         """Find out what follows, and write what the header leaves no choice of."""
+
+        def made(state: int, role: Role) -> Prefix:
+            return Prefix(tokens, roles, parts, state, int(role), slots, self._age)
+
         if roles[-1] == Role.POSITION:
-            return Prefix(tokens, roles, parts, state, int(Role.SITE_ELEMENT), slots)
+            return made(state, Role.SITE_ELEMENT)
         if roles[-1] == Role.SITE_ELEMENT:
-            return Prefix(tokens, roles, parts, state, int(Role.POSITION), slots)
+            return made(state, Role.POSITION)
         choice = self.grammar.next(tokens)
         while choice and len(choice.tokens) == 1 and choice.role != Role.SPACEGROUP:
             tokens, roles = (*tokens, int(choice.tokens[0])), (*roles, int(choice.role))
             choice = self.grammar.next(tokens)
         if choice:
-            return Prefix(tokens, roles, parts, -1, int(choice.role), slots)
-        state = self.automaton.enter(self.grammar.header(tokens))
-        return Prefix(tokens, roles, parts, state, int(Role.POSITION), slots)
+            return made(-1, choice.role)
+        return made(self.automaton.enter(self.grammar.header(tokens)), Role.POSITION)
 
     @torch.inference_mode()
     def _expand(self, taken: list[tuple[Prefix, float, float]]) -> None:
@@ -234,14 +275,15 @@ class SkeletonSearch:
         keys = logps
         if self.noise:
             keys = _handed_down(key, logps, _chances(self.seed, prefix.tokens, len(picks)))
-        columns = (-keys).tolist(), logps.tolist(), picks.tolist()
-        chosen = tokens[picks].tolist(), likelihood[picks].tolist()
-        for order, logp, pick, token, value in zip(*columns, *chosen, strict=True):
-            child = Child(order, next(self._number), logp, prefix, pick, token, value)
-            heappush(self._heap, child)
+        best = np.argsort(-keys, kind="stable")
+        columns = -keys, logps, picks, tokens[picks], likelihood[picks]
+        self._push(Fan(prefix, *(column[best] for column in columns)), 0)
 
     def _read(self, prefixes: list[Prefix]) -> tuple[list[Prefix], Tensor]:
         """Read the tokens that are not read yet; the last one's state predicts what follows."""
+        if self.memory.full:
+            self._renew()
+            prefixes = [prefix._replace(slots=(), age=self._age) for prefix in prefixes]
         states = self.vectors.new_zeros(len(prefixes), self.vectors.shape[1])
         prefixes = list(prefixes)
         while any(len(p.slots) < len(p.tokens) for p in prefixes):

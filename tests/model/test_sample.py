@@ -13,7 +13,7 @@ from explorer.evaluate.checks import check
 from model.checkpoint import CheckpointError, LoadedNetwork, load_network, save_network
 from model.constraints import Constraints
 from model.likelihood import context_of
-from model.network import Network, NetworkConfig
+from model.network import Memory, Network, NetworkConfig
 from model.sample import Draw, log_likelihood, sample
 from model.shards import pad
 from model.tokens import crystal_to_row
@@ -101,6 +101,17 @@ def test_the_likeliest_skeletons_come_first(shipped: LoadedNetwork) -> None:
     # whatever was drawn by chance and is likelier than the last one found was found as well
     missed = set(drawn) - {draw.crystal.skeleton for draw in found}
     assert all(drawn[skeleton] < values[-1] + slack for skeleton in missed)
+
+
+def test_a_search_with_little_memory_finds_the_same(
+    shipped: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys and values that are thrown away are computed again, and nothing else changes."""
+    wish = Constraints.parse("Al-Ca-Cu", spacegroups=(139, 225))
+    whole = [d.crystal.skeleton for d in sample(shipped, wish, seed=0, count=60, search="distinct")]
+    monkeypatch.setattr(Memory, "MOST_BYTES", 2**20)
+    short = [d.crystal.skeleton for d in sample(shipped, wish, seed=0, count=60, search="distinct")]
+    assert short == whole
 
 
 def test_random_search_draws_as_often_as_sampling(shipped: LoadedNetwork) -> None:

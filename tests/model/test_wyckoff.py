@@ -20,6 +20,15 @@ def test_table_is_what_its_command_makes() -> None:
         assert np.array_equal(made[name], getattr(shipped, name)), name
 
 
+def test_positions_share_orbits() -> None:
+    """Positions with the same list of coordinate triplets, modulo translations, are one orbit."""
+    orbits = {
+        frozenset(_key(op[:, :3], op[:, 3]) for op in table().operations_of(position))
+        for position in range(len(table().group))
+    }
+    assert len(orbits) == 940
+
+
 @pytest.mark.parametrize("number", range(1, 231))
 def test_group_operations_are_spglibs(number: int) -> None:
     """The general position lists the operations that spglib has for the same setting."""
