@@ -63,10 +63,19 @@ def test_the_shipped_file_says_what_it_is() -> None:
     """Attribution and geometry travel in the file; it holds thousands of systems, once each."""
     notes = read_notes(shipped_file("chgnet"))
     assert "Materials Project" in notes["attribution"]
-    assert "static energy" in notes["geometry"]
+    assert "relaxed with the potential" in notes["geometry"]
     systems = read_chemical_systems(shipped_file("chgnet"))
     assert len(systems) == len(set(systems)) > 10_000
     assert shipped_potentials() == ["chgnet"]
+
+
+def test_shipped_phases_are_relaxed_or_say_why_not() -> None:
+    """What the potential does not hold keeps its static energy, with a remark."""
+    table = pq.read_table(shipped_file("chgnet"), columns=["geometry", "remark"])
+    rows = table.to_pylist()
+    static = [row["remark"] for row in rows if row["geometry"] == "static"]
+    assert len(static) < 0.03 * len(rows)
+    assert all(static)
 
 
 def test_shipped_energies_agree_with_the_published_hull() -> None:

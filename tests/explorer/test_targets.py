@@ -17,7 +17,6 @@ from explorer.novelty import Matcher
 from explorer.phases import phase_from_structure
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
-from explorer.schema import targets as targets_table
 from explorer.screen import Screen
 from explorer.store import Store
 from explorer.targets import (
@@ -130,17 +129,6 @@ def test_bad_targets_queue_nothing(tmp_path):
         store.create(SPEC.model_copy(update={"targets": str(tmp_path / "nowhere.cif")}))
     assert store.campaigns() == []
     store.close()
-
-
-def test_a_store_from_before_there_were_targets_is_opened(tmp_path):
-    """Its campaigns have none."""
-    store = Store(tmp_path / "campaigns.db")
-    campaign_id = store.create(CampaignSpec(elements=("Cl", "Cs")))
-    targets_table.drop(store.engine)
-    store.close()
-    again = Store(tmp_path / "campaigns.db")
-    assert again.targets(campaign_id) == []
-    again.close()
 
 
 def test_a_target_is_found_as_drawn_or_once_relaxed_and_never_twice():
