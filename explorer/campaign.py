@@ -45,6 +45,11 @@ class CampaignState(StrEnum):
     FAILED = "failed"
 
 
+NEW = {"hull": "auto", "search": "likeliest", "geometry_temperature": 0.5, "again": 1.5}
+"""What a new campaign does when not told otherwise. What a stored one does not say is told by the
+defaults of the fields: those of the version that stored it."""
+
+
 class CampaignSpec(BaseModel):
     """Everything that decides what a campaign draws, relaxes and places.
 
@@ -152,7 +157,7 @@ class CampaignSpec(BaseModel):
             generator cannot do.
         """
         try:
-            spec = cls(**{"hull": "auto"} | fields)
+            spec = cls(**NEW | fields)
         except ValidationError as error:
             raise _first_complaint(error) from None
         constraints = spec.constraints()

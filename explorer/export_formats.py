@@ -22,6 +22,7 @@ from pymatgen.io.vasp.sets import MPRelaxSet
 from explorer.candidate import Candidate
 from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
+from explorer.spreadsheet import cell
 from explorer.structure_files import cif_text, safe_name
 
 SYMPRECS = (0.1, 0.01)
@@ -223,17 +224,3 @@ def table(chosen: Chosen) -> Files:
         values += [*found, candidate.level, mark.starred, ", ".join(mark.tags), mark.note]
         writer.writerow([*map(cell, values), *origin])
     yield "candidates.csv", buffer.getvalue()
-
-
-def cell(value: Any) -> str:
-    """Return a value as text for a CSV cell; empty when unknown.
-
-    Text that a spreadsheet would take for a formula gets a leading apostrophe.
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float):
-        return f"{value:.6f}"
-    text = str(value)
-    numeric = isinstance(value, int)
-    return f"'{text}" if not numeric and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -25,6 +25,7 @@ from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
 from explorer.references import HULL_WORDS, POTENTIAL
 from explorer.runner import Pulse, one_line, run_campaign
+from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
@@ -41,9 +42,14 @@ COLUMNS = (
     "reason",
     "energy_per_atom",
     "energy_above_hull",
+    "decomposition",
     "hull",
+    "level",
     "novel",
+    "matched",
+    "targets",
     "steps",
+    "converged",
 )
 
 
@@ -197,13 +203,9 @@ def write_results(
 
 def csv_row(candidate: Candidate, hull: str) -> list[str]:
     """Return a candidate as the cells of `COLUMNS`; what is not known is empty."""
-    return [hull if name == "hull" else _cell(getattr(candidate, name)) for name in COLUMNS]
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:  # noqa: PLR0124 - not a number
-        return ""
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    values = {name: getattr(candidate, name, hull) for name in COLUMNS}
+    values["targets"] = " ".join(candidate.targets)
+    return [cell(value) for value in values.values()]
 
 
 def summary(
@@ -226,12 +228,13 @@ def summary(
         "checkpoint": campaign.provenance.get("checkpoint", ""),
         "hull": campaign.provenance.get("hull", HULL_WORDS[POTENTIAL]),
         "reference_set": campaign.provenance.get("references", ""),
+        "coverage": campaign.provenance.get("coverage", ""),
         "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
         "lowest_candidate": lowest.id if lowest else None,
         **retrieval(candidates, targets),
         "seed": spec.seed,
         "constraints": spec.constraints().to_dict(),
-        "sampling": {"n": spec.n, "temperature": spec.temperature, "top_p": spec.top_p},
+        "sampling": {"n": spec.n, **spec.drawing()},
         "relaxation": {"fmax": spec.fmax, "max_steps": spec.max_steps},
     }
 

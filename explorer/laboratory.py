@@ -207,6 +207,7 @@ def open_laboratory(
             "potential": str(chosen.level),
             "references": competing.name,
             "hull": HULL_WORDS[competing.mode],
+            "coverage": competing.coverage if library.system else "",
             "device": device,
         },
     )

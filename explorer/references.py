@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from math import isfinite
 from pathlib import Path
 
@@ -101,6 +102,18 @@ class ReferencePhases:
             if "-" not in phase.chemsys and isfinite(phase.energy_per_atom):
                 lowest.setdefault(phase.chemsys, phase)
         return lowest
+
+    @property
+    def coverage(self) -> str:
+        """How many compounds compete, and which pairs of elements have none, in words.
+
+        A hull over a pair without any compound is bare there, and candidates look too stable.
+        """
+        compounds = {p.formula for p in self.phases if "-" in p.chemsys}
+        known = {p.chemsys for p in self.phases}
+        bare = [pair for pair in map("-".join, combinations(self.elements, 2)) if pair not in known]
+        told = f"{len(compounds)} compounds compete"
+        return f"{told}; none is known in {', '.join(bare)}" if bare else told
 
     @property
     def missing_elements(self) -> tuple[str, ...]:

@@ -319,3 +319,13 @@ def test_an_element_without_a_textbook_crystal_is_none() -> None:
     """ASE names the prototype of boron but not its atoms."""
     assert elemental_structure("B") is None
     assert spacegroup_of(elemental_structure("Cu")) == 225
+
+
+def test_bare_pairs_of_elements_are_said() -> None:
+    """A hull over two elements without a known compound is bare, and says so."""
+    found = ReferencePhases.shipped("Al-Ca-O")
+    compounds = {p.formula for p in found.phases if "-" in p.chemsys}
+    assert found.coverage == f"{len(compounds)} compounds compete"
+    lonely = tuple(p for p in found.phases if p.chemsys != "Al-Ca")
+    bare = ReferencePhases(found.level, lonely, found.elements)
+    assert bare.coverage.endswith("none is known in Al-Ca")
