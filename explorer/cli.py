@@ -274,14 +274,25 @@ def export(
     max_above_hull: Annotated[
         float | None, typer.Option(help="Only those up to this energy above the hull, eV/atom.")
     ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="cif, extxyz, csv (these three when not given), poscar, json, optimade, vasp, "
+            "report, or all; with commas or repeated.",
+        ),
+    ] = None,
+    starred: Annotated[bool, typer.Option("--starred", help="Only starred candidates.")] = False,
     store: StoreUrl = None,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Write candidates as CIFs, extxyz and a table with their provenance."""
-    from explorer.commands import export_campaign  # noqa: PLC0415
+    """Write candidates in the formats of others, with their provenance and a README."""
+    from explorer.export_campaign import export_campaign  # noqa: PLC0415
 
-    told = export_campaign(campaign, output, store, chosen or (), max_above_hull)
+    told = export_campaign(
+        campaign, output, store, chosen or (), max_above_hull, formats or (), starred
+    )
     tell(told, json)
 
 

@@ -28,8 +28,7 @@ from explorer.crystals import (
     write_structures,
 )
 from explorer.encode import EncodingError, encode
-from explorer.export import export_candidates
-from explorer.headless import DATABASE, refuse_unwritable, replacing, run_in_folder
+from explorer.headless import refuse_unwritable, replacing, run_in_folder
 from explorer.laboratory import choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
@@ -307,31 +306,6 @@ def train_network(
     trainer = Trainer(recipe, shards, run, choose_device(device), start)
     trainer.fit(minutes)
     return {"step": trainer.step, "steps": recipe.steps, "weights": str(run / "weights")}
-
-
-def export_campaign(
-    name: str, output: Path, url: str | None, chosen: Sequence[str], max_above_hull: float | None
-) -> dict[str, Any]:
-    """Write candidates of a campaign; all, or those named, or those near the hull."""
-    folder = Path(name)
-    store = Store(folder / DATABASE if (folder / DATABASE).is_file() else url)
-    known = store.campaigns()
-    campaign = known[0] if folder.is_dir() and known else store.campaign(name)
-    candidates, _ = store.candidates(campaign.id)
-    unknown = sorted(set(chosen) - {item.id for item in candidates})
-    if unknown:
-        raise SpecError(f"campaign {campaign.id} has no candidate {unknown[0]}")
-    kept = [item for item in candidates if not chosen or item.id in chosen]
-    if max_above_hull is not None:
-        kept = [item for item in kept if _within(item, max_above_hull)]
-    kept.sort(key=lambda item: item.index)
-    written = export_candidates(kept, campaign.origin, output)
-    return {"campaign": campaign.id, "exported": len(kept), "output": str(written)}
-
-
-def _within(candidate: Candidate, limit: float) -> bool:
-    above = candidate.energy_above_hull
-    return above is not None and above <= limit
 
 
 def list_campaigns(url: str | None) -> list[dict[str, Any]]:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from crystal_toolkit.core.legend import EL_COLORS, Legend
 from pymatgen.analysis.graphs import StructureGraph
-from pymatgen.analysis.local_env import CrystalNN, MinimumDistanceNN
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from explorer.crystals import gate
+from explorer.figures.geometry import neighbour_finder
 
-MOST_ATOMS_FOR_CRYSTALNN = 40  # its Voronoi cells take seconds beyond that
 MOST_ATOMS_CONVENTIONAL = 96
 COLOURS = "Jmol"
 # Crystal axes stand with c upwards on the screen: (x, y, z) becomes (x, z, -y).
@@ -53,7 +52,7 @@ def crystal_scene(structure: Structure) -> CrystalScene:
     legend = Legend(shown, color_scheme=COLOURS)
     with warnings.catch_warnings():  # CrystalNN guesses where no oxidation states are given
         warnings.simplefilter("ignore")
-        graph = StructureGraph.from_local_env_strategy(shown, _neighbours(len(shown)))
+        graph = StructureGraph.from_local_env_strategy(shown, neighbour_finder(len(shown)))
         scene = graph.get_scene(
             legend=legend, draw_image_atoms=True, bonded_sites_outside_unit_cell=False
         ).to_json()
@@ -65,10 +64,6 @@ def element_colour(symbol: str) -> str:
     """CSS colour of an element's atoms in the scene."""
     red, green, blue = EL_COLORS[COLOURS].get(symbol, (128, 128, 128))
     return f"rgb({red},{green},{blue})"
-
-
-def _neighbours(n_atoms: int) -> CrystalNN | MinimumDistanceNN:
-    return CrystalNN() if n_atoms <= MOST_ATOMS_FOR_CRYSTALNN else MinimumDistanceNN()
 
 
 def _conventional(structure: Structure) -> Structure:

@@ -12,6 +12,8 @@ WAVELENGTH = "CuKa"
 TWO_THETA = (5.0, 90.0)
 LABELLED = 5
 """So many of the highest peaks carry their indices."""
+WIDTH = 9.0
+"""Degrees that a label takes in a narrow figure."""
 
 
 def diffraction_figure(structure: Structure, dark: bool = False) -> go.Figure:
@@ -29,7 +31,7 @@ def diffraction_figure(structure: Structure, dark: bool = False) -> go.Figure:
         f"{name}<br>2θ {angle:.2f}°, intensity {height:.0f}"
         for name, angle, height in zip(names, pattern.x, pattern.y, strict=True)
     ]
-    highest = sorted(range(len(names)), key=lambda k: -pattern.y[k])[:LABELLED]
+    highest = _apart(list(pattern.x), sorted(range(len(names)), key=lambda k: -pattern.y[k]))
     peaks = go.Bar(
         x=list(pattern.x), y=list(pattern.y), width=0.35, marker={"color": colours.stable},
         hovertext=told, hoverinfo="text",
@@ -46,6 +48,15 @@ def diffraction_figure(structure: Structure, dark: bool = False) -> go.Figure:
     figure.update_xaxes(title="2θ, degrees (Cu Kα)", range=TWO_THETA, **line | {"showgrid": False})
     figure.update_yaxes(title="intensity", range=[0, 115], fixedrange=True, **line)
     return figure
+
+
+def _apart(angles: list[float], order: list[int]) -> list[int]:
+    """Return the first peaks of an order whose labels do not touch."""
+    kept: list[int] = []
+    for place in order:
+        if all(abs(angles[place] - angles[other]) > WIDTH for other in kept):
+            kept.append(place)
+    return kept[:LABELLED]
 
 
 def _indices(hkl: tuple[int, ...]) -> str:

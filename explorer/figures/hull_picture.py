@@ -102,6 +102,47 @@ def with_live_hull(
     return replace(picture, live_lines=tuple(sorted(live)))
 
 
+def before_campaign(picture: HullPicture) -> HullPicture:
+    """Return the picture without what the campaign drew."""
+    known = tuple(replace(dot, again=0) for dot in picture.dots if not dot.is_candidate)
+    return replace(picture, dots=known, live_lines=())  # known phases come first: places hold
+
+
+def after_campaign(
+    picture: HullPicture, hull: Hull, candidates: Iterable[Candidate]
+) -> HullPicture:
+    """Return the picture with every distance measured from the hull that candidates share.
+
+    Parameters
+    ----------
+    picture : HullPicture
+        From `with_candidates`, with the same candidates.
+    hull : Hull
+        Of the known phases.
+    candidates : iterable of Candidate
+    """
+    below = [c for c in candidates if _has_place(c, picture) and c.energy_above_hull < -ON_HULL]
+    lowered = hull.lowered_by(below)
+    energies = [
+        dot.formation_energy
+        + sum(x * e for x, e in zip(dot.fractions, picture.corners, strict=True))
+        for dot in picture.dots
+    ]
+    above = lowered.energies_above([dot.formula for dot in picture.dots], energies)
+    dots = [_moved(dot, float(up)) for dot, up in zip(picture.dots, above, strict=True)]
+    lines = tuple(sorted(_edges(lowered, dots)))
+    return replace(picture, dots=tuple(dots), tie_lines=lines, live_lines=())
+
+
+def _moved(dot: Dot, above: float) -> Dot:
+    """Return a point at another distance from the hull; what it is follows from that."""
+    on_hull = above <= ON_HULL
+    kind = Kind.STABLE if on_hull else Kind.UNSTABLE
+    if dot.is_candidate:
+        kind = Kind.FOUND if on_hull else Kind.CANDIDATE
+    return replace(dot, kind=kind, energy_above_hull=max(0.0, above))
+
+
 def _has_place(candidate: Candidate, known: HullPicture) -> bool:
     energies = (candidate.energy_above_hull, candidate.energy_per_atom)
     finite = all(energy is not None and math.isfinite(energy) for energy in energies)

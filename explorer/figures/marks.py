@@ -116,13 +116,19 @@ def trace(
         "mode": "markers+text" if labelled else "markers",
         "text": [formula_label(d.formula) if d.key in sides else "" for d in dots],
         "textposition": [sides.get(d.key, "top center") for d in dots],
-        "textfont": {"size": 11, "color": colours.text},
+        "textfont": {"size": 11, "color": colours.text} | _halo(colours, three_d),
         "marker": marker(kind, dots, colours, span, three_d),
         "customdata": [dot.key for dot in dots],
         "hoverinfo": "text",
         "cliponaxis": False,
         **axes,
     }
+
+
+def _halo(colours: Palette, three_d: bool) -> dict[str, str]:
+    """Return a rim that keeps a label readable over lines and points; not in three dimensions."""
+    rim = ", ".join(f"{x}px {y}px 1px {colours.surface}" for x in (-1, 1) for y in (-1, 1))
+    return {} if three_d else {"shadow": rim}
 
 
 def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -> dict[str, str]:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from explorer.candidate import Candidate
 from explorer.figures.hull import hull_figure
-from explorer.figures.hull_picture import with_candidates, with_live_hull
+from explorer.figures.hull_picture import (
+    after_campaign,
+    before_campaign,
+    with_candidates,
+    with_live_hull,
+)
 from explorer.figures.known import NOTHING, known_of
 from explorer.figures.picture import HullPicture
 from explorer.figures.words import escape
+from explorer.hull import Hull
 from explorer.ui.plot import PlotView, figure_json
-from explorer.ui.theme import card, heading, words
+from explorer.ui.theme import TAB_LOOK, card, heading, words
 from explorer.ui.workbench import Workbench
 
 HIDDEN_LABEL = {"& .MuiFormLabel-root": {"display": "none"}}  # read aloud, not shown
 LIMIT = "Largest energy above the hull that is shown, in eV per atom"
+BEFORE, BOTH, AFTER = "Before", "Both", "After"
+TIMES = "The hull of the known phases, both hulls, or the one that candidates share with them"
 TITLES = {
     0: "Distance from the hull",
     1: "Energy ladder",
@@ -46,6 +56,11 @@ class HullView(Viewer):
             margin=(0, 10), align="center", throttled=True,
         )  # fmt: skip
         self.limit = words(sizing_mode=None, align="center")
+        self.time = pmui.RadioButtonGroup(
+            label="", options=[BEFORE, BOTH, AFTER], value=BOTH, size="small", margin=0,
+            align="center", sx=TAB_LOOK, description=TIMES,
+        )  # fmt: skip
+        self.time.param.watch(self._redraw, "value")
         self.level = words()
         self.plot.param.watch(self._click, "clicked")
         bench.param.watch(self._redraw, ["revision", "campaign_id", "dark"])
@@ -79,7 +94,7 @@ class HullView(Viewer):
         candidates = list(bench.candidates.values())
         self.picture = with_candidates(self.known.picture, candidates)
         if self.known.hull is not None:
-            self.picture = with_live_hull(self.picture, self.known.hull, candidates)
+            self.picture = self._at_time(self.picture, self.known.hull, candidates)
         figure = hull_figure(
             self.picture,
             selected=self._selected_key(),
@@ -88,6 +103,15 @@ class HullView(Viewer):
             revision=f"{bench.campaign_id} {len(self.picture.elements)}",
         )
         return figure_json(figure)
+
+    def _at_time(
+        self, picture: HullPicture, hull: Hull, candidates: Sequence[Candidate]
+    ) -> HullPicture:
+        if self.time.value == BEFORE:
+            return before_campaign(picture)
+        if self.time.value == AFTER:
+            return after_campaign(picture, hull, candidates)
+        return with_live_hull(picture, hull, candidates)
 
     def _selected_key(self) -> str:
         """A candidate that equals a known phase is shown where that phase lies."""
@@ -113,6 +137,10 @@ class HullView(Viewer):
             self.level.object = f"<p class='muted'>{said}</p>"
 
     def __panel__(self) -> pn.Column:
-        line = heading("", self.limit, self.slider)
+        line = heading("", self.time)
         line[0] = self.title
-        return card(line, self.plot, self.level, name="hull")
+        below = pn.Row(
+            pn.Spacer(sizing_mode="stretch_width"), self.limit, self.slider,
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
+        return card(line, self.plot, below, self.level, name="hull")

@@ -15,6 +15,8 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.figures.known import known_of
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
+from explorer.ui.campaigns_view import CampaignsView
+from explorer.ui.compare_view import CompareView
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.distributions_view import DistributionsView
 from explorer.ui.draft import PRESETS, Draft
@@ -80,23 +82,26 @@ class Session:
             self.draft, potential_names(), blocked_elements, self.run
         )
         self.run_bar = RunBar(self.bench, self.wake, self.reuse)
-        export = ExportView(self.bench)
+        self.compare = CompareView(self.bench)
+        tools = (self.compare.button, ExportView(self.bench))
         self.views = (
             HullView(self.bench),
             ViewerView(self.bench),
-            TableView(self.bench, (export,)),
+            TableView(self.bench, tools),
             RetrievalView(self.bench),
             DistributionsView(self.bench),
         )
         grid = pn.Column(*self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
         self.results = pn.Column(grid, margin=0, sizing_mode="stretch_width")
-        self.welcome = welcome(self.draft)
+        self.campaigns = CampaignsView(self.bench, self.wake, self.draft.take_spec)
+        self.welcome = pn.Column(welcome(self.draft), self.campaigns, **BODY)
         self._looks = 0
         self._looking = False
         self.bench.param.watch(self._arrange, "campaign_id")
         self._arrange()
 
     def _arrange(self, *_: Any) -> None:
+        self._looks = 0  # the list of campaigns is read at the next look
         self.results.visible = bool(self.bench.campaign_id)
         self.welcome.visible = not self.bench.campaign_id
 
@@ -135,6 +140,8 @@ class Session:
                 self._recall()
             if self._looks % LIST_EVERY == 0:
                 self.run_bar.offer(await asyncio.to_thread(self.store.campaigns))
+                if not self.bench.campaign_id:
+                    await self.campaigns.refresh()
             self._looks += 1
             if not news.runner_alive:
                 await self.wake()
@@ -156,7 +163,7 @@ class Session:
             sidebar=[self.constraints],
             sidebar_width=420,
             sidebar_resizable=False,
-            main=[pn.Column(self.run_bar, self.welcome, self.results, **BODY)],
+            main=[pn.Column(self.run_bar, self.welcome, self.results, self.compare, **BODY)],
             theme_config=THEME,
             sx=PAGE,
             busy_indicator=None,

@@ -16,7 +16,7 @@ from explorer.figures.words import escape
 from explorer.ui.theme import card, words
 from explorer.ui.workbench import Workbench, may
 
-NEW = "New search"
+NEW = "All campaigns, or a new search"
 SEGMENTS = (
     ("relaxed", "relaxed"),
     ("failed", "failed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,11 +14,13 @@ from panel.viewable import Viewer
 
 from explorer.candidate import Candidate, State
 from explorer.figures.words import spacegroup_label
+from explorer.marks import Mark
 from explorer.ui.theme import card, heading
 from explorer.ui.workbench import Workbench, is_placed
 
 COLUMNS = {
     "mark": "",
+    "star": "★",
     "number": "#",
     "formula": "Formula",
     "above_hull": "E above hull",
@@ -28,9 +31,12 @@ COLUMNS = {
     "log_p": "log p",
     "generated": "Generated",
     "asked": "Asked",
+    "tags": "Tags",
+    "note": "Note",
 }
 WIDTHS = {
     "mark": 18,
+    "star": 34,
     "number": 44,
     "formula": 92,
     "above_hull": 96,
@@ -41,13 +47,16 @@ WIDTHS = {
     "log_p": 62,
     "generated": 112,
     "asked": 112,
+    "tags": 110,
+    "note": 180,
 }
-ALWAYS = ("mark", "number", "formula")
+ALWAYS = ("mark", "star", "number", "formula")
 """Columns that cannot be hidden."""
 CHOICES = tuple(name for name in COLUMNS if name not in ALWAYS)
-AT_FIRST_HIDDEN = ("log_p", "generated", "asked")
+AT_FIRST_HIDDEN = ("log_p", "generated", "asked", "tags", "note")
 """So that state and reason are seen without scrolling on a small screen."""
 TIPS = {
+    "star": "Click to star a candidate; its tags and its note are kept beside the crystal",
     "asked": "Space group that the model was asked for",
     "generated": "Space group that spglib finds before relaxation (symprec 0.1 Å)",
     "relaxed": "Space group that spglib finds after relaxation (symprec 0.1 Å)",
@@ -57,6 +66,7 @@ TIPS = {
     "novelty": "The known phase or earlier candidate that it equals",
 }
 SELECTED = "●"
+STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
 SUBSCRIBED = """<%- String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %>"""
 # What has no place on the hull comes after what has one, in this order.
@@ -97,6 +107,14 @@ ROWS = """
   background: transparent !important; }
 .tabulator .tabulator-row .tabulator-cell[tabulator-field="mark"] { color: #d6278d;
   padding: 6px 2px !important; }
+.tabulator .tabulator-row .tabulator-cell[tabulator-field="star"] { font-size: 15px !important;
+  padding: 3px 6px !important; text-align: center;
+  color: light-dark(#9a6700, #f2c14e) !important; }
+.tabulator .tabulator-header .tabulator-col[tabulator-field="star"] .tabulator-col-content {
+  padding: 4px 6px !important; }
+.tabulator .tabulator-header .tabulator-col[tabulator-field="star"] .tabulator-col-title {
+  padding: 0 !important; text-align: center; }
+.tabulator .tabulator-col[tabulator-field="star"] .tabulator-col-sorter { display: none; }
 .tabulator .tabulator-tableholder .tabulator-table { background: transparent !important; }
 """
 
@@ -109,7 +127,7 @@ class TableView(Viewer):
         self.bench, self._tools = bench, tools
         self._ids: list[str] = []
         self.table = pn.widgets.Tabulator(
-            frame([], ""),
+            frame([], "", {}),
             titles=COLUMNS,
             widths=WIDTHS,
             header_tooltips=TIPS,
@@ -145,12 +163,17 @@ class TableView(Viewer):
                 for name in CHOICES
             ],
             label="Columns", icon="view_column", variant="text", size="small", margin=0,
-            persistent=True,
+            persistent=True, align="center",
+        )  # fmt: skip
+        self.starred = pmui.Checkbox.from_param(
+            bench.param.starred_only, label="Starred only", size="small", margin=(0, 6),
+            align="center", description="",
         )  # fmt: skip
         self.columns.param.watch(self._hide, "toggled")
         self.table.on_click(self._click)
         self.table.param.watch(self._choose, "selection")
-        bench.param.watch(self._fill, ["revision", "campaign_id"])
+        bench.param.watch(self._fill, ["revision", "campaign_id", "starred_only"])
+        bench.param.watch(self._star, "marks")
         bench.param.watch(self._mark, "selected")
 
     def _hide(self, event: Any) -> None:
@@ -158,11 +181,32 @@ class TableView(Viewer):
         self.table.hidden_columns = [name for name in CHOICES if name not in shown]
 
     def _fill(self, *_: Any) -> None:
-        candidates = by_interest(self.bench.in_order())
+        bench, chosen = self.bench, set(self.bench.chosen)
+        candidates = by_interest(bench.in_order())
+        if bench.starred_only:
+            candidates = [item for item in candidates if bench.is_starred(item.id)]
         self._ids = [candidate.id for candidate in candidates]
-        self.table.value = frame(candidates, self.bench.selected)
-        chosen = set(self.bench.chosen)
+        self.table.value = frame(candidates, bench.selected, bench.marks)
         self.table.selection = [i for i, name in enumerate(self._ids) if name in chosen]
+
+    def _star(self, event: Any) -> None:
+        """Show what was said of candidates, without sending the whole table again."""
+        rows = {name: place for place, name in enumerate(self._ids)}
+        changed = {
+            name
+            for name in {*event.old, *event.new}
+            if event.old.get(name) != event.new.get(name) and name in rows
+        }
+        if not changed:
+            return
+        if self.bench.starred_only:
+            self._fill()
+            return
+        said = {name: said_of(event.new.get(name, Mark())) for name in changed}
+        columns = ("star", "tags", "note")
+        self.table.patch(
+            {column: [(rows[name], said[name][column]) for name in changed] for column in columns}
+        )
 
     def _mark(self, event: Any) -> None:
         """Move the dot, without sending the whole table again."""
@@ -176,16 +220,27 @@ class TableView(Viewer):
             self.table.patch({"mark": patches})
 
     def _click(self, event: Any) -> None:
-        if 0 <= event.row < len(self._ids):
-            self.bench.select_candidate(self._ids[event.row])
+        if not 0 <= event.row < len(self._ids):
+            return
+        name = self._ids[event.row]
+        if event.column == "star":
+            self.bench.mark(name, starred=not self.bench.is_starred(name))
+        else:
+            self.bench.select_candidate(name)
 
     def _choose(self, event: Any) -> None:
-        chosen = [self._ids[row] for row in event.new if row < len(self._ids)]
+        ticked = [self._ids[row] for row in event.new if row < len(self._ids)]
+        hidden = [name for name in self.bench.chosen if name not in self._ids]
+        chosen = [*ticked, *hidden]
         if chosen != self.bench.chosen:
             self.bench.chosen = chosen
 
     def __panel__(self) -> pn.Column:
-        return card(heading("Candidates", self.columns, *self._tools), self.table, name="table")
+        return card(
+            heading("Candidates", self.starred, self.columns, *self._tools),
+            self.table,
+            name="table",
+        )
 
 
 def by_interest(candidates: list[Candidate]) -> list[Candidate]:
@@ -199,10 +254,18 @@ def by_interest(candidates: list[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=place)
 
 
-def frame(candidates: list[Candidate], selected: str) -> pd.DataFrame:
+def frame(candidates: list[Candidate], selected: str, marks: Mapping[str, Mark]) -> pd.DataFrame:
     """Return the table's rows, in the order given."""
-    rows = [_row(candidate, selected) for candidate in candidates]
+    rows = [
+        _row(candidate, selected) | said_of(marks.get(candidate.id, Mark()))
+        for candidate in candidates
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"above_hull": float, "log_p": float})
+
+
+def said_of(mark: Mark) -> dict[str, str]:
+    """Return the cells that tell what people said of a candidate."""
+    return {"star": STARS[mark.starred], "tags": ", ".join(mark.tags), "note": mark.note}
 
 
 def _row(candidate: Candidate, selected: str) -> dict[str, Any]:

@@ -44,6 +44,14 @@ PAGE = {
     "& .sidebar": {"backgroundImage": "none"},
 }
 
+TAB_LOOK = {
+    "& .MuiButtonBase-root": {
+        "whiteSpace": "nowrap",
+        "padding": "2px 9px",
+        "textTransform": "none",
+    }
+}
+
 LINE = "color-mix(in srgb, var(--panel-on-surface-color) 15%, transparent)"
 CARD = """
 :host { background: var(--panel-surface-color); border: 1px solid LINE; border-radius: 10px;

@@ -13,21 +13,31 @@ from panel.viewable import Viewer
 from pymatgen.core import Structure
 
 from explorer.candidate import Candidate
+from explorer.crystals import gate
 from explorer.figures.crystal import CrystalScene, crystal_scene
+from explorer.figures.geometry import density_words, oxidation_words
 from explorer.figures.known import known_of
 from explorer.figures.words import NOT_KNOWN, energy_label, escape, formula_label, spacegroup_label
 from explorer.phases import Phase
 from explorer.store import StoreError
+from explorer.ui.matching_view import MatchingView
+from explorer.ui.notes_view import NotesView
 from explorer.ui.plot import PlotView
 from explorer.ui.scene import CrystalView
 from explorer.ui.table_view import novelty_words
-from explorer.ui.theme import card, heading, words
+from explorer.ui.theme import TAB_LOOK, card, heading, words
 from explorer.ui.viewer_tabs import (
+    BONDS,
     FACTS,
+    MATCH,
+    NOTES,
     PATTERN,
     SITES,
     SITES_LOOK,
     TABS,
+    bonds_html,
+    matches_html,
+    matches_of,
     pattern_json,
     sites_html,
 )
@@ -44,13 +54,6 @@ dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 NOTHING_SELECTED = "Click a point of the hull or a row of the table to see the crystal."
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
-TAB_LOOK = {
-    "& .MuiButtonBase-root": {
-        "whiteSpace": "nowrap",
-        "padding": "2px 10px",
-        "textTransform": "none",
-    }
-}
 
 
 class Shown(NamedTuple):
@@ -60,6 +63,7 @@ class Shown(NamedTuple):
     details: str = ""
     note: str = ""
     pattern: Mapping[str, Any] = MappingProxyType({})
+    nearest: str = ""
 
 
 class ViewerView(Viewer):
@@ -81,10 +85,15 @@ class ViewerView(Viewer):
             visible=False, sx=TAB_LOOK,
         )  # fmt: skip
         self.details = words(extra=DETAILS + SITES_LOOK)
-        self.pattern = PlotView(
-            sizing_mode="stretch_width", height=230, margin=(6, 0, 0, 0), visible=False
+        self.pattern = PlotView(sizing_mode="stretch_width", height=230, margin=0)
+        # A component of its own stays in the flow when it is hidden; a column does not.
+        self.pattern_box = pn.Column(
+            self.pattern, visible=False, margin=(6, 0, 0, 0), sizing_mode="stretch_width"
         )
+        self.notes = NotesView(bench)
+        self.matching = MatchingView(bench)
         self._shown: tuple[Any, ...] = ()
+        self.matching.param.watch(self._show, "matcher")
         bench.param.watch(self._show, ["selected", "stage", "revision", "campaign_id", "dark"])
         self.tab.param.watch(self._show, "value")
         bench.param.watch(lambda event: self.scene.param.update(dark=event.new), "dark")
@@ -93,22 +102,25 @@ class ViewerView(Viewer):
         """Read and draw beside the event loop; what was overtaken by another click is dropped."""
         candidate = self.bench.selected_candidate
         bench = self.bench
-        tab, dark = self.tab.value, bench.dark
-        wanted = (bench.selected, bench.stage, candidate and candidate.state, tab, dark)
+        tab, dark, matcher = self.tab.value, bench.dark, self.matching.matcher
+        wanted = (bench.selected, bench.stage, candidate and candidate.state, tab, dark, matcher)
         if wanted == self._shown:
             return
         self._shown = wanted
-        shown = await asyncio.to_thread(self._prepare, tab, dark)
+        if tab == MATCH and bench.selected:
+            self.details.object = "<p class='muted' role='status'>comparing …</p>"
+        shown = await asyncio.to_thread(self._prepare, tab)
         if wanted == self._shown:
             self._present(shown, tab)
 
-    def _prepare(self, tab: str, dark: bool) -> Shown:
+    def _prepare(self, tab: str) -> Shown:
         bench = self.bench
         kind, _, name = bench.selected.partition(":")
+        phases = known_of(bench.campaign.spec if bench.campaign else None).phases
         if kind == "phase":
-            phase = known_of(bench.campaign.spec if bench.campaign else None).phases.get(name)
+            phase = phases.get(name)
             if phase is not None:
-                return _shown(None, phase.structure, phase_details(phase), tab, dark)
+                return self._told(tab, None, phase.structure, phase_details(phase), phases)
             return Shown(
                 note=f"{name} is known by its DFT formation energy; its structure is not here."
             )
@@ -122,7 +134,33 @@ class ViewerView(Viewer):
         if structure is None:
             return Shown(details=candidate_details(candidate), note=note)
         drawn_as_is = candidate.crystal if structure is candidate.initial else None
-        return _shown(drawn_as_is, structure, candidate_details(candidate), tab, dark)
+        return self._told(
+            tab, drawn_as_is, structure, candidate_details(candidate, structure), phases
+        )
+
+    def _told(
+        self,
+        tab: str,
+        crystal: WyckoffCrystal | None,
+        structure: Structure,
+        facts: str,
+        phases: Mapping[str, Phase],
+    ) -> Shown:
+        """Draw a structure, and what the tab says about it."""
+        scene = crystal_scene(structure)
+        if tab == SITES:
+            return Shown(scene, sites_html(crystal, structure))
+        if tab == BONDS:
+            return Shown(scene, bonds_html(structure))
+        if tab == MATCH:
+            found, problem = matches_of(structure, phases, self.matching.matcher)
+            nearest = found[0].name if found else ""
+            return Shown(scene, matches_html(found, phases, problem), nearest=nearest)
+        if tab == PATTERN:
+            pattern = pattern_json(structure, self.bench.dark)
+            told = "" if pattern else "<p class='muted'>This structure has no powder pattern.</p>"
+            return Shown(scene, told, pattern=pattern)
+        return Shown(scene, "" if tab == NOTES else facts)
 
     def _present(self, shown: Shown, tab: str) -> None:
         drawn = shown.drawn
@@ -136,30 +174,20 @@ class ViewerView(Viewer):
             self.legend.object = legend_html(drawn) if visible else ""
             self.details.object = shown.details
             self.tab.visible = bool(self.bench.selected)
-            self.pattern.param.update(
-                figure=dict(shown.pattern), visible=tab == PATTERN and bool(shown.pattern)
-            )
-            self.stage.disabled = not self.bench.selected.startswith("candidate:")
+            self.pattern.figure = dict(shown.pattern)
+            self.pattern_box.visible = tab == PATTERN and bool(shown.pattern)
+            is_candidate = self.bench.selected.startswith("candidate:")
+            self.stage.disabled = not is_candidate
+            self.notes.box.visible = tab == NOTES and is_candidate
+            if tab == NOTES and self.bench.selected and not is_candidate:
+                self.details.object = "<p class='muted'>Notes belong to candidates.</p>"
+            self.matching.show(tab == MATCH, shown.nearest if is_candidate else "")
 
     def __panel__(self) -> pn.Column:
         return card(
             heading("Crystal", self.stage), self.scene, self.legend, self.tab, self.details,
-            self.pattern, name="viewer",
+            self.pattern_box, self.matching, self.notes, name="viewer",
         )  # fmt: skip
-
-
-def _shown(
-    crystal: WyckoffCrystal | None, structure: Structure, facts: str, tab: str, dark: bool
-) -> Shown:
-    """Draw a structure, and what the tab says about it."""
-    scene = crystal_scene(structure)
-    if tab == SITES:
-        return Shown(scene, sites_html(crystal, structure))
-    if tab == PATTERN:
-        pattern = pattern_json(structure, dark)
-        told = "" if pattern else "<p class='muted'>This structure has no powder pattern.</p>"
-        return Shown(scene, told, pattern=pattern)
-    return Shown(scene, facts)
 
 
 def staged(candidate: Candidate, stage: str) -> tuple[Structure | None, str]:
@@ -171,8 +199,8 @@ def staged(candidate: Candidate, stage: str) -> tuple[Structure | None, str]:
     return candidate.initial, ""
 
 
-def candidate_details(candidate: Candidate) -> str:
-    """Return the facts of a candidate as an HTML list."""
+def candidate_details(candidate: Candidate, structure: Structure | None = None) -> str:
+    """Return the facts of a candidate, and of the structure that is shown, as an HTML list."""
     groups = {
         "asked": candidate.spacegroup_asked,
         "generated": candidate.spacegroup_generated,
@@ -194,6 +222,7 @@ def candidate_details(candidate: Candidate) -> str:
             "State": relaxation + stage,
             "Reason": candidate.reason,
             "log p": f"{candidate.log_likelihood:.2f}",
+            **_of_structure(structure),
         }
     )
 
@@ -206,8 +235,21 @@ def phase_details(phase: Phase) -> str:
             "Space group": spacegroup_label(phase.spacegroup),
             "Above the hull": f"{energy_label(phase.e_above_hull_dft)} (published, DFT)",
             "Source": phase.source,
+            **_of_structure(phase.structure),
         }
     )
+
+
+def _of_structure(structure: Structure | None) -> dict[str, str]:
+    if structure is None or gate(structure):
+        return {}
+    formula = structure.composition.reduced_formula
+    return {
+        "Density": density_words(structure),
+        "Oxidation": f"{oxidation_words(formula)} (guess from the formula)"
+        if oxidation_words(formula)
+        else "",
+    }
 
 
 def _list(facts: dict[str, str]) -> str:

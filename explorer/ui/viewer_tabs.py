@@ -1,7 +1,8 @@
-"""What stands below the crystal: its facts, its sites, its powder pattern."""
+"""What stands below the crystal: its facts, sites, bonds, nearest known phases, powder pattern."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pymatgen.core import Structure
@@ -9,20 +10,44 @@ from pymatgen.core import Structure
 from explorer.crystals import gate, spacegroup_of
 from explorer.encode import EncodingError, encode
 from explorer.figures.diffraction import diffraction_figure
+from explorer.figures.geometry import bond_words, site_bonds
 from explorer.figures.sites import cell_words, site_rows
-from explorer.figures.words import escape
+from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
+from explorer.isolation import IsolationError
+from explorer.likeness import Likeness, likenesses
+from explorer.novelty import Matcher
+from explorer.phases import Phase
+from explorer.structure_files import NamedStructure
 from explorer.ui.plot import figure_json
 from model.crystal import WyckoffCrystal
 
-FACTS, SITES, PATTERN = "Facts", "Sites", "Powder pattern"
-TABS = [FACTS, SITES, PATTERN]
+FACTS, SITES, BONDS, MATCH, PATTERN, NOTES = (
+    "Facts",
+    "Sites",
+    "Bonds",
+    "Match",
+    "Powder",
+    "Notes",
+)
+TABS = [FACTS, SITES, BONDS, MATCH, PATTERN, NOTES]
 SITES_LOOK = """
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   margin-top: 6px; font-size: 12.5px; }
 th { text-align: left; font-weight: 600; color: var(--muted); padding: 2px 8px 2px 0; }
-td { padding: 2px 8px 2px 0; border-top: 1px solid
+td { padding: 2px 8px 2px 0; vertical-align: top; border-top: 1px solid
   color-mix(in srgb, var(--panel-on-surface-color) 9%, transparent); }
+p.muted { margin-top: 8px; }
+td.same { color: light-dark(#00785a, #2fd6a3); font-weight: 600; }
 """
+
+
+def table_html(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; cells are text and get escaped."""
+    names = "".join(f"<th scope='col'>{escape(name)}</th>" for name in head)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def sites_html(crystal: WyckoffCrystal | None, structure: Structure) -> str:
@@ -34,31 +59,37 @@ def sites_html(crystal: WyckoffCrystal | None, structure: Structure) -> str:
         The description as it was drawn; without one, `structure` is described anew.
     """
     if crystal is not None:
-        return _table(crystal)
+        return _sites(crystal)
     reason = gate(structure)
     if reason:
         return f"<p class='problem'>No description: {escape(reason)}</p>"
     try:
-        return _table(encode(structure))
+        return _sites(encode(structure))
     except EncodingError as error:
         return f"<p class='problem'>No description: {escape(error)}</p>"
 
 
-def _table(crystal: WyckoffCrystal) -> str:
-    head = "".join(
-        f"<th scope='col'>{name}</th>"
-        for name in ("Element", "Position", "Site symmetry", "x", "y", "z")
-    )
-    rows = "".join(
-        "<tr>"
-        + "".join(f"<td>{escape(cell)}</td>" for cell in (*row[:3], *row.coordinates))
-        + "</tr>"
-        for row in site_rows(crystal)
-    )
-    return (
-        f"<p class='muted'>{escape(cell_words(crystal))}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    )
+def _sites(crystal: WyckoffCrystal) -> str:
+    head = ("Element", "Position", "Site symmetry", "x", "y", "z")
+    rows = [(*row[:3], *row.coordinates) for row in site_rows(crystal)]
+    return f"<p class='muted'>{escape(cell_words(crystal))}</p>{table_html(head, rows)}"
+
+
+def bonds_html(structure: Structure) -> str:
+    """Return the neighbours of each distinct site, or why they cannot be told."""
+    reason = gate(structure)
+    if reason:
+        return f"<p class='problem'>No bonds: {escape(reason)}</p>"
+    try:
+        found = site_bonds(structure)
+    except (ValueError, RuntimeError) as error:  # Voronoi cells that do not close
+        return f"<p class='problem'>No bonds could be found: {escape(error)}</p>"
+    rows = [
+        (f"{site.element} ×{site.count}", str(site.coordination), bond_words(site.lengths))
+        for site in found
+    ]
+    told = "<p class='muted'>Neighbours by CrystalNN; distinct sites of the primitive cell.</p>"
+    return told + table_html(("Site", "Coordination", "Bonds"), rows)
 
 
 def pattern_json(structure: Structure, dark: bool) -> dict[str, Any]:
@@ -66,3 +97,53 @@ def pattern_json(structure: Structure, dark: bool) -> dict[str, Any]:
     if gate(structure) or spacegroup_of(structure) is None:
         return {}
     return figure_json(diffraction_figure(structure.to_conventional(), dark))
+
+
+def matches_of(
+    structure: Structure, phases: Mapping[str, Phase], matcher: Matcher
+) -> tuple[list[Likeness], str]:
+    """Compare a structure with the known phases of its composition; or say why not."""
+    reason = gate(structure)
+    if reason:
+        return [], f"No comparison: {reason}."
+    formula = structure.composition.reduced_formula
+    named = [NamedStructure(p.id, p.structure) for p in phases.values() if p.formula == formula]
+    if not named:
+        return [], f"No known phase of {formula_label(formula)} has its structure here."
+    try:
+        return likenesses(structure, named, matcher), ""
+    except IsolationError as error:
+        return [], f"The comparison {error}."
+
+
+def matches_html(found: Sequence[Likeness], phases: Mapping[str, Phase], problem: str) -> str:
+    """Return the table of nearest known phases, the most alike first."""
+    if problem:
+        return f"<p class='muted'>{escape(problem)}</p>"
+    rows = "".join(_match_row(each, phases[each.name]) for each in found)
+    heads = ("Phase", "Space group", "Same crystal", "rms, Å", "largest, Å", "DFT, eV/atom")
+    head = "".join(f"<th scope='col'>{name}</th>" for name in heads)
+    return (
+        "<p class='muted'>Known phases of this composition, the most alike first. Distances "
+        "between matched atoms, both cells at one volume; DFT: published energy above the hull.</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _match_row(likeness: Likeness, phase: Phase) -> str:
+    def number(value: float | None) -> str:
+        return NOT_KNOWN if value is None else f"{value:.3f}"
+
+    cells = (
+        phase.id,
+        spacegroup_label(phase.spacegroup),
+        "yes" if likeness.same else "no",
+        number(likeness.rms),
+        number(likeness.largest),
+        number(phase.e_above_hull_dft),
+    )
+    kinds = ("", "", " class='same'" if likeness.same else "", "", "", "")
+    line = "".join(
+        f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, cells, strict=True)
+    )
+    return f"<tr>{line}</tr>"

@@ -19,7 +19,7 @@ groups, atoms on Wyckoff sites.</li>
 <li><b>Press Run search.</b> The campaign goes on when you close this page; its address brings you
 back to it.</li>
 <li><b>Click a point of the hull</b> or a row of the table to see the crystal, and download what you
-choose as CIF, extxyz and CSV.</li>
+choose in the format that you need.</li>
 </ol>
 """
 LOOK = """
@@ -34,7 +34,7 @@ li::before { counter-increment: step; content: counter(step); position: absolute
   background: color-mix(in srgb, var(--panel-primary-color) 14%, transparent); }
 """
 CENTRE = """
-:host { max-width: 760px; margin: 6vh auto !important; padding: 34px 40px 30px !important; }
+:host { max-width: 760px; margin: 24px auto !important; padding: 30px 40px 26px !important; }
 """
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import param
 
 from explorer.campaign import Campaign, CampaignState
 from explorer.candidate import Candidate, State
+from explorer.marks import Mark
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 
@@ -33,6 +34,10 @@ class News:
         Number to ask with next time.
     targets
         What the campaign was given to look for; read once, at the first look.
+    marks
+        Stars, tags and notes by candidate id.
+    writes
+        How many marks this page had written when the look began.
     runner_alive
         Whether anybody works.
     error
@@ -44,6 +49,8 @@ class News:
     changed: tuple[Candidate, ...] = ()
     sequence: int = 0
     targets: tuple[NamedStructure, ...] = ()
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    writes: int = 0
     runner_alive: bool = True
     error: str = ""
 
@@ -55,7 +62,10 @@ class Workbench(param.Parameterized):
     campaign = param.ClassSelector(class_=Campaign, allow_None=True)
     revision = param.Integer(default=0, doc="grows when candidates changed")
     selected = param.String(default="", doc='"candidate:ID", "phase:ID" or empty')
-    chosen = param.List(default=[], item_type=str, doc="ids of the candidates to export")
+    chosen = param.List(default=[], item_type=str, doc="ids of the candidates in the basket")
+    compared = param.List(default=[], item_type=str, doc="keys of what stands side by side")
+    marks = param.Dict(default={}, doc="stars, tags and notes by candidate id")
+    starred_only = param.Boolean(default=False, doc="the table leaves out what has no star")
     threshold = param.Number(default=0.5, bounds=(0.0, None), doc="eV/atom; hides what is above")
     stage = param.Selector(default="relaxed", objects=["relaxed", "initial"])
     dark = param.Boolean(default=False)
@@ -66,19 +76,25 @@ class Workbench(param.Parameterized):
         self.store = store
         self.candidates: dict[str, Candidate] = {}
         self.targets: tuple[NamedStructure, ...] = ()
-        self._sequence = 0
+        self._sequence = self._writes = 0
         super().__init__(**params)
 
     @param.depends("campaign_id", watch=True)
     def _forget(self) -> None:
         self.candidates, self.targets, self._sequence = {}, (), 0
         self.param.update(
-            campaign=None, selected="", chosen=[], error="", revision=self.revision + 1
+            campaign=None,
+            selected="",
+            chosen=[],
+            compared=[],
+            marks={},
+            error="",
+            revision=self.revision + 1,
         )
 
     def look(self) -> News:
         """Read what is new; safe in a thread because it changes nothing."""
-        campaign_id, since = self.campaign_id, self._sequence
+        campaign_id, since, writes = self.campaign_id, self._sequence, self._writes
         if not campaign_id:
             return News("")
         try:
@@ -90,10 +106,11 @@ class Workbench(param.Parameterized):
             targets = self.targets
             if campaign.spec.targets and not targets:
                 targets = tuple(self.store.targets(campaign_id))
+            marks = self.store.marks(campaign_id)
             alive = not campaign.active or self.store.runner_alive()
         except StoreError as error:
             return News(campaign_id, error=str(error))
-        return News(campaign_id, campaign, tuple(changed), sequence, targets, alive)
+        return News(campaign_id, campaign, tuple(changed), sequence, targets, marks, writes, alive)
 
     def take(self, news: News) -> None:
         """Take over a look; one that belongs to another campaign is dropped."""
@@ -106,6 +123,8 @@ class Workbench(param.Parameterized):
             self.candidates[candidate.id] = candidate
         self.targets = news.targets
         self._sequence = max(self._sequence, news.sequence)
+        if news.writes == self._writes:  # else it was read before the last star was set
+            self.marks = dict(news.marks)
         self.param.update(
             campaign=news.campaign,
             runner_alive=news.runner_alive,
@@ -135,6 +154,21 @@ class Workbench(param.Parameterized):
     def select_candidate(self, candidate_id: str) -> None:
         """Select everywhere."""
         self.selected = f"candidate:{candidate_id}"
+
+    def mark(self, candidate_id: str, **change: Any) -> str:
+        """Star, tag or annotate a candidate; returns why that was refused, "" when it was not."""
+        try:
+            mark = self.store.mark(self.campaign_id, candidate_id, **change)
+        except StoreError as error:
+            return str(error)
+        self._writes += 1
+        others = {name: kept for name, kept in self.marks.items() if name != candidate_id}
+        self.marks = others | ({candidate_id: mark} if mark else {})
+        return ""
+
+    def is_starred(self, candidate_id: str) -> bool:
+        """Whether somebody starred this candidate."""
+        return self.marks.get(candidate_id, Mark()).starred
 
     def to_export(self) -> list[str]:
         """Return the ids of the chosen candidates that have a structure, else the selected one."""

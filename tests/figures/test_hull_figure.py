@@ -7,7 +7,13 @@ import pytest
 
 from explorer.candidate import Candidate, State
 from explorer.figures.hull import hull_figure
-from explorer.figures.hull_picture import known_picture, with_candidates, with_live_hull
+from explorer.figures.hull_picture import (
+    after_campaign,
+    before_campaign,
+    known_picture,
+    with_candidates,
+    with_live_hull,
+)
 from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.style import palette
 
@@ -191,3 +197,24 @@ def test_a_covered_point_speaks_for_what_covers_it(make_hull, make_candidate):
     picture = with_candidates(known_picture(make_hull(("Al", "Ca", "Cu"))), candidates)
     texts = trace_of(hull_figure(picture), Kind.CANDIDATE).hovertext
     assert all("0.100 eV/atom" in text and "1 more" in text for text in texts)
+
+
+def test_before_and_after_the_campaign(make_hull, make_candidate):
+    """Before: known phases alone. After: distances from the hull that the candidates made."""
+    hull = make_hull(("Al", "Ca"))
+    drawn = [
+        make_candidate(0, "Al", "Al", "Ca", above=-0.2, energy=-0.4667),
+        make_candidate(1, "Al", "Ca", above=0.1, energy=-0.3),
+    ]
+    both = with_candidates(known_picture(hull), drawn)
+    before = before_campaign(both)
+    assert not any(dot.is_candidate for dot in before.dots)
+    assert before.tie_lines == both.tie_lines
+    after = after_campaign(both, hull, drawn)
+    first, second = (after.find(f"candidate:{c.id}") for c in drawn)
+    assert (first.kind, first.energy_above_hull) == (Kind.FOUND, 0.0)
+    assert second.kind == Kind.CANDIDATE
+    assert second.energy_above_hull == pytest.approx(0.1)
+    place = after.dots.index(first)
+    assert any(place in line for line in after.tie_lines)
+    assert after.live_lines == ()

@@ -77,7 +77,7 @@ def test_a_problem_stands_at_its_field():
 
 def test_the_table_has_a_row_for_every_crystal(bench):
     """Missing energies stay missing, and data is data: no cell is HTML."""
-    rows = frame(bench.in_order(), "candidate:000001")
+    rows = frame(bench.in_order(), "candidate:000001", {})
     assert list(rows["number"]) == [1, 2, 3]
     assert list(rows["mark"]) == ["", "●", ""]
     assert math.isnan(rows["above_hull"][2])
@@ -95,7 +95,7 @@ def test_a_row_click_selects_and_ticks_choose(bench):
     """The table's events change the state that the other views watch."""
     view = TableView(bench)
     view._fill()
-    view._click(type("Click", (), {"row": 1})())
+    view._click(type("Click", (), {"row": 1, "column": "formula"})())
     assert bench.selected == "candidate:000001"
     view.table.selection = [0, 1]
     assert bench.chosen == ["000000", "000001"]
@@ -175,7 +175,7 @@ def test_durations_are_for_people(seconds, words):
 
 def test_the_zip_holds_what_was_chosen(bench):
     """The export is read back: one CIF for each chosen candidate, and where it comes from."""
-    content = zip_of(bench.store, bench.campaign_id, ["000000", "000001"])
+    content = zip_of(bench.store, bench.campaign_id, ["000000", "000001"], ["cif", "csv"])
     with zipfile.ZipFile(content) as archive:
         names = archive.namelist()
         table = archive.read("candidates.csv").decode()

@@ -48,7 +48,7 @@ function tilted() {
   const [cx, sx, cy, sy] = [Math.cos(x / 2), Math.sin(x / 2), Math.cos(y / 2), Math.sin(y / 2)]
   const quaternion = {x: sx * cy, y: cx * sy, z: -sx * sy, w: cx * cy}
   const position = {x: 30 * Math.sin(y) * Math.cos(x), y: -30 * Math.sin(x), z: 30 * Math.cos(y) * Math.cos(x)}
-  return {position, quaternion, zoom: 4}
+  return {position, quaternion, zoom: 3.6}
 }
 
 export function render({model}) {

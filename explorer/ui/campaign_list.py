@@ -1,0 +1,92 @@
+"""The list of campaigns as the browser shows it, and what a row of it says."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from explorer.campaign import Campaign, CampaignState
+from explorer.candidate import Candidate
+from explorer.figures.words import energy_label, formula_label
+
+STATIC = Path(__file__).parent / "static"
+FATES = ("relaxed", "failed", "known", "duplicate", "rejected", "waiting")
+
+
+class CampaignList(JSComponent):
+    """Campaigns, one a line; `request` is the last thing that was asked of one of them."""
+
+    rows = param.List(default=[], item_type=dict, doc="see `campaign_row`")
+    empty = param.String(default="", doc="words shown while there is none")
+    request = param.List(default=[], doc="[action, id, text, number of the request]")
+
+    _esm: ClassVar[Path] = STATIC / "campaign_list.js"
+    _stylesheets: ClassVar[list[str]] = [(STATIC / "campaign_list.css").read_text("utf-8")]
+
+
+def campaign_row(campaign: Campaign, lowest: Candidate | None) -> dict[str, Any]:
+    """Return what the list shows of a campaign.
+
+    Parameters
+    ----------
+    lowest
+        The candidate nearest to the hull; None when there is none, or when it is not known yet.
+    """
+    spec, counts = campaign.spec, campaign.counts
+    when = time.strftime("%d %b %Y %H:%M", time.localtime(campaign.created))
+    fates = [(kind, counts[kind] / max(spec.n, 1), counts[kind]) for kind in FATES if counts[kind]]
+    return {
+        "id": campaign.id,
+        "name": spec.name,
+        "system": _system(campaign),
+        "title": spec.name or _system(campaign),
+        "href": f"?campaign={campaign.id}",
+        "state": campaign.state.value,
+        "facts": " · ".join(filter(None, (_question(campaign), when, campaign.id[:4]))),
+        "fates": [list(fate) for fate in fates],
+        "counts": f"{counts['drawn']} of {spec.n} drawn, {counts['relaxed']} relaxed",
+        "lowest": energy_label(lowest.energy_above_hull) if lowest else "",
+        "lowest_of": f"lowest: {formula_label(lowest.formula)}" if lowest else "",
+        "actions": [list(action) for action in _actions(campaign)],
+        "deleted": bool(campaign.deleted),
+    }
+
+
+def _system(campaign: Campaign) -> str:
+    spec = campaign.spec
+    return formula_label(spec.formula or "") or spec.chemical_system or "Any elements"
+
+
+def _question(campaign: Campaign) -> str:
+    """Return what else was asked, in a few words."""
+    spec = campaign.spec
+    groups = [str(group) for group in spec.spacegroups]
+    more = ", …" if len(groups) > 3 else ""
+    return ", ".join(
+        filter(
+            None,
+            (
+                _system(campaign) if spec.name else "",
+                f"space group {', '.join(groups[:3])}{more}" if groups else "",
+                f"{len(spec.sites)} Wyckoff sites" if spec.sites else "",
+                spec.potential,
+            ),
+        )
+    )
+
+
+def _actions(campaign: Campaign) -> list[tuple[str, str]]:
+    if campaign.deleted:
+        return [("restore", "Restore")]
+    rest = campaign.state in {CampaignState.PAUSED, CampaignState.STOPPED, CampaignState.FAILED}
+    return [
+        *([("resume", "Resume")] if rest else []),
+        *([("pause", "Pause")] if campaign.active else []),
+        ("reuse", "Use settings"),
+        ("rename", "Rename"),
+        ("delete", "Delete"),
+    ]

@@ -1,0 +1,148 @@
+"""All campaigns of the store: open, resume, take the settings, rename, delete and bring back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from explorer.campaign import Campaign
+from explorer.candidate import Candidate
+from explorer.figures.words import escape
+from explorer.store import Store, StoreError
+from explorer.ui.campaign_list import CampaignList, campaign_row
+from explorer.ui.theme import card, heading, words
+from explorer.ui.workbench import BATCH, Workbench, lowest
+
+NONE_YET = (
+    "No campaign yet: the first one that you run stands here, also after this page is closed."
+)
+NONE_DELETED = "No deleted campaign."
+WIDE = """
+:host { width: calc(100% - 24px) !important; max-width: 1120px; margin: 0 auto 24px !important;
+  padding: 16px 22px 12px !important; }
+"""
+
+
+class LowestFound:
+    """The candidate nearest to the hull of each campaign, read once and kept up to date."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[str, tuple[int, Candidate | None]] = {}
+
+    def of(self, campaign: Campaign) -> Candidate | None:
+        """Read what is new of a campaign, and return its lowest candidate."""
+        since, best = self._seen.get(campaign.id, (0, None))
+        while since < campaign.sequence:
+            fresh, since = self._store.candidates(campaign.id, since, structures=False, limit=BATCH)
+            best = lowest([*fresh, *([best] if best else [])])
+            if not fresh:
+                break
+        self._seen[campaign.id] = (since, best)
+        return best
+
+
+class CampaignsView(Viewer):
+    """The list on the page where a search starts.
+
+    Parameters
+    ----------
+    bench : Workbench
+    wake : callable
+        Coroutine function that starts a runner when none is alive.
+    reuse : callable
+        Called with a spec and its targets, which are to fill the form.
+    """
+
+    def __init__(
+        self,
+        bench: Workbench,
+        wake: Callable[[], Any],
+        reuse: Callable[[Any, Any], None],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self.bench, self._wake, self._reuse = bench, wake, reuse
+        self._lowest = LowestFound(bench.store)
+        self._deleted = ""
+        self.list = CampaignList(
+            empty=NONE_YET, sizing_mode="stretch_width", margin=0,
+            styles={"container-type": "inline-size"},
+        )  # fmt: skip
+        self.bin = pmui.Checkbox(label="Deleted ones", size="small", margin=0, align="center")
+        self.note = words(sizing_mode="stretch_width", align="center")
+        self.undo = pmui.Button(label="Undo", icon="undo", variant="text", size="small", margin=0)
+        self.told = pn.Row(
+            self.note, self.undo, visible=False, margin=(0, 0, 6, 0), sizing_mode="stretch_width"
+        )
+        self.list.param.watch(self._act, "request")
+        self.bin.param.watch(self._turn, "value")
+        self.undo.on_click(self._restore_last)
+
+    async def refresh(self) -> None:
+        """Read the list again, beside the event loop."""
+        deleted = self.bin.value
+        rows = await asyncio.to_thread(self._rows, deleted)
+        if deleted == self.bin.value:
+            self.list.param.update(rows=rows, empty=NONE_DELETED if deleted else NONE_YET)
+
+    def _rows(self, deleted: bool) -> list[dict[str, Any]]:
+        campaigns: Sequence[Campaign] = self.bench.store.campaigns(deleted=deleted)
+        return [campaign_row(campaign, self._lowest.of(campaign)) for campaign in campaigns]
+
+    async def _turn(self, *_: Any) -> None:
+        self.told.visible = False
+        await self.refresh()
+
+    async def _act(self, event: Any) -> None:
+        action, campaign_id, text, _ = event.new
+        if action == "open":
+            self.bench.campaign_id = campaign_id
+            return
+        self.told.visible = False
+        try:
+            await self._do(action, campaign_id, text)
+        except StoreError as error:
+            self._tell(f"<p class='problem' role='alert'>{escape(error)}</p>")
+        await self.refresh()
+
+    async def _do(self, action: str, campaign_id: str, text: str) -> None:
+        store = self.bench.store
+        if action in {"resume", "pause"}:
+            await asyncio.to_thread(store.command, campaign_id, action)
+            if action == "resume":
+                await self._wake()
+        elif action == "reuse":
+            campaign = await asyncio.to_thread(store.campaign, campaign_id)
+            targets = await asyncio.to_thread(store.targets, campaign_id)
+            self._reuse(campaign.spec, targets)
+            self._tell("<p role='status'>The form holds these settings: change what you like.</p>")
+        elif action == "rename":
+            await asyncio.to_thread(store.rename, campaign_id, text)
+        elif action == "restore":
+            await asyncio.to_thread(store.restore, campaign_id)
+        elif action == "delete":
+            await asyncio.to_thread(store.delete, campaign_id)
+            self._deleted = campaign_id
+            title = campaign_row(store.campaign(campaign_id), None)["title"]
+            self._tell(f"<p role='status'>{escape(title)} was deleted.</p>", undo=True)
+
+    def _tell(self, html: str, undo: bool = False) -> None:
+        self.note.object = html
+        self.undo.visible = undo
+        self.told.visible = True
+
+    async def _restore_last(self, *_: Any) -> None:
+        await asyncio.to_thread(self.bench.store.restore, self._deleted)
+        self.told.visible = False
+        await self.refresh()
+
+    def __panel__(self) -> pn.Column:
+        return card(
+            heading("Campaigns", self.bin), self.told, self.list, name="campaigns", extra=WIDE
+        )

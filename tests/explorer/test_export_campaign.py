@@ -1,0 +1,93 @@
+"""`hullscape export`: every format in one zip, only what was asked for, and wrong formats named."""
+
+import json
+import zipfile
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from explorer.campaign import CampaignSpec, CampaignState
+from explorer.candidate import Candidate, State
+from explorer.cli import main
+from explorer.lease import Leases, new_owner
+from explorer.potentials import EnergyLevel
+from explorer.store import Store
+from model.crystal import Site, WyckoffCrystal
+
+LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
+
+
+def candidate(index: int) -> Candidate:
+    """Return a relaxed rock salt, `index` x 0.1 eV/atom above the hull."""
+    structure = Structure.from_spacegroup(
+        225, Lattice.cubic(5.2), ["Ca", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    ).get_primitive_structure()
+    sites = (Site("a", "Ca", ()), Site("b", "Cu", ()))
+    return Candidate(
+        id=f"{index:06d}",
+        index=index,
+        crystal=WyckoffCrystal(225, sites, (5.2, 5.2, 5.2, 90, 90, 90)),
+        formula="CaCu",
+        state=State.RELAXED,
+        novel=True,
+        initial=structure,
+        relaxed=structure,
+        energy_per_atom=-2.0,
+        energy_above_hull=0.1 * index,
+        level=LEVEL,
+    )
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Return the file of a store with one campaign of two candidates, and the campaign's id."""
+    store = Store(tmp_path / "campaigns.db")
+    campaign = store.create(CampaignSpec(elements=("Ca", "Cu"), n=2, name="first try"))
+    leases = Leases(store.engine, new_owner())
+    lease = leases.take(campaign)
+    store.put_candidates(lease, [candidate(0), candidate(1)])
+    leases.release(lease, CampaignState.FINISHED, "")
+    store.mark(campaign, "000001", starred=True, tags=["DFT next"], note="=1+1")
+    store.close()
+    return tmp_path / "campaigns.db", campaign
+
+
+def export(stored, output, *options) -> int:
+    """Run the command and return its exit code."""
+    file, campaign = stored
+    with pytest.raises(SystemExit) as ended:
+        main(["export", campaign, "--store", str(file), "-o", str(output), *options])
+    return ended.value.code
+
+
+def test_all_formats_go_into_one_zip(stored, tmp_path, capsys):
+    """The archive has every format, the report of the campaign, provenance and README."""
+    assert export(stored, tmp_path / "out.zip", "--format", "all") == 0
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        names = set(archive.namelist())
+        report = archive.read("report.html").decode()
+        origin = json.loads(archive.read("provenance.json"))
+    assert {"README.md", "candidates.csv", "candidates.json", "optimade.json"} <= names
+    assert {"cifs/000001-CaCu.cif", "poscars/000000-CaCu.vasp", "vasp/000000-CaCu/INCAR"} <= names
+    assert "first try" in report
+    assert "DFT next; =1+1" in report
+    assert origin["campaign"] == stored[1]
+    assert "2" in capsys.readouterr().out
+
+
+def test_only_what_is_starred_or_near(stored, tmp_path, capsys):
+    """A star and a distance choose candidates; the note is no formula in the table."""
+    assert export(stored, tmp_path / "a", "--starred", "--format", "csv,poscar") == 0
+    assert [path.name for path in (tmp_path / "a" / "poscars").iterdir()] == ["000001-CaCu.vasp"]
+    assert "'=1+1" in (tmp_path / "a" / "candidates.csv").read_text()
+    assert not (tmp_path / "a" / "cifs").exists()
+    assert export(stored, tmp_path / "b", "--max-above-hull", "0.05") == 0
+    assert [path.name for path in (tmp_path / "b" / "cifs").iterdir()] == ["000000-CaCu.cif"]
+    capsys.readouterr()
+
+
+def test_a_format_that_nobody_knows_is_refused(stored, tmp_path, capsys):
+    """One line lists the formats, and nothing is written."""
+    assert export(stored, tmp_path / "out.zip", "--format", "docx") == 2
+    assert "got 'docx'" in capsys.readouterr().err
+    assert not (tmp_path / "out.zip").exists()

@@ -1,0 +1,166 @@
+"""Deciding: stars, tags and notes, candidates side by side, what resembles a known phase."""
+
+import asyncio
+
+import pytest
+from handmade import HOSTILE, candidate, put
+
+from explorer.candidate import State
+from explorer.marks import Mark
+from explorer.novelty import Matcher
+from explorer.phases import phase_from_structure
+from explorer.ui.compare_view import (
+    CompareView,
+    columns_of,
+    compared_candidate,
+    compared_phase,
+    comparison_html,
+)
+from explorer.ui.matching_view import MatchingView
+from explorer.ui.notes_view import NotesView
+from explorer.ui.table_view import TableView
+from explorer.ui.viewer_tabs import bonds_html, matches_html, matches_of
+from explorer.ui.workbench import Workbench
+
+
+@pytest.fixture
+def bench(store):
+    """Return a workbench that looks at three candidates."""
+    items = (candidate(0), candidate(1), candidate(2, State.FAILED, reason=HOSTILE))
+    bench = Workbench(store, campaign_id=put(store, *items))
+    bench.take(bench.look())
+    return bench
+
+
+def test_a_star_in_the_table_is_kept(bench):
+    """A click on the star marks the candidate in the store, and another one takes it back."""
+    view = TableView(bench)
+    view._fill()
+    for starred in (True, False):
+        view._click(type("Click", (), {"row": 1, "column": "star"})())
+        assert bench.is_starred("000001") is starred
+        assert ("000001" in bench.store.marks(bench.campaign_id)) is starred
+        assert view.table.value["star"][1] == ("★" if starred else "☆")
+    assert bench.selected == ""
+
+
+def test_only_what_is_starred_can_be_shown(bench):
+    """The other rows go, their ticks stay."""
+    view = TableView(bench)
+    view._fill()
+    view.table.selection = [0, 1]
+    bench.mark("000001", starred=True)
+    bench.starred_only = True
+    assert list(view.table.value["number"]) == [2]
+    view.table.selection = []
+    assert bench.chosen == ["000000"]
+    bench.starred_only = False
+    assert view.table.selection == [0]
+
+
+def test_marks_of_another_page_arrive_and_late_news_lose(bench):
+    """A look brings what others said; one that began before a star was set does not undo it."""
+    bench.store.mark(bench.campaign_id, "000000", note="theirs")
+    late = bench.look()
+    bench.mark("000001", starred=True)
+    bench.take(late)
+    assert bench.is_starred("000001")
+    bench.take(bench.look())
+    assert bench.marks["000000"].note == "theirs"
+    assert bench.is_starred("000001")
+
+
+def test_tags_and_notes_are_written_and_read(bench):
+    """The fields belong to the selected candidate; too long a tag is refused in words."""
+    view = NotesView(bench)
+    bench.select_candidate("000001")
+    view.tags.value = "DFT next, odd, "
+    view.note.value = HOSTILE
+    view.star.value = True
+    assert bench.marks["000001"] == Mark(True, ("DFT next", "odd"), HOSTILE)
+    bench.select_candidate("000000")
+    assert (view.tags.value, view.note.value, view.star.value) == ("", "", False)
+    view.tags.value = "x" * 41
+    assert "at most 40 characters" in view.problem.object
+    assert "000000" not in bench.marks
+
+
+def test_two_to_four_ticked_candidates_can_be_compared(bench):
+    """The button follows the ticks; the dialog holds a scene for each and closes empty."""
+    view = CompareView(bench)
+    bench.chosen = ["000000"]
+    assert view.button.disabled
+    bench.chosen = ["000000", "000001"]
+    assert not view.button.disabled
+    event = type("Event", (), {"new": ["candidate:000000", "candidate:000001"]})()
+    asyncio.run(view._open(event))
+    assert view.dialog.open
+    scenes = list(view.body[0])[1:]
+    assert [scene.scene is not None for scene in scenes] == [True, True]
+    view.dialog.open = False
+    assert len(view.body) == 0
+
+
+def test_a_comparison_marks_the_lowest_and_escapes(bench):
+    """The row of energies has one best cell; what comes from data is text."""
+    bench.mark("000001", note=HOSTILE)
+    told = comparison_html(columns_of(bench, ["candidate:000000", "candidate:000001"]))
+    assert told.count("class=best") == 1
+    assert told.index("0.000 eV/atom") < told.index("0.010 eV/atom")
+    assert "<img" not in told
+    failed = compared_candidate(bench.store.candidate(bench.campaign_id, "000002"), Mark())
+    assert HOSTILE in failed.facts["State"]
+    assert failed.energy is None
+
+
+def test_a_known_phase_stands_beside_a_candidate():
+    """Its energy is named as published and never marked as the best."""
+    phase = phase_from_structure("mp-1", candidate(0).initial, -2.0, "MP", spacegroup=225)
+    columns = [compared_phase(phase), compared_candidate(candidate(3), Mark())]
+    assert "published, DFT" in columns[0].facts["Above the hull"]
+    assert comparison_html(columns).count("class=best") == 1
+    assert "g/cm³" in columns[0].facts["Density"]
+
+
+def test_the_nearest_known_phase_is_named_with_its_distance():
+    """The same crystal comes first; one of another formula is never compared."""
+    own = candidate(0).initial
+    bent = own.copy()
+    bent.translate_sites([1], [0.06, 0.0, 0.0])
+    other = own.copy()
+    other.replace_species({"Ca": "Mg"})
+    named = {"bent": bent, "same": own, "other": other}
+    phases = {k: phase_from_structure(k, s, -2.0, "test") for k, s in named.items()}
+    found, problem = matches_of(own, phases, Matcher())
+    assert problem == ""
+    assert [each.name for each in found] == ["same", "bent"]
+    assert found[0].same
+    assert found[0].rms == pytest.approx(0.0, abs=1e-4)
+    assert found[1].rms > 0.05
+    told = matches_html(found, phases, "")
+    assert told.index("same") < told.index("bent")
+    strict, _ = matches_of(own, phases, Matcher(stol=0.01))
+    assert [each.same for each in strict] == [True, False]
+    nothing, problem = matches_of(other, {"same": phases["same"]}, Matcher())
+    assert nothing == []
+    assert "No known phase of MgCu" in problem
+
+
+def test_tolerances_change_only_to_numbers_that_can_be(bench):
+    """An empty or zero field leaves the last matcher; the button puts the nearest phase beside."""
+    view = MatchingView(bench)
+    view.fields["stol"].value = 0.1
+    assert view.matcher == Matcher(stol=0.1)
+    view.fields["ltol"].value = None
+    assert view.matcher == Matcher(stol=0.1)
+    bench.select_candidate("000001")
+    view.show(True, "mp-1")
+    view._compare()
+    assert bench.compared == ["candidate:000001", "phase:mp-1"]
+
+
+def test_bonds_are_told_for_each_distinct_site():
+    """Rock salt has six neighbours around both sites, at half the edge of the cube."""
+    told = bonds_html(candidate(0).initial)
+    assert told.count("<td>6</td>") == 2
+    assert "6 Cu 2.60 Å" in told
