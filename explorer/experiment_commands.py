@@ -24,8 +24,15 @@ from explorer.figures.experiment import experiment_page
 from explorer.generators import Source, open_source
 from explorer.headless import refuse_unwritable, replacing
 from explorer.laboratory import Library, choose_device
+from explorer.references import ReferencePhases
 from explorer.structure_files import NamedStructure, StructureFileError
-from explorer.targets import TargetList, default_targets, with_hull_energy, within_reach
+from explorer.targets import (
+    TargetList,
+    default_targets,
+    shipped_targets,
+    with_hull_energy,
+    within_reach,
+)
 from explorer.wbm import wbm_phases
 from model.checkpoint import load_network
 
@@ -97,7 +104,7 @@ def experiment(
 def find_targets_of(
     spec: CampaignSpec, structures: Path | None, max_e_above_hull: float
 ) -> TargetList:
-    """Read what is looked for: WBM's phases, those of a file, or the known ones near the hull.
+    """Read what is looked for: WBM's phases, those of a file, those shipped, or known ones.
 
     Raises
     ------
@@ -106,7 +113,8 @@ def find_targets_of(
     """
     file = Path(spec.targets) if spec.targets else None
     if file is None:
-        found = default_targets(_library(spec).references(spec.chemical_system))
+        found = shipped_targets(spec.chemical_system)
+        found = found if found.structures else default_targets(_references(spec))
         if not found.structures:
             raise SpecError(
                 f"targets: no known phase of {spec.chemical_system} lies near the hull: give some "
@@ -136,8 +144,9 @@ def _near_hull(path: Path, max_e_above_hull: float) -> list[NamedStructure]:
     ]
 
 
-def _library(spec: CampaignSpec) -> Library:
-    return Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
+def _references(spec: CampaignSpec) -> ReferencePhases:
+    system = spec.chemical_system
+    return Library(spec.potential, spec.references, system, spec.hull).references(system)
 
 
 def _refuse_bad_question(spec: CampaignSpec, methods: Sequence[str], seeds: int) -> None:

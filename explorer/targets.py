@@ -18,7 +18,7 @@ from pymatgen.core import Structure
 from explorer import isolation
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.crystals import gate
-from explorer.references import ReferencePhases
+from explorer.references import DATA, ReferencePhases
 from explorer.structure_files import NamedStructure, StructureFileError, read_structures
 
 NEAR_HULL = 0.02
@@ -63,6 +63,23 @@ def default_targets(references: ReferencePhases) -> TargetList:
             structures = tuple(NamedStructure(phase.id, phase.structure) for phase in phases)
             return TargetList(structures, words)
     return NO_TARGETS
+
+
+def shipped_targets(system: str) -> TargetList:
+    """Return the phases to look for that come with the program; none for most systems.
+
+    They were made by ``hullscape evaluate targets``: known prototypes filled, relaxed with CHGNet,
+    those within `NEAR_HULL` of the hull that they span together with the reference phases. No
+    experiment stands behind them, and substitution finds them by construction.
+    """
+    path = DATA / f"targets-{system}.parquet"
+    if not path.is_file():
+        return NO_TARGETS
+    words = (
+        f"phases of {system} within {NEAR_HULL:g} eV/atom of the hull, made by substitution "
+        "and relaxed with CHGNet"
+    )
+    return TargetList(tuple(near_hull_structures(path)), words)
 
 
 def given_targets(spec: CampaignSpec, structures: Sequence[NamedStructure]) -> TargetList:

@@ -10,11 +10,12 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.candidate import Candidate, State
 from explorer.cli import main
+from explorer.crystals import spacegroup_of
 from explorer.phases import phase_from_structure
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
 from explorer.target_commands import near_their_hull
-from explorer.targets import with_hull_energy
+from explorer.targets import NO_TARGETS, shipped_targets, with_hull_energy
 
 LEVEL = EnergyLevel("toy 1", "0" * 12, "none")
 
@@ -57,6 +58,15 @@ def test_phases_compete_with_each_other_and_count_once() -> None:
     near = near_their_hull(candidates, references, 0.06)
     assert [(one.id, round(energy, 3)) for one, energy in near] == [("low", 0.0), ("high", 0.05)]
     assert [one.id for one, _ in near_their_hull(candidates, references, 0.02)] == ["low"]
+
+
+def test_the_shipped_phases_have_the_groups_that_are_known() -> None:
+    """Published stable phases of Al-Ca-Cu lie in groups 139, 166 and 191; so do some of these."""
+    shipped = shipped_targets("Al-Ca-Cu")
+    assert len(set(shipped.names)) == len(shipped.names) > 10
+    assert {139, 166, 191} <= {spacegroup_of(structure) for _, structure in shipped.structures}
+    assert {s.chemical_system for _, s in shipped.structures} == {"Al-Ca-Cu"}
+    assert shipped_targets("Cl-Na") == NO_TARGETS
 
 
 def test_the_file_can_be_searched_for(tmp_path: Path, capsys) -> None:
