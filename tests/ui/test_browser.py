@@ -1,5 +1,6 @@
 """The page in Chromium: from the periodic table to a zip, and back by a link."""
 
+import csv
 import re
 import time
 import zipfile
@@ -35,16 +36,28 @@ def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
     assert {str(element) for element in structure.composition} == {"Al", "Ca", "Cu"}
 
 
-def test_an_earlier_campaign_comes_back_by_its_address(site):
-    """A link reopens a campaign; points, rows and the dark theme work, hostile text stays text."""
+def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
+    """A link reopens a campaign: a point of the hull is selected, starred and taken away.
+
+    Rows and the dark theme work, hostile text stays text.
+    """
     address, campaign = site
-    with opened(f"{address}?campaign={campaign}") as page:
+    with opened(f"{address}?campaign={campaign}", accept_downloads=True) as page:
         points = wait_for(lambda: candidates_on_hull(page), 60, "the hull")
         assert set(points) == {"candidate:000001", "candidate:000004"}
         assert page.get_by_role("slider", name=re.compile("energy above the hull")).count() == 1
         assert page.locator(".tabulator-row").count() == 3
         page.mouse.click(*points["candidate:000004"])
         page.locator("dd", has_text="000001").or_(page.locator("dd", has_text="000004")).wait_for()
+        selected = page.locator(".tabulator-row", has_text="●")
+        selected.locator("[tabulator-field=star]").click()
+        selected.filter(has_text="★").wait_for()
+        page.get_by_role("button", name="Formats").click()
+        page.get_by_role("menuitem", name="POSCAR").click()
+        page.keyboard.press("Escape")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download 1").click()
+        download.value.save_as(tmp_path / "taken.zip")
         page.locator(".tabulator-row", has_text="failed").click()
         page.locator("dd", has_text="000002").wait_for()
         page.get_by_label("Toggle theme").click()
@@ -52,12 +65,30 @@ def test_an_earlier_campaign_comes_back_by_its_address(site):
         page.reload()
         wait_for(lambda: candidates_on_hull(page), 60, "the hull after a refresh")
         assert page.locator(".mui-dark").count() > 0
+        assert page.locator(".tabulator-row", has_text="★").count() == 1
         assert page.title() == "Hullscape"
+    with zipfile.ZipFile(tmp_path / "taken.zip") as archive:
+        (row,) = csv.DictReader(archive.read("candidates.csv").decode().splitlines())
+        poscars = [name for name in archive.namelist() if name.startswith("poscars/")]
+        assert campaign in archive.read("README.md").decode()
+    assert row["starred"] == "True"
+    assert poscars == [f"poscars/{row['id']}-CaCu.vasp"]
 
 
 def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site):
-    """Letters jump to a symbol, Space chooses it; a formula outside the elements blocks Run."""
+    """Letters jump to a symbol, Space chooses it; a formula outside the elements blocks Run.
+
+    On the same page a campaign of the list is renamed, deleted and brought back.
+    """
     with opened(site[0]) as page:
+        page.get_by_role("button", name="Rename: <img").click()
+        page.keyboard.type("Rock salt")
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="Rock salt").wait_for()
+        page.get_by_role("button", name="Delete: Rock salt").click()
+        page.get_by_role("link", name="Rock salt").wait_for(state="detached")
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("link", name="Rock salt").wait_for()
         run = page.get_by_role("button", name="Run search")
         page.get_by_text("choose at least one element").wait_for()
         assert run.is_disabled()
