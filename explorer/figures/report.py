@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ from explorer.figures.distributions import distributions_figure, distributions_o
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import with_candidates, with_live_hull
 from explorer.figures.known import Known
-from explorer.figures.retrieval import DRAWN, SPENT, curve_of
+from explorer.figures.retrieval import DRAWN, SPENT, curve_of, whole_ticks
 from explorer.figures.style import LIGHT, layout
 from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
 from explorer.marks import Mark
@@ -50,7 +49,15 @@ NOTE = (
     "be a new stable phase of that potential. Check it with DFT before you claim it."
 )
 FATES = tuple(str(state) for state in State if state != State.DRAWN)
-HEADS = ("", "Candidate", "Formula", "E above hull, eV/atom", "Relaxed", "Competes with", "Said")
+HEADS = (
+    "",
+    "Candidate",
+    "Formula",
+    "E above hull, eV/atom",
+    "Relaxed",
+    "Competes with",
+    "Tags and note",
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,12 @@ def _asked(campaign: Campaign) -> str:
     """Return the fields that were given, those with their usual value left out."""
     given = campaign.spec.model_dump(mode="json", exclude_defaults=True)
     given |= {"n": campaign.spec.n, "seed": campaign.spec.seed, "hull": campaign.spec.hull}
-    return _facts({k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()})
+    given["elements"] = sorted(campaign.spec.elements) or "any"
+    return _facts({name: _plain(value) for name, value in given.items()})
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _counts(campaign: Campaign) -> str:
@@ -163,7 +175,10 @@ def retrieval_lines(curve: Curve) -> go.Figure:
     figure.update_layout(margin={"l": 50, "r": 8, "t": 24, "b": 44})
     figure.update_xaxes(title="crystals drawn, or relaxations", gridcolor=LIGHT.grid)
     figure.update_yaxes(
-        title="targets found", range=[0, max(curve.total, 1) * 1.08], gridcolor=LIGHT.grid
+        title="targets found",
+        range=[0, max(curve.total, 1) * 1.08],
+        tickvals=whole_ticks(max(curve.total, 1)),
+        gridcolor=LIGHT.grid,
     )
     return figure
 
