@@ -37,10 +37,29 @@ COUNT_SECONDS = 2.0
 
 @dataclass(eq=False)
 class _Flight:
-    """What is on the cluster: which structures each task holds, and what has to go out again."""
+    """What is on the cluster, and what has to go out again.
+
+    Attributes
+    ----------
+    tasks : dict
+        The structures that each task holds.
+    again : list of list of Item
+        Batches that the cluster lost.
+    suspects : list of list of Item
+        Batches that may kill workers. Dask blames all tasks that a dead worker had, also those that
+        only waited there, so that a suspect has to fly alone.
+    alone : bool
+        Whether what is in flight is a suspect.
+    tries : dict
+        How often a structure was lost, by its place.
+    ended : SimpleQueue
+        Tasks that are over.
+    """
 
     tasks: dict[Future, list[Item]] = field(default_factory=dict)
     again: list[list[Item]] = field(default_factory=list)
+    suspects: list[list[Item]] = field(default_factory=list)
+    alone: bool = False
     tries: dict[int, int] = field(default_factory=dict)
     ended: SimpleQueue[Future] = field(default_factory=SimpleQueue)
 
@@ -127,7 +146,7 @@ class ClusterRelaxer:
             while not should_stop():
                 if self._connected(flight):
                     yield from self._hand_out(queue, flight, order)
-                if not flight.tasks and not flight.again and queue.empty:
+                if not (flight.tasks or flight.again or flight.suspects) and queue.empty:
                     return
                 yield from self._collect(flight)
         finally:
@@ -169,7 +188,15 @@ class ClusterRelaxer:
         self, queue: ItemQueue, flight: _Flight, order: Order
     ) -> Iterator[tuple[Any, Relaxation]]:
         """Fill the cluster; refuse at once what no potential may see."""
-        while len(flight.tasks) < self._room():
+        if flight.suspects:
+            if not flight.tasks:
+                flight.alone = True
+                self._submit(flight.suspects.pop(), flight, order)
+            return
+        if flight.alone and flight.tasks:
+            return
+        flight.alone = False
+        while not flight.suspects and len(flight.tasks) < self._room():
             batch = flight.again.pop() if flight.again else []
             while not batch or (len(batch) < self._size and batch[0].place not in flight.tries):
                 if queue.empty:
@@ -226,17 +253,19 @@ class ClusterRelaxer:
     def _mend(
         self, error: BaseException, batch: list[Item], flight: _Flight
     ) -> Iterator[tuple[Any, Relaxation]]:
-        """Find the structure that kills workers by halves; any other error is the cluster's."""
+        """Find the structure that kills workers by halves; any other error is the potential's."""
         if not isinstance(error, KilledWorker):
             reason = " ".join(str(error).split()) or type(error).__name__
             raise PotentialError(f"a worker of the cluster cannot relax: {reason}") from error
+        if not flight.alone:
+            flight.suspects.append(batch)
+            return
         if len(batch) == 1:
             reason = "workers of the cluster died of it, each time it was tried"
             yield batch[0].key, failed(self.potential.level, reason)
             return
         middle = len(batch) // 2
-        flight.tries |= {item.place: 1 for item in batch}
-        flight.again += [batch[middle:], batch[:middle]]
+        flight.suspects += [batch[middle:], batch[:middle]]
 
     def _retry(
         self, batch: list[Item], flight: _Flight, reason: str

@@ -72,15 +72,22 @@ def relax_together(order: Order, items: Sequence[tuple[Any, Structure]]) -> Done
             order.potential, order.level, order.engine, order.limits, order.keep_symmetry
         )
         began = time.monotonic()
-        stopped = _stop_of(order)
-        ended = []
-        for key, structure in items:
-            answer = engine.add(key, structure)
-            ended += [(key, answer)] if answer is not None else []
-        while len(engine) and not stopped():
-            ended += engine.advance()
-        engine.clear()
-        return Done(ended, time.monotonic() - began)
+        try:
+            return Done(_relaxed(engine, items, _stop_of(order)), time.monotonic() - began)
+        finally:
+            engine.clear()  # the next task gets the same engine
+
+
+def _relaxed(
+    engine: Engine, items: Sequence[tuple[Any, Structure]], stopped: Callable[[], bool]
+) -> list[tuple[Any, Relaxation]]:
+    ended = []
+    for key, structure in items:
+        answer = engine.add(key, structure)
+        ended += [(key, answer)] if answer is not None else []
+    while len(engine) and not stopped():
+        ended += engine.advance()
+    return ended
 
 
 @lru_cache(maxsize=2)

@@ -145,9 +145,10 @@ def test_a_stop_abandons_what_is_in_flight(cluster):
     """No result comes after it, and the cluster takes the next order."""
     asked = iter([False] * 2)
     items = [(i, fcc("Cu", 4.2)) for i in range(8)]
-    with ClusterRelaxer(cluster.address, potential("clusteremt"), 1e-9, 100_000) as relaxer:
+    chosen = potential("clusteremt")
+    with ClusterRelaxer(cluster.address, chosen, 0.1, 100_000, smax=-1.0) as relaxer:
         assert list(relaxer.relax(items, should_stop=lambda: next(asked, True))) == []
-    with ClusterRelaxer(cluster.address, potential("clusteremt"), 0.1, 60) as relaxer:
+    with ClusterRelaxer(cluster.address, chosen, 0.1, 60) as relaxer:
         assert dict(relaxer.relax(items[:1]))[0].converged
 
 
