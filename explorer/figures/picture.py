@@ -127,7 +127,7 @@ class HullPicture:
 
         Of several points with one formula only the lowest is named, so that labels stay apart.
         """
-        corners = {end for line in self.live_lines for end in line}
+        corners = {end for line in (*self.tie_lines, *self.live_lines) for end in line}
         lowest: dict[str, Dot] = {}
         for place, dot in enumerate(self.dots):
             pure = max(dot.fractions, default=1.0) > 0.999  # the figure's corners name elements

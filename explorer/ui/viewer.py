@@ -181,7 +181,9 @@ class ViewerView(Viewer):
             self.notes.box.visible = tab == NOTES and is_candidate
             if tab == NOTES and self.bench.selected and not is_candidate:
                 self.details.object = "<p class='muted'>Notes belong to candidates.</p>"
-            self.matching.show(tab == MATCH, shown.nearest if is_candidate else "")
+            self.matching.show(
+                tab == MATCH and bool(shown.nearest), shown.nearest if is_candidate else ""
+            )
 
     def __panel__(self) -> pn.Column:
         return card(

@@ -218,3 +218,5 @@ def test_before_and_after_the_campaign(make_hull, make_candidate):
     place = after.dots.index(first)
     assert any(place in line for line in after.tie_lines)
     assert after.live_lines == ()
+    assert first.key in after.named()
+    assert second.key not in after.named()

@@ -89,6 +89,7 @@ export function render({model}) {
     const middle = make("div", "middle")
     middle.append(fates(row), make("div", "facts", row.counts))
     const low = make("div", "low")
+    low.title = row.lowest ? "Lowest energy above the hull" : ""
     low.append(make("b", "", row.lowest), make("span", "facts", row.lowest_of))
     const actions = make("div", "actions")
     for (const [action, text] of row.actions) { actions.append(button(row, action, text)) }
