@@ -36,6 +36,7 @@ SEARCHES = {
     "random": "independent",
 }
 
+
 class ConstraintsView(Viewer):
     """The form of a campaign.
 
