@@ -104,15 +104,13 @@ class Draft(param.Parameterized):
     )
     geometry_temperature = param.Number(
         default=0.5,
-        allow_None=True,
-        doc="The same for lattice and coordinates alone; low values fit known phases best. Empty: "
-        "that of the rest",
+        doc="The same for lattice and coordinates alone; low values fit known phases best. 0: that "
+        "of the rest",
     )
     again = param.Number(
         default=1.5,
-        allow_None=True,
         doc="In a search a skeleton with free coordinates comes again, for other values of them, "
-        "when it is the likeliest less so many nats for each time before. Empty: never",
+        "when it is the likeliest less so many nats for each time before. 0: never",
     )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     name = param.String(default="", doc="A label for people")
@@ -141,9 +139,13 @@ class Draft(param.Parameterized):
         "potential",
     )
 
+    OPTIONAL = ("geometry_temperature", "again")
+    """Numbers that are 0 here where a spec has none."""
+
     def fields(self) -> dict[str, Any]:
         """Return the arguments of `CampaignSpec.parse`."""
         values = {name: getattr(self, name) for name in self.FIELDS}
+        values |= {name: values[name] or None for name in self.OPTIONAL}
         return values | {"sites": split_sites(self.sites), "targets": self.upload.name or None}
 
     def take(self, values: Mapping[str, Any]) -> None:
@@ -159,6 +161,7 @@ class Draft(param.Parameterized):
         values["spacegroups"] = list(spec.spacegroups)
         values["sites"] = ", ".join(spec.sites)
         values["formula"] = spec.formula or ""
+        values |= {name: values[name] or 0.0 for name in self.OPTIONAL}
         self.take(values)
 
     def conclude(self, outcome: CampaignSpec | SpecError) -> None:

@@ -14,8 +14,6 @@ from explorer.ui.draft import Draft
 from explorer.ui.sites import split_sites
 
 HEAD = "# Constraints of a Hullscape search. What is not named here keeps its usual value.\n"
-NONE = "none"
-"""An empty number; TOML has no null."""
 LARGEST_FILE = 64 * 1024
 LISTS = {"elements": "-", "spacegroups": ",", "sites": ", "}
 """Fields with several values, and what stands between them in a text."""
@@ -36,10 +34,6 @@ def _one_of(name: str) -> Callable[[str], str]:
     return read
 
 
-def _float_or_none(text: str) -> float | None:
-    return None if text == NONE else float(text)
-
-
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "elements": (lambda text: re.findall(r"[^-,\s]+", text), "symbols such as Al-Ca-Cu"),
     "formula": (str.strip, "a formula such as CaAl2"),
@@ -55,8 +49,8 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "seed": (int, "a whole number"),
     "temperature": (float, "a number"),
     "search": (_one_of("search"), "likeliest, distinct or independent"),
-    "geometry_temperature": (_float_or_none, "a number or none"),
-    "again": (_float_or_none, "a number or none"),
+    "geometry_temperature": (float, "a number"),
+    "again": (float, "a number"),
     "potential": (str.strip, "the name of a potential"),
 }
 """How each field is read from a text, and what is expected there."""
@@ -73,7 +67,6 @@ def write_toml(draft: Draft) -> str:
     lines = []
     for name, value in changed_fields(draft).items():
         shown = split_sites(value) if name == "sites" else value
-        shown = NONE if shown is None else shown
         # JSON's strings, numbers, booleans and flat lists are TOML's too
         lines.append(f"{name} = {json.dumps(shown, ensure_ascii=False)}\n")
     return HEAD + "".join(lines)
@@ -124,8 +117,6 @@ def read_query(query: str) -> dict[str, Any]:
 def _as_text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if value is None:
-        return NONE
     if isinstance(value, list) and name in LISTS:
         return LISTS[name].join(str(item) for item in value)
     if isinstance(value, Mapping | list):

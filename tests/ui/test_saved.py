@@ -22,7 +22,7 @@ FULL = {
     "temperature": 0.8,
     "search": "distinct",
     "geometry_temperature": 0.7,
-    "again": None,
+    "again": 0.0,
     "potential": 'odd "name"',
 }
 
