@@ -40,9 +40,9 @@ class MatchingView(Viewer):
             label="Side by side", icon="compare", variant="outlined", size="small",
             margin=(8, 0, 0, 0), align="center",
         )  # fmt: skip
-        self.box = pn.Row(
-            *self.fields.values(), pn.Spacer(sizing_mode="stretch_width"), self.beside,
-            visible=False, margin=0, sizing_mode="stretch_width",
+        self.box = pn.FlexBox(
+            *self.fields.values(), self.beside, visible=False, margin=0, align_items="center",
+            sizing_mode="stretch_width",
         )  # fmt: skip
         for field in self.fields.values():
             field.param.watch(self._change, "value")
@@ -62,5 +62,5 @@ class MatchingView(Viewer):
         self.beside.visible = bool(nearest)
         self.box.visible = visible
 
-    def __panel__(self) -> pn.Row:
+    def __panel__(self) -> pn.FlexBox:
         return self.box
