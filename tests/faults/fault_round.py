@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from fault_kinds import FAULTS, PATIENCE
+import numpy as np
+from fault_kinds import FAULTS, KILLS, PATIENCE
 from fault_machine import Machine
 from fault_witness import Witness, differences, outcome
 
@@ -31,6 +32,8 @@ AT_WORK_SECONDS = 4.0
 """A fault comes up to so long after the campaign was taken; some come before that."""
 COLD = 0.2
 """How often a fault does not wait until the runner is at work again."""
+AFTER_RESULTS = 0.6
+"""How often it waits for new results, so that many faults let a slow machine finish too."""
 NEEDS_A_RUNNER = {"kill_runner", "kill_all", "terminate_runner", "start_another_runner"}
 
 
@@ -60,6 +63,25 @@ class Report:
     recovery: list[float] = field(default_factory=list)
     web: list[float] = field(default_factory=list)
 
+    def figures(self) -> dict[str, object]:
+        """Return what came out as plain numbers and words."""
+        return {
+            "rounds": self.rounds,
+            "crystals": self.crystals,
+            "kills": sum(self.faults[kind] for kind in KILLS),
+            "faults": dict(self.faults),
+            "wrong": self.wrong,
+            "recovery_seconds": _quantiles(self.recovery),
+            "web_seconds": _quantiles(self.web),
+        }
+
+
+def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
+    if not seconds:
+        return {"n": 0}
+    middle, late, last = np.percentile(seconds, (50, 95, 100)).round(2).tolist()
+    return {"n": len(seconds), "median": middle, "p95": late, "max": last}
+
 
 def undisturbed(home: Path, seed: int, crystals: int) -> dict[int, Candidate]:
     """Run a campaign to its end in peace; returns its candidates by draw index."""
@@ -76,26 +98,41 @@ def disturbed(
     seed: int,
     kinds: Sequence[str],
     report: Report,
-    faults: int | None = None,
+    faults: int,
+    after_results: float = AFTER_RESULTS,
 ) -> None:
-    """Run a campaign to its end while faults of these kinds happen, at most so many."""
+    """Run a campaign to its end while faults of these kinds happen, at most so many.
+
+    `after_results` is how often a fault waits for new results.
+    """
     spec = CampaignSpec.parse(**SPEC, n=len(expected), seed=seed)
     witness = Witness(machine.store, machine.store.create(spec))
-    left = faults
-    while left is None or left > 0:
-        if random.random() > COLD:
-            witness.until(_at_work, PATIENCE, "a runner at work", over=True)
-            witness.watch(random.uniform(0, AT_WORK_SECONDS))
+    for _ in range(faults):
+        _wait_for_a_moment(witness, random, after_results)
         if witness.look().state == CampaignState.FINISHED:
             break
         _happen(random.choice(kinds), machine, witness, random, report)
-        left = None if left is None else left - 1
     _finish(witness)
     report.rounds += 1
     report.crystals += len(expected)
     report.wrong += witness.broken
     report.wrong += differences(outcome(machine.store, witness.campaign_id), expected)
     report.wrong += _damage(machine.home / "campaigns.db")
+
+
+def _wait_for_a_moment(witness: Witness, random: Random, after_results: float) -> None:
+    """Wait until a fault may come: at any time, soon after a takeover, or after some results."""
+    if random.random() < COLD:
+        return
+    campaign = witness.until(_at_work, PATIENCE, "a runner at work", over=True)
+    if random.random() < after_results:
+        enough = _settled(campaign) + random.randint(1, 4)
+        witness.until(lambda it: _settled(it) >= enough, PATIENCE, "results", over=True)
+    witness.watch(random.uniform(0, AT_WORK_SECONDS))
+
+
+def _settled(campaign: Campaign) -> int:
+    return campaign.counts["relaxed"] + campaign.counts["failed"]
 
 
 def _at_work(campaign: Campaign) -> bool:

@@ -12,12 +12,11 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from fault_kinds import FAULTS, KILLS
+from fault_kinds import FAULTS
 from fault_machine import Machine
 from fault_round import Report, disturbed, undisturbed
 
@@ -29,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=1e9, help="begin no round after so long")
     parser.add_argument("--seed", type=int, default=0, help="decides all that is random")
     parser.add_argument("--seeds", type=int, default=3, help="different campaigns, in turns")
+    parser.add_argument("--faults", type=int, default=12, help="at most, in each campaign")
     parser.add_argument("--crystals", type=int, default=64, help="of each campaign")
     parser.add_argument("--kinds", nargs="*", choices=list(FAULTS), default=list(FAULTS))
     parser.add_argument("--web", action=argparse.BooleanOptionalAction, default=True)
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="hullscape-faults-") as folder:
         report = _rounds(options, Path(folder))
-    print(json.dumps(figures(report), indent=2))
+    print(json.dumps(report.figures(), indent=2))
     return 1 if report.wrong else 0
 
 
@@ -51,25 +51,12 @@ def _rounds(options: argparse.Namespace, folder: Path) -> Report:
             if time.monotonic() - began > 60 * options.minutes:
                 break
             seed = seeds[turn % len(seeds)]
-            disturbed(machine, random, expected[seed], seed, options.kinds, report)
+            limit = options.faults
+            disturbed(machine, random, expected[seed], seed, options.kinds, report, limit)
             print(f"{turn + 1}: {dict(report.faults)}, wrong {report.wrong}", file=sys.stderr)
             if options.json:
-                options.json.write_text(json.dumps(figures(report), indent=2), encoding="utf-8")
+                options.json.write_text(json.dumps(report.figures(), indent=2), encoding="utf-8")
     return report
-
-
-def figures(report: Report) -> dict[str, object]:
-    """Return a report as plain numbers."""
-    told = asdict(report) | {"kills": sum(report.faults[kind] for kind in KILLS)}
-    for name in ("recovery", "web"):
-        seconds = sorted(told.pop(name))
-        told[f"{name}_seconds"] = {
-            "n": len(seconds),
-            "median": round(seconds[len(seconds) // 2], 2) if seconds else None,
-            "p95": round(seconds[int(0.95 * (len(seconds) - 1))], 2) if seconds else None,
-            "max": round(seconds[-1], 2) if seconds else None,
-        }
-    return told
 
 
 if __name__ == "__main__":
