@@ -189,7 +189,7 @@ class Runner:
 
     def run(self) -> bool:
         """Work until idle or told to end; False when another runner lives in the slot."""
-        if not self.leases.take_slot(self.slot):
+        if not self._take_slot():
             log_event("leaving, another runner has the slot", slot=self.slot)
             return False
         log_event("begun", pid=os.getpid(), slot=self.slot)
@@ -211,6 +211,16 @@ class Runner:
         self.leases.leave_slot(self.slot)
         log_event("leaving, told to end", slot=self.slot)
         return True
+
+    def _take_slot(self) -> bool:
+        """Ask for the slot until the database answers; False when another runner has it."""
+        while not self._ending.is_set():
+            try:
+                return self.leases.take_slot(self.slot)
+            except OperationalError as error:
+                log_event("database out of order, trying again", WARNING, reason=error.orig)
+                self._ending.wait(RETRY_SECONDS)
+        return False
 
     def _warm_up(self) -> None:
         """Import what takes seconds before the first campaign asks for it."""

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from fault_kinds import FAULTS
 from fault_machine import Machine
 from fault_round import Report, disturbed, undisturbed
+from fault_witness import WaitedInVainError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,11 @@ def _rounds(options: argparse.Namespace, folder: Path) -> Report:
                 break
             seed = seeds[turn % len(seeds)]
             limit = options.faults
-            disturbed(machine, random, expected[seed], seed, options.kinds, report, limit)
+            try:
+                disturbed(machine, random, expected[seed], seed, options.kinds, report, limit)
+            except WaitedInVainError as error:
+                report.wrong.append(f"{error} after {dict(report.faults)}")
+                break
             print(f"{turn + 1}: {dict(report.faults)}, wrong {report.wrong}", file=sys.stderr)
             if options.json:
                 options.json.write_text(json.dumps(report.figures(), indent=2), encoding="utf-8")
