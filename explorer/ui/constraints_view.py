@@ -35,6 +35,18 @@ SEARCHES = {
     "random, no repeats": "distinct",
     "random": "independent",
 }
+GENERATORS = {
+    "transformer": "transformer",
+    "known prototypes": "substitution",
+    "similar prototypes": "similarity",
+    "random": "random",
+    "random, neutral": "random-neutral",
+}
+HULLS = {
+    "DFT, where it applies": "auto",
+    "DFT (MP2020)": "dft",
+    "of the potential": "potential",
+}
 
 
 class ConstraintsView(Viewer):
@@ -96,6 +108,10 @@ class ConstraintsView(Viewer):
             "temperature": pmui.FloatInput.from_param(
                 fields.temperature, label="Temperature", step=0.1, **small
             ),
+            "generator": pmui.Select.from_param(
+                fields.generator, label="Generator", options=GENERATORS, **small
+            ),
+            "hull": pmui.Select.from_param(fields.hull, label="Hull", options=HULLS, **small),
             "search": pmui.Select.from_param(
                 fields.search, label="Wyckoff skeletons", options=SEARCHES, **small
             ),
@@ -122,7 +138,9 @@ class ConstraintsView(Viewer):
         self.groups.param.watch(lambda event: draft.param.update(spacegroups=event.new), "value")
         draft.param.watch(lambda event: self.groups.param.update(value=event.new), "spacegroups")
         draft.param.watch(self._check, [*draft.FIELDS, "upload"])
-        draft.param.watch(self._tell, ["spec", "problem", "problem_field", "skeletons"])
+        draft.param.watch(
+            self._tell, ["spec", "problem", "problem_field", "skeletons", "generator", "search"]
+        )
         self.run_button.on_click(self._start)
         self.table.blocked = dict(self._blocked_by(draft.potential))
         draft.check(self.table.blocked)
@@ -150,6 +168,10 @@ class ConstraintsView(Viewer):
                 wrong = draft.problem_field == name
                 widget.error_state = wrong
                 widget.helper_text = draft.problem if wrong else ""
+        drawn = draft.generator == "transformer"
+        for name in ("search", "temperature", "geometry_temperature"):
+            self.inputs[name].disabled = not drawn
+        self.inputs["again"].disabled = not drawn or draft.search == "independent"
         at_elements = draft.problem_field == "elements" and bool(draft.elements)
         note = f"<p class='problem'>{escape(draft.problem)}</p>" if at_elements else ""
         self.element_note.object = note
@@ -191,10 +213,11 @@ class ConstraintsView(Viewer):
             words("<h3>Wyckoff sites</h3>", margin=(10, 0, 2, 0)),
             self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
-            pair("n", "seed"),
+            pair("n", "generator"),
             pair("search", "again"),
             pair("temperature", "geometry_temperature"),
-            box["potential"],
+            box["seed"],
+            pair("potential", "hull"),
             self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",

@@ -96,6 +96,18 @@ class Draft(param.Parameterized):
     temperature = param.Number(
         default=1.0, doc="Below 1 the model keeps to what it finds likely, above 1 it strays"
     )
+    generator = param.Selector(
+        default="transformer",
+        objects=["transformer", "substitution", "similarity", "random", "random-neutral"],
+        doc="The trained network, or a simple method to compare it with: known prototypes with the "
+        "elements put in, by frequency or by chemical similarity; random symmetric crystals",
+    )
+    hull = param.Selector(
+        default="auto",
+        objects=["auto", "dft", "potential"],
+        doc="What candidates are placed on: published DFT formation energies, where the potential "
+        "shares their scale, or known phases at the potential's own energies",
+    )
     search = param.Selector(
         default="likeliest",
         objects=["likeliest", "distinct", "independent"],
@@ -133,6 +145,8 @@ class Draft(param.Parameterized):
         "n",
         "seed",
         "temperature",
+        "generator",
+        "hull",
         "search",
         "geometry_temperature",
         "again",
@@ -162,6 +176,8 @@ class Draft(param.Parameterized):
         values["sites"] = ", ".join(spec.sites)
         values["formula"] = spec.formula or ""
         values |= {name: values[name] or 0.0 for name in self.OPTIONAL}
+        if spec.generator not in self.param.generator.objects:  # a file of samples on the server
+            values["generator"] = self.param.generator.default
         self.take(values)
 
     def conclude(self, outcome: CampaignSpec | SpecError) -> None:

@@ -20,6 +20,8 @@ FULL = {
     "n": 7,
     "seed": 9,
     "temperature": 0.8,
+    "generator": "substitution",
+    "hull": "potential",
     "search": "distinct",
     "geometry_temperature": 0.7,
     "again": 0.0,
