@@ -99,7 +99,10 @@ class _Discovery:
             if not block:  # it had to stop, or the generator has no more
                 return
             drawn += len(block)
-            yield from self.hand_over(rank([item for item in block if item.state == State.WAITING]))
+            waiting = [item for item in block if item.state == State.WAITING]
+            # a search already draws what is likely first
+            searched = self.spec.search != "independent"
+            yield from self.hand_over(waiting if searched else rank(waiting))
 
     def hand_over(self, waiting: Sequence[Candidate]) -> Iterator[tuple[int, Structure]]:
         for candidate in waiting:
