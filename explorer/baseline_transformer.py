@@ -43,5 +43,9 @@ def transformer(
     )
     for draw in draws:
         yield Drawn(
-            draw.index, draw.crystal, reason=draw.reason, log_likelihood=draw.log_likelihood
+            draw.index,
+            draw.crystal,
+            reason=draw.reason,
+            log_likelihood=draw.log_likelihood,
+            log_parts={name: value for name, value in draw.parts.items() if name != "elements"},
         )

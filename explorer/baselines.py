@@ -34,6 +34,8 @@ class Drawn:
     """Why there is neither; "" when there is one."""
     log_likelihood: float = float("nan")
     """Natural logarithm under the generator's model; NaN where the generator has none."""
+    log_parts: dict[str, float] | None = None
+    """The same by part: spacegroup, skeleton, lattice, coordinates."""
 
     @property
     def structure(self) -> Structure | None:

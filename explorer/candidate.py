@@ -79,8 +79,9 @@ class Candidate:
         Reduced formula, "" when there is no crystal.
     spacegroup_asked, spacegroup_generated, spacegroup_relaxed
         Numbers 1-230: the token drawn; what spglib finds (symprec 0.1 Å) before relaxation; after.
-    log_likelihood
-        Natural logarithm, under the model and its constraints.
+    log_likelihood, log_parts
+        Natural logarithm under the model, of the whole and by part: spacegroup, skeleton, lattice,
+        coordinates. The parts add up to the whole; None where a generator has no model.
     state, reason
         Where it stands and, when it went no further, why.
     novel
@@ -112,6 +113,7 @@ class Candidate:
     spacegroup_generated: int | None = None
     spacegroup_relaxed: int | None = None
     log_likelihood: float = float("nan")
+    log_parts: dict[str, float] | None = None
     state: State = State.DRAWN
     reason: str = ""
     novel: bool | None = None

@@ -119,6 +119,10 @@ def _with_likelihood(table: pa.Table, draws: Sequence[Draw]) -> pa.Table:
         "index": [draw.index for draw in draws],
         "spacegroup_asked": [draw.crystal.spacegroup for draw in draws],
         "log_likelihood": [draw.log_likelihood for draw in draws],
+        **{
+            f"log_likelihood_{part}": [draw.parts[part] for draw in draws]
+            for part in ("spacegroup", "skeleton", "lattice", "coordinates")
+        },
         "wyckoff": [json.dumps(draw.crystal.to_dict()) for draw in draws],
     }
     for name, values in more.items():

@@ -131,6 +131,7 @@ def _candidate(draw: Drawn) -> Candidate:
         formula=formula if draw.crystal is None else draw.crystal.formula,
         spacegroup_asked=None if draw.crystal is None else draw.crystal.spacegroup,
         log_likelihood=draw.log_likelihood,
+        log_parts=draw.log_parts,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from pymatgen.core import Composition
@@ -71,3 +72,11 @@ def fractions(formula: str, elements: tuple[str, ...]) -> tuple[float, ...]:
     """Atomic fraction of each of `elements` in a formula; they add up to 1 inside the system."""
     composition = Composition(formula)
     return tuple(float(composition.get_atomic_fraction(symbol)) for symbol in elements)
+
+
+def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> str:
+    """Return a log-likelihood and its parts, such as "-42.10 (skeleton -9.12, lattice -8.01)"."""
+    if math.isnan(whole):
+        return NOT_KNOWN
+    told = ", ".join(f"{name} {value:.2f}" for name, value in (parts or {}).items())
+    return f"{whole:.2f} ({told})" if told else f"{whole:.2f}"

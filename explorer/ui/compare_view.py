@@ -17,7 +17,14 @@ from explorer.candidate import Candidate
 from explorer.figures.crystal import crystal_scene
 from explorer.figures.geometry import density_words, oxidation_words
 from explorer.figures.known import known_of
-from explorer.figures.words import NOT_KNOWN, energy_label, escape, formula_label, spacegroup_label
+from explorer.figures.words import (
+    NOT_KNOWN,
+    energy_label,
+    escape,
+    formula_label,
+    likelihood_label,
+    spacegroup_label,
+)
 from explorer.marks import Mark
 from explorer.phases import Phase
 from explorer.store import StoreError
@@ -153,7 +160,7 @@ def compared_candidate(candidate: Candidate, mark: Mark) -> Compared:
         "Space group": spacegroup_label(candidate.spacegroup_relaxed),
         "As drawn": spacegroup_label(candidate.spacegroup_generated),
         "Asked for": spacegroup_label(candidate.spacegroup_asked),
-        "log p": f"{candidate.log_likelihood:.2f}",
+        "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
         "Novelty": novelty_words(candidate),
         "State": ": ".join(filter(None, (candidate.state.value, candidate.reason))),
         "Largest force": _largest_force(candidate),

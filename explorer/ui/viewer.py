@@ -17,7 +17,14 @@ from explorer.crystals import gate
 from explorer.figures.crystal import CrystalScene, crystal_scene
 from explorer.figures.geometry import density_words, oxidation_words
 from explorer.figures.known import known_of
-from explorer.figures.words import NOT_KNOWN, energy_label, escape, formula_label, spacegroup_label
+from explorer.figures.words import (
+    NOT_KNOWN,
+    energy_label,
+    escape,
+    formula_label,
+    likelihood_label,
+    spacegroup_label,
+)
 from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.matching_view import MatchingView
@@ -223,7 +230,7 @@ def candidate_details(candidate: Candidate, structure: Structure | None = None) 
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
             "Reason": candidate.reason,
-            "log p": f"{candidate.log_likelihood:.2f}",
+            "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
             **_of_structure(structure),
         }
     )

@@ -1,5 +1,6 @@
 """Screening and novelty: every drawn crystal gets its verdict and its reason."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
 from explorer.candidate import Candidate, State
 from explorer.crystals import to_structure
@@ -16,6 +18,8 @@ from explorer.phases import phase_from_structure
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
 from explorer.screen import Screen
+from model.checkpoint import load_network
+from model.constraints import Constraints
 from model.crystal import Site, WyckoffCrystal
 
 LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
@@ -211,3 +215,13 @@ def test_a_failing_comparison_is_a_match_error(matcher: Matcher) -> None:
     broken = Structure(lattice, ["Na", "Cl"], [[0, 0, 0], [float("nan")] * 3])
     with pytest.raises(MatchError, match="could not be compared"):
         matcher.reduced(broken)
+
+
+def test_the_parts_of_a_likelihood_add_up_and_are_kept(matcher: Matcher) -> None:
+    """From the draw through the screen into the store's form and back."""
+    (drawn,) = transformer(load_network(), Constraints.parse("Cl-Na"), n=1)
+    candidate = Screen(known(), matcher).judge(drawn)
+    assert set(candidate.log_parts) == {"spacegroup", "skeleton", "lattice", "coordinates"}
+    assert sum(candidate.log_parts.values()) == pytest.approx(candidate.log_likelihood)
+    again = Candidate.from_dict(json.loads(json.dumps(candidate.to_dict())))
+    assert again.log_parts == candidate.log_parts

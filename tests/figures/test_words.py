@@ -5,11 +5,13 @@ import math
 import pytest
 
 from explorer.figures.words import (
+    NOT_KNOWN,
     crystal_system,
     energy_label,
     escape,
     formula_label,
     fractions,
+    likelihood_label,
     spacegroup_label,
     spacegroup_symbol,
 )
@@ -60,3 +62,11 @@ def test_text_from_data_is_escaped():
 def test_fractions_follow_the_order_of_the_elements():
     """Atomic fractions of a formula in a system that has more elements."""
     assert fractions("CaAl2", ("Al", "Ca", "Cu")) == pytest.approx((2 / 3, 1 / 3, 0))
+
+
+def test_a_likelihood_is_told_with_its_parts_or_not_at_all():
+    """Crystals of a generator without a model have none."""
+    parts = {"skeleton": -9.125, "lattice": -8.0}
+    assert likelihood_label(-17.125, parts) == "-17.12 (skeleton -9.12, lattice -8.00)"
+    assert likelihood_label(-17.125) == "-17.12"
+    assert likelihood_label(float("nan")) == NOT_KNOWN
