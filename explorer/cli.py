@@ -19,38 +19,25 @@ import typer
 from explorer import __doc__ as motto
 from explorer import cli_evaluate, cli_references
 from explorer.cli_options import (
-    Again,
+    Asked,
     Checkpoint,
+    Common,
     Count,
     Debug,
     Device,
-    Elements,
+    Drawing,
     Engine,
-    Fmax,
-    Formula,
-    GeometryTemperature,
-    HullMode,
     Json,
     KeepSymmetry,
-    MaxAtoms,
-    MaxSteps,
     Method,
-    Potential,
-    ReferenceFile,
-    SampleFile,
-    SamplesOf,
-    Search,
-    Seed,
-    Sites,
-    Spacegroups,
-    Stability,
+    Placing,
+    Relaxing,
+    Samples,
+    Searching,
     StoreUrl,
-    Subset,
     Targets,
-    Temperature,
-    TopP,
     Workers,
-    numbers,
+    grouped,
     show_progress,
     spec_of,
     tell,
@@ -71,175 +58,113 @@ app.add_typer(cli_evaluate.app, name="evaluate")
 
 
 @app.command()
+@grouped
 def sample(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
-    elements: Elements = "",
-    formula: Formula = None,
-    spacegroup: Spacegroups = None,
-    site: Sites = None,
-    max_atoms: MaxAtoms = 64,
-    stability: Stability = "low",
-    subset: Subset = False,
+    asked: Asked,
     n: Count = 100,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "independent",
-    geometry_temperature: GeometryTemperature = None,
-    again: Again = None,
-    checkpoint: Checkpoint = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    drawing: Drawing,
+    common: Common,
 ) -> None:
     """Draw crystals and write them to a file, without relaxing them."""
     from explorer.commands import sample_to_file  # noqa: PLC0415 - imports torch
 
     spec = spec_of(
-        elements=elements,
-        formula=formula,
-        spacegroups=numbers(spacegroup or ()),
-        sites=site or (),
-        max_atoms=max_atoms,
-        stability=stability,
-        subset=subset,
+        **asked.fields(),
         n=n,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        checkpoint=str(checkpoint) if checkpoint else None,
-        seed=seed,
+        **drawing.fields(),
+        seed=common.seed,
     )
-    tell(sample_to_file(spec, output, device=device, progress=show_progress), json)
+    tell(sample_to_file(spec, output, device=common.device, progress=show_progress), common.json)
 
 
 @app.command()
+@grouped
 def relax(
     file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="extxyz or other file to write.")],
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
+    relaxing: Relaxing,
     engine: Engine = "batched",
     keep_symmetry: KeepSymmetry = False,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Relax positions and cell of the structures in a file."""
     from explorer.commands import relax_file  # noqa: PLC0415 - imports torch
 
-    spec = spec_of(potential=potential, fmax=fmax, max_steps=max_steps, seed=seed)
+    spec = spec_of(**relaxing.fields(), seed=common.seed)
     told = relax_file(
         spec,
         file,
         output,
-        device=device,
+        device=common.device,
         workers=workers,
         engine=engine,
         keep_symmetry=keep_symmetry,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
 @app.command()
+@grouped
 def run(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
-    elements: Elements = "",
-    formula: Formula = None,
-    spacegroup: Spacegroups = None,
-    site: Sites = None,
-    max_atoms: MaxAtoms = 64,
-    stability: Stability = "low",
-    subset: Subset = False,
+    asked: Asked,
     n: Count = 100,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "likeliest",
-    geometry_temperature: GeometryTemperature = 0.5,
-    again: Again = 1.5,
+    drawing: Searching,
     generator: Method = "transformer",
-    samples: SampleFile = None,
-    samples_of: SamplesOf = None,
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
+    sampled: Samples,
+    relaxing: Relaxing,
     relax_known: Annotated[
         bool, typer.Option("--relax-known", help="Relax what matches a known phase too.")
     ] = False,
     targets: Targets = None,
-    reference_file: ReferenceFile = None,
-    hull: HullMode = "auto",
-    checkpoint: Checkpoint = None,
+    placing: Placing,
     workers: Workers = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the folder's run.")] = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Draw, screen, relax and place crystals on the hull: a whole campaign in a folder."""
     from explorer.commands import run_campaign_in_folder  # noqa: PLC0415 - imports torch
 
     spec = spec_of(
-        elements=elements,
-        formula=formula,
-        spacegroups=numbers(spacegroup or ()),
-        sites=site or (),
-        max_atoms=max_atoms,
-        stability=stability,
-        subset=subset,
+        **asked.fields(),
         n=n,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
+        **drawing.fields(),
         generator=generator,
-        samples=str(samples) if samples else None,
-        samples_of=samples_of,
-        potential=potential,
-        fmax=fmax,
-        max_steps=max_steps,
+        **sampled.fields(),
+        **relaxing.fields(),
         relax_known=relax_known,
         targets=str(targets) if targets else None,
-        references=str(reference_file) if reference_file else None,
-        hull=hull,
-        checkpoint=str(checkpoint) if checkpoint else None,
-        seed=seed,
+        **placing.fields(),
+        seed=common.seed,
     )
     told = run_campaign_in_folder(
-        spec, output, device=device, workers=workers, resume=resume, progress=show_progress
+        spec, output, device=common.device, workers=workers, resume=resume, progress=show_progress
     )
-    tell(told, json)
+    tell(told, common.json)
     if told["state"] != "finished":
         print("hullscape: stopped before the end: --resume goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
 
 
 @app.command()
+@grouped
 def score(
     file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
     *,
     stability: Annotated[str, typer.Option(help="Likelihood among low, high or any.")] = "any",
     checkpoint: Checkpoint = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Tell how likely the model finds structures, and whether more so among stable ones."""
     from explorer.commands import score_file  # noqa: PLC0415 - imports torch
 
-    tell(score_file(file, checkpoint, stability=stability, device=device), json)
+    tell(score_file(file, checkpoint, stability=stability, device=common.device), common.json)
 
 
 @app.command()

@@ -9,26 +9,18 @@ import typer
 
 from explorer.cli_experiment import experiment, strategies, targets, temperatures
 from explorer.cli_options import (
-    Again,
     Checkpoint,
-    Debug,
-    Device,
+    Common,
+    Drawing,
     Elements,
-    Fmax,
     Formula,
-    GeometryTemperature,
-    HullMode,
-    Json,
-    MaxSteps,
-    Potential,
-    ReferenceFile,
-    Search,
-    Seed,
+    Placing,
+    Relaxing,
+    Searching,
     Spacegroups,
     Stability,
-    Temperature,
-    TopP,
     Workers,
+    grouped,
     numbers,
     show_progress,
     spec_of,
@@ -55,6 +47,7 @@ app.command()(temperatures)
 
 
 @app.command()
+@grouped
 def retrieval(
     *,
     targets: Annotated[Path, typer.Option(help="Structures to find again.")],
@@ -70,17 +63,9 @@ def retrieval(
         bool, typer.Option("--skeletons", help="Tell also which formulas and skeletons were drawn.")
     ] = False,
     stability: Stability = "low",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "likeliest",
-    geometry_temperature: GeometryTemperature = 0.5,
-    again: Again = 1.5,
-    checkpoint: Checkpoint = None,
+    drawing: Searching,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Count the known phases of chemical systems that a generator finds again."""
     from explorer.evaluate_commands import retrieval as judge  # noqa: PLC0415 - imports torch
@@ -88,14 +73,9 @@ def retrieval(
     spec = spec_of(
         n=n,
         stability=stability,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        checkpoint=str(checkpoint) if checkpoint else None,
+        **drawing.fields(),
         targets=str(targets),
-        seed=seed,
+        seed=common.seed,
     )
     told = judge(
         spec,
@@ -106,13 +86,14 @@ def retrieval(
         skeletons=skeletons,
         max_e_above_hull=max_e_above_hull,
         workers=workers,
-        device=device,
+        device=common.device,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
 @app.command()
+@grouped
 def generation(
     *,
     elements: Elements = "",
@@ -120,11 +101,7 @@ def generation(
     spacegroup: Spacegroups = None,
     stability: Stability = "low",
     n: Annotated[int, typer.Option("-n", help="Crystals to draw.")] = 1000,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "independent",
-    geometry_temperature: GeometryTemperature = None,
-    again: Again = None,
+    drawing: Drawing,
     candidates: CandidateFile = None,
     generator: GeneratorName = None,
     reference: Annotated[
@@ -135,12 +112,8 @@ def generation(
             help="Known structures: what matches none is novel; distributions are compared.",
         ),
     ] = None,
-    checkpoint: Checkpoint = None,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Count how many crystals are valid, keep what was asked, are unique and novel."""
     from explorer.evaluate_commands import generation as judge  # noqa: PLC0415 - imports torch
@@ -151,13 +124,8 @@ def generation(
         spacegroups=numbers(spacegroup or ()),
         stability=stability,
         n=n,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        checkpoint=str(checkpoint) if checkpoint else None,
-        seed=seed,
+        **drawing.fields(),
+        seed=common.seed,
     )
     told = judge(
         spec,
@@ -165,12 +133,13 @@ def generation(
         origin=generator,
         reference=reference,
         workers=workers,
-        device=device,
+        device=common.device,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
 @app.command(name="hull")
+@grouped
 def hull_(
     file: Annotated[
         Path | None,
@@ -184,17 +153,11 @@ def hull_(
     relax: Annotated[
         bool, typer.Option("--relax", help="Relax each structure first, not only its energy.")
     ] = False,
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
-    reference_file: ReferenceFile = None,
-    hull: HullMode = "auto",
+    relaxing: Relaxing,
+    placing: Placing,
     plot: Annotated[Path | None, typer.Option(help="Write a calibration plot: html.")] = None,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Compare a potential's distances from the hull with those that DFT gives."""
     from explorer.evaluate_commands import hull as judge  # noqa: PLC0415 - imports torch
@@ -205,12 +168,9 @@ def hull_(
         refuse_unwritable(plot)
 
     spec = spec_of(
-        potential=potential,
-        fmax=fmax,
-        max_steps=max_steps,
-        references=str(reference_file) if reference_file else None,
-        hull=hull,
-        seed=seed,
+        **relaxing.fields(),
+        **placing.fields(),
+        seed=common.seed,
     )
     told = judge(
         spec,
@@ -218,12 +178,12 @@ def hull_(
         n=n,
         relax=relax,
         workers=workers,
-        device=device,
+        device=common.device,
         progress=show_progress,
     )
     if plot is not None:
         calibration_figure(told).write_html(plot, include_plotlyjs=True)
-    tell(told, json)
+    tell(told, common.json)
 
 
 def _one_of(file: Path | None, labelled: Path | None) -> Path:
@@ -234,6 +194,7 @@ def _one_of(file: Path | None, labelled: Path | None) -> Path:
 
 
 @app.command()
+@grouped
 def roundtrip(
     file: Annotated[Path, typer.Argument(help="Structures to encode and decode.")],
     *,
@@ -241,18 +202,16 @@ def roundtrip(
         int | None, typer.Option("-n", min=1, help="Judge a random sample of so many.")
     ] = None,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Encode and decode the structures of a file, and count those that come back the same."""
     from explorer.evaluate_commands import roundtrip as judge  # noqa: PLC0415 - imports torch
 
-    tell(judge(file, n=n, seed=seed, workers=workers), json)
+    tell(judge(file, n=n, seed=common.seed, workers=workers), common.json)
 
 
 @app.command()
+@grouped
 def score(
     file: Annotated[Path, typer.Argument(help="Parquet with a column e_above_hull, eV/atom.")],
     *,
@@ -261,18 +220,16 @@ def score(
     ] = 0.075,
     checkpoint: Checkpoint = None,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Tell how well the stability score separates stable crystals from others."""
     from explorer.evaluate_commands import score as judge  # noqa: PLC0415 - imports torch
 
-    tell(judge(file, checkpoint, limit=limit, workers=workers, device=device), json)
+    tell(judge(file, checkpoint, limit=limit, workers=workers, device=common.device), common.json)
 
 
 @app.command()
+@grouped
 def sun(
     *,
     definition: Annotated[
@@ -287,20 +244,10 @@ def sun(
     reference: Annotated[
         Path | None, typer.Option(help="What is known; without it, the reference phases.")
     ] = None,
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "independent",
-    geometry_temperature: GeometryTemperature = None,
-    again: Again = None,
-    checkpoint: Checkpoint = None,
+    relaxing: Relaxing,
+    drawing: Drawing,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Relax crystals and count those that are stable, unique and novel."""
     from explorer.evaluate_commands import sun as judge  # noqa: PLC0415 - imports torch
@@ -309,16 +256,9 @@ def sun(
         elements=elements,
         stability=stability,
         n=n,
-        potential=potential,
-        fmax=fmax,
-        max_steps=max_steps,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        checkpoint=str(checkpoint) if checkpoint else None,
-        seed=seed,
+        **relaxing.fields(),
+        **drawing.fields(),
+        seed=common.seed,
     )
     told = judge(
         spec,
@@ -328,7 +268,7 @@ def sun(
         origin=generator,
         reference=reference,
         workers=workers,
-        device=device,
+        device=common.device,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)

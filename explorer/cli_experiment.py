@@ -10,31 +10,26 @@ import typer
 from explorer.cli_options import (
     Again,
     Checkpoint,
-    Debug,
-    Device,
+    Common,
     Elements,
-    Fmax,
     GeometryTemperature,
-    HullMode,
-    Json,
-    MaxSteps,
-    Potential,
-    ReferenceFile,
-    SampleFile,
-    SamplesOf,
+    Placing,
+    Relaxing,
+    Samples,
     Search,
-    Seed,
+    Searching,
     Stability,
     Subset,
-    Temperature,
     TopP,
     Workers,
+    grouped,
     show_progress,
     spec_of,
     tell,
 )
 
 
+@grouped
 def experiment(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the experiment.")],
@@ -57,26 +52,14 @@ def experiment(
     relax: Annotated[
         bool, typer.Option("--relax", help="Relax what passes the screen; count relaxations too.")
     ] = False,
-    samples: SampleFile = None,
-    samples_of: SamplesOf = None,
+    sampled: Samples,
     subset: Subset = False,
     stability: Stability = "low",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "likeliest",
-    geometry_temperature: GeometryTemperature = 0.5,
-    again: Again = 1.5,
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
-    reference_file: ReferenceFile = None,
-    hull: HullMode = "auto",
-    checkpoint: Checkpoint = None,
+    drawing: Searching,
+    relaxing: Relaxing,
+    placing: Placing,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Let several generators look for the phases of a chemical system, and compare them."""
     from explorer.experiment_commands import experiment as judge  # noqa: PLC0415 - imports torch
@@ -85,25 +68,16 @@ def experiment(
     spec = spec_of(
         elements=elements,
         n=n,
-        seed=seed,
+        seed=common.seed,
         subset=subset,
         stability=stability,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        potential=potential,
-        fmax=fmax,
-        max_steps=max_steps,
+        **drawing.fields(),
+        **relaxing.fields(),
         relax_known=True,
         targets=str(targets) if targets else None,
-        generator="file" if samples else "transformer",
-        samples=str(samples) if samples else None,
-        samples_of=samples_of,
-        references=str(reference_file) if reference_file else None,
-        hull=hull,
-        checkpoint=str(checkpoint) if checkpoint else None,
+        generator="file" if sampled.samples else "transformer",
+        **sampled.fields(),
+        **placing.fields(),
     )
     told = judge(
         spec,
@@ -113,13 +87,14 @@ def experiment(
         structures=structures,
         max_e_above_hull=max_e_above_hull,
         relax=relax,
-        device=device,
+        device=common.device,
         workers=workers,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
+@grouped
 def strategies(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the comparison.")],
@@ -139,22 +114,11 @@ def strategies(
         Path | None, typer.Option(help="Structures to find; without it, known phases.")
     ] = None,
     stability: Stability = "low",
-    temperature: Temperature = 1.0,
-    top_p: TopP = 1.0,
-    search: Search = "likeliest",
-    geometry_temperature: GeometryTemperature = 0.5,
-    again: Again = 1.5,
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
-    reference_file: ReferenceFile = None,
-    hull: HullMode = "auto",
-    checkpoint: Checkpoint = None,
+    drawing: Searching,
+    relaxing: Relaxing,
+    placing: Placing,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Tell which order of relaxations finds most within a budget."""
     from explorer.strategy_commands import strategies as judge  # noqa: PLC0415 - imports torch
@@ -162,35 +126,28 @@ def strategies(
 
     spec = spec_of(
         n=n,
-        seed=seed,
+        seed=common.seed,
         stability=stability,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        potential=potential,
-        fmax=fmax,
-        max_steps=max_steps,
+        **drawing.fields(),
+        **relaxing.fields(),
         relax_known=True,
         targets=str(targets) if targets else None,
-        references=str(reference_file) if reference_file else None,
-        hull=hull,
-        checkpoint=str(checkpoint) if checkpoint else None,
+        **placing.fields(),
     )
     told = judge(
         spec,
         output,
-        systems=systems_of(elements, systems, choose, seed),
+        systems=systems_of(elements, systems, choose, common.seed),
         budgets=whole_numbers(budget),
         near_hull=near_hull,
-        device=device,
+        device=common.device,
         workers=workers,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
+@grouped
 def targets(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
@@ -204,16 +161,10 @@ def targets(
     max_e_above_hull: Annotated[
         float, typer.Option(help="Keep phases up to this distance above their hull, eV/atom.")
     ] = 0.02,
-    potential: Potential = "chgnet",
-    fmax: Fmax = 0.05,
-    max_steps: MaxSteps = 200,
-    reference_file: ReferenceFile = None,
-    hull: HullMode = "auto",
+    relaxing: Relaxing,
+    placing: Placing,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Make a list of phases to look for by substitution, where none is published."""
     from explorer.target_commands import make_targets  # noqa: PLC0415 - imports torch
@@ -222,25 +173,23 @@ def targets(
         elements=elements,
         generator="substitution",
         n=n,
-        seed=seed,
-        potential=potential,
-        fmax=fmax,
-        max_steps=max_steps,
-        references=str(reference_file) if reference_file else None,
-        hull=hull,
+        seed=common.seed,
+        **relaxing.fields(),
+        **placing.fields(),
     )
     told = make_targets(
         spec,
         output,
         relaxations=relaxations,
         max_e_above_hull=max_e_above_hull,
-        device=device,
+        device=common.device,
         workers=workers,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
+@grouped
 def temperatures(
     *,
     values: Annotated[
@@ -256,10 +205,7 @@ def temperatures(
     plot: Annotated[Path | None, typer.Option(help="Write a figure: html.")] = None,
     checkpoint: Checkpoint = None,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Tell how validity, symmetry and duplicates depend on the sampling temperature."""
     from explorer.evaluate_commands import temperatures as judge  # noqa: PLC0415 - imports torch
@@ -271,7 +217,7 @@ def temperatures(
     spec = spec_of(
         elements=elements,
         n=n,
-        seed=seed,
+        seed=common.seed,
         stability=stability,
         top_p=top_p,
         search=search,
@@ -279,11 +225,13 @@ def temperatures(
         again=again,
         checkpoint=str(checkpoint) if checkpoint else None,
     )
-    told = judge(spec, real_numbers(values), workers=workers, device=device, progress=show_progress)
+    told = judge(
+        spec, real_numbers(values), workers=workers, device=common.device, progress=show_progress
+    )
     if plot is not None:
         with replacing(plot) as part:
             temperature_figure(told).write_html(part, include_plotlyjs=True)
-    tell(told, json)
+    tell(told, common.json)
 
 
 def real_numbers(text: str) -> list[float]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -92,11 +95,142 @@ StoreUrl = Annotated[str | None, typer.Option("--store", help="Database URL or S
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
 
-def spec_of(**fields: Any) -> CampaignSpec:
+@dataclass(frozen=True)
+class Asked:
+    """What every crystal must obey."""
+
+    elements: Elements = ""
+    formula: Formula = None
+    spacegroup: Spacegroups = None
+    site: Sites = None
+    max_atoms: MaxAtoms = 64
+    stability: Stability = "low"
+    subset: Subset = False
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec."""
+        told = asdict(self)
+        groups, sites = told.pop("spacegroup"), told.pop("site")
+        return told | {"spacegroups": numbers(groups or ()), "sites": sites or ()}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How the model draws, each crystal on its own."""
+
+    temperature: Temperature = 1.0
+    top_p: TopP = 1.0
+    search: Search = "independent"
+    geometry_temperature: GeometryTemperature = None
+    again: Again = None
+    checkpoint: Checkpoint = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec."""
+        return asdict(self) | {"checkpoint": _text(self.checkpoint)}
+
+
+@dataclass(frozen=True)
+class Searching(Drawing):
+    """How the model draws where as much as possible is to be found."""
+
+    search: Search = "likeliest"
+    geometry_temperature: GeometryTemperature = 0.5
+    again: Again = 1.5
+
+
+@dataclass(frozen=True)
+class Relaxing:
+    """What relaxes, and until when."""
+
+    potential: Potential = "chgnet"
+    fmax: Fmax = 0.05
+    max_steps: MaxSteps = 200
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Placing:
+    """What candidates compete with."""
+
+    reference_file: ReferenceFile = None
+    hull: HullMode = "auto"
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec."""
+        return {"references": _text(self.reference_file), "hull": self.hull}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Crystals of another generator."""
+
+    samples: SampleFile = None
+    samples_of: SamplesOf = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec."""
+        return {"samples": _text(self.samples), "samples_of": self.samples_of}
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    seed: Seed = 0
+    device: Device = "auto"
+    json: Json = None
+    debug: Debug = False
+
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def grouped(command: Command) -> Command:
+    """Let a command take dataclasses: each of their fields becomes an option of its own."""
+    options: list[Parameter] = []
+    groups: dict[str, type] = {}
+    hints = get_type_hints(command, include_extras=True)
+    for name, parameter in signature(command).parameters.items():
+        kind = hints[name]
+        if is_dataclass(kind):
+            groups[name] = kind
+            told = get_type_hints(kind, include_extras=True)
+            options += [
+                Parameter(
+                    item.name,
+                    Parameter.KEYWORD_ONLY,
+                    default=item.default,
+                    annotation=told[item.name],
+                )
+                for item in fields(kind)
+            ]
+        else:
+            options.append(parameter.replace(annotation=kind))
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, kind in groups.items():
+            given[name] = kind(**{item.name: given.pop(item.name) for item in fields(kind)})
+        command(**given)
+
+    run.__signature__ = Signature(options)
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run
+
+
+def spec_of(**asked: Any) -> CampaignSpec:
     """Check what was asked; raises `SpecError` in one line."""
     from explorer.campaign import CampaignSpec  # noqa: PLC0415
 
-    return CampaignSpec.parse(**fields)
+    return CampaignSpec.parse(**asked)
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def numbers(texts: Sequence[str]) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from explorer.cli_options import (
+    Common,
     Debug,
-    Device,
     Elements,
     Fmax,
     Json,
@@ -18,6 +18,7 @@ from explorer.cli_options import (
     ReferenceFile,
     Seed,
     Workers,
+    grouped,
     show_progress,
     spec_of,
     tell,
@@ -27,6 +28,7 @@ app = typer.Typer(help="Known phases that candidates compete with.", no_args_is_
 
 
 @app.command(name="build")
+@grouped
 def references_build(
     *,
     structures: Annotated[Path, typer.Option(help="Parquet table of published structures.")],
@@ -39,10 +41,7 @@ def references_build(
     max_steps: MaxSteps = 200,
     resume: Annotated[bool, typer.Option(help="Use what an interrupted run computed.")] = True,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Compute the known phases of every chemical system of a table with a potential."""
     from explorer.reference_build import Limits  # noqa: PLC0415 - imports torch
@@ -55,10 +54,10 @@ def references_build(
         limits=Limits(fmax=fmax, max_steps=max_steps) if relax else None,
         resume=resume,
         workers=workers,
-        device=device,
+        device=common.device,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
 @app.command(name="hull")
@@ -95,6 +94,7 @@ def references_fit(
 
 
 @app.command(name="import")
+@grouped
 def references_import(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Structure files of your own phases.")
@@ -119,10 +119,7 @@ def references_import(
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 500,
     workers: Workers = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Make a reference set of your own structures or a database's, with energies of a potential."""
     from explorer.reference_build import Limits  # noqa: PLC0415 - imports torch
@@ -137,10 +134,10 @@ def references_import(
         max_above_hull=max_above_hull,
         limits=Limits(fmax=fmax, max_steps=max_steps) if relax else None,
         workers=workers,
-        device=device,
+        device=common.device,
         progress=show_progress,
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
 @app.command(name="list")
