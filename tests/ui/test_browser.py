@@ -14,10 +14,10 @@ def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
     with opened(site[0], accept_downloads=True) as page:
         for symbol in ("Al", "Ca", "Cu"):
             page.locator(f"button.cell[data-symbol={symbol}]").click()
-        for label, number in (("Crystals to draw", "8"), ("Most atoms", "6")):
+        for label, number in (("Crystals to draw", "900"), ("Most atoms", "6")):
             field(page, label).fill(number)
             field(page, label).press("Enter")
-        page.get_by_text("8 crystals of Al-Ca-Cu").wait_for()
+        page.get_by_text("900 crystals of Al-Ca-Cu").wait_for()
         page.get_by_role("button", name="Run search").click()
         page.wait_for_url("**campaign=*")
         wait_for(lambda: candidates_on_hull(page), 240, "a relaxed crystal on the hull")
