@@ -18,10 +18,13 @@ from explorer.ui.saved import write_toml
 from explorer.ui.theme import words
 
 OPEN_HELP = (
-    "Saved constraints (.toml), or a structure (CIF, POSCAR, extxyz, JSON): its elements, space "
-    "group and occupied Wyckoff positions fill the form"
+    "Open file: saved constraints (.toml), or a structure (CIF, POSCAR, extxyz, JSON): its elements, "
+    "space group and occupied Wyckoff positions fill the form"
 )
-SAVE_HELP = "A small text file to keep or send. The page's address holds the same constraints"
+# A description is what a screen reader says of the button, so it begins with what the button does.
+SAVE_HELP = (
+    "Save the constraints: a small text file to keep or send. The page's address holds the same"
+)
 SMALL = {"variant": "text", "size": "small", "margin": (0, 0, 0, 4), "align": "center"}
 
 

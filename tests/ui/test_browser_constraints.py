@@ -74,7 +74,7 @@ def test_a_shared_link_reopens_the_constraints(site, tmp_path):
         chosen.wait_for()
         assert chosen.get_attribute("aria-pressed") == "true"
         with page.expect_download() as download:
-            page.get_by_role("button", name=re.compile("^Save$")).click()
+            page.get_by_role("button", name=re.compile("^Save")).click()
         download.value.save_as(tmp_path / "saved.toml")
         page.get_by_role("button", name="Al on 4a").click()
         page.wait_for_url("**sites=225:4a=*Al*")
