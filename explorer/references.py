@@ -104,16 +104,19 @@ class ReferencePhases:
         return lowest
 
     @property
-    def coverage(self) -> str:
-        """How many compounds compete, and which pairs of elements have none, in words.
+    def bare_pairs(self) -> tuple[str, ...]:
+        """Pairs of elements, "Ca-Cu", without any compound; candidates look too stable there."""
+        known = {phase.chemsys for phase in self.phases}
+        pairs = map("-".join, combinations(self.elements, 2))
+        return tuple(pair for pair in pairs if pair not in known)
 
-        A hull over a pair without any compound is bare there, and candidates look too stable.
-        """
-        compounds = {p.formula for p in self.phases if "-" in p.chemsys}
-        known = {p.chemsys for p in self.phases}
-        bare = [pair for pair in map("-".join, combinations(self.elements, 2)) if pair not in known]
+    @property
+    def coverage(self) -> str:
+        """How many compounds compete, and which pairs of elements have none, in words."""
+        compounds = {phase.formula for phase in self.phases if "-" in phase.chemsys}
         told = f"{len(compounds)} compounds compete"
-        return f"{told}; none is known in {', '.join(bare)}" if bare else told
+        bare = ", ".join(self.bare_pairs)
+        return f"{told}; none is known in {bare}" if bare else told
 
     @property
     def missing_elements(self) -> tuple[str, ...]:

@@ -53,10 +53,12 @@ class Known:
         whole = sum(len(name) == len(elements) for name in names)
         listed = f"{', '.join(elements[:-1])} and {elements[-1]}"
         hull = HULL_WORDS[self.competing.mode]
+        bare = ", ".join(self.competing.bare_pairs)
+        none = f", none of {bare}" if bare else ""
         return (
-            f"Hull: {hull}. "
-            f"Candidates compete with {compounds} known compounds, {whole} of them of {listed}; "
-            "a known phase that is not among these makes them look too stable."
+            f"Hull: {hull}. Candidates compete with {compounds} known compounds, "
+            f"{whole} of them of {listed}{none}; a known phase that is not among these makes them "
+            "look too stable."
         )
 
 

@@ -18,8 +18,8 @@ from explorer.ui.saved import write_toml
 from explorer.ui.theme import words
 
 OPEN_HELP = (
-    "Open file: saved constraints (.toml), or a structure (CIF, POSCAR, extxyz, JSON): its elements, "
-    "space group and occupied Wyckoff positions fill the form"
+    "Open file: saved constraints (.toml), or a structure (CIF, POSCAR, extxyz, JSON) whose "
+    "elements, space group and occupied Wyckoff positions fill the form"
 )
 # A description is what a screen reader says of the button, so it begins with what the button does.
 SAVE_HELP = (
