@@ -64,7 +64,7 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
         page.locator(".mui-dark").first.wait_for()
         page.reload()
         wait_for(lambda: candidates_on_hull(page), 60, "the hull after a refresh")
-        assert page.locator(".mui-dark").count() > 0
+        page.locator(".mui-dark").first.wait_for()
         assert page.locator(".tabulator-row", has_text="★").count() == 1
         assert page.title() == "Hullscape"
     with zipfile.ZipFile(tmp_path / "taken.zip") as archive:
