@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from explorer.baselines import Drawn
 from model.checkpoint import LoadedNetwork
@@ -17,16 +18,12 @@ def transformer(
     n: int,
     seed: int = 0,
     start: int = 0,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    search: str = "independent",
-    geometry_temperature: float | None = None,
-    again: float | None = None,
     batch_size: int = 256,
+    **how: Any,
 ) -> Iterator[Drawn]:
     """Draw crystals ``start`` to ``n - 1`` with the trained network.
 
-    Raises as `model.sample.sample` does.
+    How it draws and what it raises is told at `model.sample.sample`, which takes ``how``.
     """
     draws = sample(
         loaded,
@@ -34,12 +31,8 @@ def transformer(
         seed=seed,
         start=start,
         count=n - start,
-        temperature=temperature,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
         batch_size=batch_size,
+        **how,
     )
     for draw in draws:
         yield Drawn(

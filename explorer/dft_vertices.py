@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from explorer.phases import ROWS_PER_GROUP, ReferenceFileError, subsystems
+from explorer.phases import ROWS_PER_GROUP, read_columns, subsystems
 
 TOLERANCE = 1e-6
 """eV/atom; a phase this near the hull of its system is a corner of it."""
@@ -108,17 +108,7 @@ def build_hull(
 
 def read_table(path: Path) -> Iterator[Vertex]:
     """Yield the phases of a table of formation energies."""
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise ReferenceFileError(
-            f"cannot read {path}: expected a Parquet table: {error}"
-        ) from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise ReferenceFileError(
-            f"{path} lacks the column {missing[0]}: expected {', '.join(COLUMNS)}"
-        )
+    table = read_columns(path, COLUMNS)
     sources = table["source"].to_pylist() if "source" in table.column_names else ["mp"] * len(table)
     columns = [table[name].to_pylist() for name in COLUMNS]
     for (name, formula, chemsys, energy), source in zip(

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from pymatgen.core import Composition
 
-from explorer.phases import ReferenceFileError, read_level
+from explorer.phases import ReferenceFileError, read_columns, read_level
 from explorer.potentials import EnergyLevel
 
 RIDGE = 3.0
@@ -118,12 +117,7 @@ def read_fit(path: Path) -> ElementFit | None:
 
 def _published(structures: Path) -> dict[str, float]:
     """Return the finite formation energies of the training split by id."""
-    try:
-        table = pq.read_table(structures, columns=list(COLUMNS))
-    except (OSError, pa.ArrowException) as error:
-        raise ReferenceFileError(
-            f"cannot read {structures}: expected Parquet with columns {', '.join(COLUMNS)}: {error}"
-        ) from error
+    table = read_columns(structures, COLUMNS)
     rows = zip(*(table[name].to_pylist() for name in COLUMNS), strict=True)
     return {i: e for i, e, split in rows if split == "train" and e is not None and np.isfinite(e)}
 

@@ -143,6 +143,28 @@ def phase_from_structure(
     )
 
 
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read a Parquet table that has these columns, and whatever else it has.
+
+    Raises
+    ------
+    ReferenceFileError
+        When it cannot be read or lacks a column.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ReferenceFileError(
+            f"cannot read {path}: expected a Parquet table with {', '.join(columns)}: {error}"
+        ) from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise ReferenceFileError(
+            f"{path} lacks the column {missing[0]}: expected {', '.join(columns)}"
+        )
+    return table
+
+
 def write_phases(
     path: Path, phases: Iterable[Phase], level: EnergyLevel, notes: Mapping[str, str]
 ) -> None:

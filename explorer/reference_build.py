@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from explorer.crystals import spacegroup_of
 from explorer.elements import elemental_structure, source_of
@@ -21,9 +20,9 @@ from explorer.phases import (
     RELAXED,
     STATIC,
     Phase,
-    ReferenceFileError,
     phase_from_row,
     phase_from_structure,
+    read_columns,
     write_phases,
 )
 from explorer.potentials import Potential
@@ -168,17 +167,7 @@ def build(
 
 def published_rows(structures_file: Path, elements: frozenset[str]) -> pa.Table:
     """Return the rows near the published hull, and all elemental rows, within `elements`."""
-    try:
-        rows = pq.read_table(structures_file)
-    except (OSError, pa.ArrowException) as error:
-        raise ReferenceFileError(
-            f"cannot read {structures_file}: expected a Parquet table of structures: {error}"
-        ) from error
-    missing = [name for name in COLUMNS if name not in rows.column_names]
-    if missing:
-        raise ReferenceFileError(
-            f"{structures_file} lacks the column {missing[0]}: expected {', '.join(COLUMNS)}"
-        )
+    rows = read_columns(structures_file, COLUMNS)
     systems = rows["chemsys"].to_pylist()
     near = np.asarray(rows["e_above_hull"].to_numpy() <= MAX_E_ABOVE_HULL)
     unary = np.array(["-" not in system for system in systems], dtype=bool)

@@ -95,11 +95,16 @@ def with_live_hull(
         Of the known phases.
     candidates : iterable of Candidate
     """
-    below = [c for c in candidates if _has_place(c, picture) and c.energy_above_hull < -ON_HULL]
+    below = _lowering(picture, candidates)
     if not below:
         return picture
     live = _edges(hull.lowered_by(below), picture.dots) - set(picture.tie_lines)
     return replace(picture, live_lines=tuple(sorted(live)))
+
+
+def _lowering(picture: HullPicture, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates below the hull of the known phases."""
+    return [c for c in candidates if _has_place(c, picture) and c.energy_above_hull < -ON_HULL]
 
 
 def before_campaign(picture: HullPicture) -> HullPicture:
@@ -121,7 +126,7 @@ def after_campaign(
         Of the known phases.
     candidates : iterable of Candidate
     """
-    below = [c for c in candidates if _has_place(c, picture) and c.energy_above_hull < -ON_HULL]
+    below = _lowering(picture, candidates)
     lowered = hull.lowered_by(below)
     energies = [
         dot.formation_energy
