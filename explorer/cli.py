@@ -189,6 +189,7 @@ def train(
 
 
 @app.command()
+@grouped
 def export(
     campaign: Annotated[str, typer.Argument(help="Folder of a run, or id of a campaign.")],
     *,
@@ -209,8 +210,7 @@ def export(
     ] = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only starred candidates.")] = False,
     store: StoreUrl = None,
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Write candidates in the formats of others, with their provenance and a README."""
     from explorer.export_campaign import export_campaign  # noqa: PLC0415
@@ -218,7 +218,7 @@ def export(
     told = export_campaign(
         campaign, output, store, chosen or (), max_above_hull, formats or (), starred
     )
-    tell(told, json)
+    tell(told, common.json)
 
 
 @app.command()
@@ -240,11 +240,12 @@ def worker(
 
 
 @app.command(name="list")
-def list_(store: StoreUrl = None, json: Json = None, debug: Debug = False) -> None:
+@grouped
+def list_(*, store: StoreUrl = None, common: Common) -> None:
     """List the campaigns of the page's database."""
     from explorer.commands import list_campaigns  # noqa: PLC0415
 
-    tell(list_campaigns(store), json)
+    tell(list_campaigns(store), common.json)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

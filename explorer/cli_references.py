@@ -9,14 +9,11 @@ import typer
 
 from explorer.cli_options import (
     Common,
-    Debug,
     Elements,
     Fmax,
-    Json,
     MaxSteps,
     Potential,
     ReferenceFile,
-    Seed,
     Workers,
     grouped,
     show_progress,
@@ -61,36 +58,34 @@ def references_build(
 
 
 @app.command(name="hull")
+@grouped
 def references_hull(
     tables: Annotated[
         list[Path], typer.Argument(help="Parquet tables with formation_energy_per_atom.")
     ],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
-    seed: Seed = 0,
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Compute the corners of the DFT hulls of every chemical system of published energies."""
     from explorer.reference_commands import hull_of_tables  # noqa: PLC0415
 
-    tell(hull_of_tables(tables, output, progress=show_progress), json)
+    tell(hull_of_tables(tables, output, progress=show_progress), common.json)
 
 
 @app.command(name="fit")
+@grouped
 def references_fit(
     references: Annotated[Path, typer.Argument(help="What 'references build' wrote.")],
     *,
     structures: Annotated[Path, typer.Option(help="Parquet with formation_energy_per_atom.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")],
-    seed: Seed = 0,
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """Fit the zero of each element to published formation energies."""
     from explorer.reference_commands import fit_to_tables  # noqa: PLC0415
 
-    tell(fit_to_tables(references, structures, output), json)
+    tell(fit_to_tables(references, structures, output), common.json)
 
 
 @app.command(name="import")
@@ -141,15 +136,15 @@ def references_import(
 
 
 @app.command(name="list")
+@grouped
 def references_list(
     elements: Elements = "",
     *,
     potential: Potential = "chgnet",
     reference_file: ReferenceFile = None,
-    json: Json = None,
-    debug: Debug = False,
+    common: Common,
 ) -> None:
     """List the known phases of a chemical system, or how many each shipped set holds."""
     from explorer.reference_commands import list_references  # noqa: PLC0415
 
-    tell(list_references(spec_of(elements=elements), potential, reference_file), json)
+    tell(list_references(spec_of(elements=elements), potential, reference_file), common.json)
