@@ -62,6 +62,7 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
         page.locator("dd", has_text="000002").wait_for()
         page.get_by_label("Toggle theme").click()
         page.locator(".mui-dark").first.wait_for()
+        page.wait_for_url(re.compile("dark=true"))  # the server writes the address a moment later
         page.reload()
         wait_for(lambda: candidates_on_hull(page), 60, "the hull after a refresh")
         page.locator(".mui-dark").first.wait_for()
