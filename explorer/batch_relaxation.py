@@ -20,6 +20,7 @@ from explorer.crystals import gate, to_atoms
 from explorer.potentials import EnergyLevel
 from explorer.relax_symmetry import Symmetry
 from explorer.relaxation import Limits, failed, pack, unsound_cell
+from explorer.trace import Recorder
 
 
 @dataclass(eq=False)
@@ -35,6 +36,7 @@ class _Flight:
     steps: int = 0
     seconds: float = 0.0
     frame: tuple[Atoms, Evaluation] | None = field(default=None, repr=False)
+    recorder: Recorder = field(default_factory=Recorder, repr=False)
 
     def move(self, answer: Evaluation) -> str:
         """Take a step; returns why the crystal cannot go on, "" when it can."""
@@ -120,6 +122,7 @@ class Batch:
             answer = flight.symmetry.average(flight.atoms, answer)
         limits = self._limits
         flight.frame = (flight.atoms.copy(), answer)
+        flight.recorder.add(*flight.frame)
         if limits.met(answer.forces, answer.stress):
             return ""
         if flight.steps >= limits.max_steps:
@@ -140,4 +143,5 @@ class Batch:
             seconds=flight.seconds,
             reason=reason,
             level=self._level,
+            trace=flight.recorder.trace(),
         )

@@ -11,6 +11,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from explorer.potentials import EnergyLevel
+from explorer.trace import Trace
 from model.crystal import WyckoffCrystal
 
 
@@ -50,6 +51,8 @@ class Relaxation:
         "" when converged, otherwise why not, in words.
     level
         Which potential, weights and correction the energy belongs to.
+    trace
+        Every step of the way; None when nothing was evaluated.
     """
 
     structure: Structure | None
@@ -61,6 +64,7 @@ class Relaxation:
     seconds: float
     reason: str
     level: EnergyLevel
+    trace: Trace | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ and those that were waiting are relaxed again from where they were drawn.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 
@@ -21,6 +21,7 @@ from explorer.laboratory import BLOCK, Laboratory
 from explorer.lease import Lease
 from explorer.logs import log_event
 from explorer.store import Store
+from explorer.trace import Trace
 
 
 def discover(
@@ -138,11 +139,14 @@ class _Discovery:
         """Put a relaxed candidate on the hull and commit it."""
         placed = self.laboratory.place(candidate.with_relaxation(relaxation))
         now = time.perf_counter()
-        self.commit([placed], seconds_relaxing=max(now - self.relaxing_since, 0.0))
+        traces = {placed.id: relaxation.trace} if relaxation.trace else {}
+        self.commit([placed], traces, seconds_relaxing=max(now - self.relaxing_since, 0.0))
         self.relaxing_since = now
 
-    def commit(self, changed: list[Candidate], **seconds: float) -> None:
-        self.store.put_candidates(self.lease, changed, **seconds)
+    def commit(
+        self, changed: list[Candidate], traces: Mapping[str, Trace] | None = None, **seconds: float
+    ) -> None:
+        self.store.put_candidates(self.lease, changed, traces=traces, **seconds)
         for candidate in changed:
             log_event(
                 str(candidate.state),

@@ -21,6 +21,7 @@ from explorer.batch_evaluation import NOT_FINITE, Evaluation
 from explorer.candidate import Relaxation
 from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
 from explorer.potentials import EnergyLevel
+from explorer.trace import Recorder, Trace
 
 FMAX = 0.05
 """eV/Å: largest force on an atom of a relaxed crystal."""
@@ -129,6 +130,7 @@ def pack(
     seconds: float,
     reason: str,
     level: EnergyLevel,
+    trace: Trace | None = None,
 ) -> Relaxation:
     """Return the relaxation from the first frame to the last, and what the potential says of it.
 
@@ -148,6 +150,7 @@ def pack(
         seconds,
         reason,
         level,
+        trace,
     )
 
 
@@ -203,6 +206,7 @@ class _Run:
         self.steps = 0
         self.first = self.atoms.copy()
         self.frame: tuple[Atoms, Evaluation] | None = None
+        self.recorder = Recorder()
         self._began = time.monotonic()
 
     @property
@@ -235,6 +239,7 @@ class _Run:
         if not (np.isfinite(energy) and np.isfinite(forces).all() and np.isfinite(stress).all()):
             raise UnsoundError(NOT_FINITE)
         self.frame = (self.atoms.copy(), Evaluation(energy, forces.copy(), stress.copy()))
+        self.recorder.add(*self.frame)
         return self.limits.met(forces, stress)
 
     def result(self, level: EnergyLevel, reason: str) -> Relaxation:
@@ -248,4 +253,5 @@ class _Run:
             seconds=self.seconds,
             reason=reason,
             level=level,
+            trace=self.recorder.trace(),
         )

@@ -10,16 +10,18 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pymatgen.core import Structure
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.marks import Mark
+from explorer.schema import candidates, traces
 from explorer.structure_files import NamedStructure
+from explorer.trace import Trace
 
 HEAVY = ("initial", "relaxed", "forces", "stress")  # kept apart from a candidate's facts
 
@@ -125,3 +127,32 @@ def count(tallies: Iterable[Row]) -> dict[str, Any]:
     unique = valid - counts[State.DUPLICATE]
     totals = {"drawn": drawn, "valid": valid, "unique": unique, "novel": novel}
     return counts | totals | {"reasons": reasons}
+
+
+def of_candidate(campaign_id: str, candidate_id: str) -> ColumnElement[bool]:
+    """Return what picks the trace of one candidate."""
+    table = traces.c
+    return (table.campaign_id == campaign_id) & (table.candidate_id == candidate_id)
+
+
+def replace_traces(connection: Connection, campaign_id: str, changed: Mapping[str, Trace]) -> None:
+    """Write the newest relaxation of each candidate in place of any before."""
+    for candidate_id, trace in changed.items():
+        connection.execute(delete(traces).where(of_candidate(campaign_id, candidate_id)))
+        row = {"campaign_id": campaign_id, "candidate_id": candidate_id, "trace": trace.to_bytes()}
+        connection.execute(traces.insert().values(row))
+
+
+def upsert(connection: Connection, campaign_id: str, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows that are new and replace the others: a draw index has one row, ever."""
+    here = candidates.c.campaign_id == campaign_id
+    numbers = [row["number"] for row in rows]
+    query = select(candidates.c.number).where(here, candidates.c.number.in_(numbers))
+    known = set(connection.scalars(query))
+    new = [row for row in rows if row["number"] not in known]
+    if new:
+        connection.execute(candidates.insert(), new)
+    for row in rows:
+        if row["number"] in known:
+            one = update(candidates).where(here, candidates.c.number == row["number"])
+            connection.execute(one.values(**row))

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -85,6 +85,14 @@ marks = Table(
     Column("tags", Text, nullable=False),  # JSON
     Column("note", Text, nullable=False),
     Column("updated", Float(53), nullable=False),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    Column("candidate_id", String(32), primary_key=True),
+    Column("trace", LargeBinary, nullable=False),  # an npz file, see explorer.trace
 )
 
 runners = Table(

@@ -29,12 +29,16 @@ from explorer.rows import (
     candidate_row,
     mark_of,
     mark_row,
+    of_candidate,
+    replace_traces,
     structure_of,
     target_rows,
+    upsert,
 )
 from explorer.schema import StoreError, campaigns, candidates, marks, runners
 from explorer.structure_files import NamedStructure
 from explorer.targets import read_targets, within_reach
+from explorer.trace import Trace
 
 COMMANDS = {"pause": "pause", "resume": "run", "stop": "stop"}
 OPEN = {CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED}
@@ -275,6 +279,13 @@ class Store:
             raise _no_candidate(campaign_id, candidate_id)
         return candidate_of(row)
 
+    def trace(self, campaign_id: str, candidate_id: str) -> Trace | None:
+        """Return how a candidate was relaxed; None when it was not, or by an older version."""
+        query = select(schema.traces.c.trace).where(of_candidate(campaign_id, candidate_id))
+        with self.engine.begin() as connection:
+            stored = connection.scalar(query)
+        return Trace.from_bytes(stored) if stored else None
+
     def marks(self, campaign_id: str) -> dict[str, Mark]:
         """Return what people said of a campaign's candidates, by candidate id."""
         query = select(marks).where(marks.c.campaign_id == campaign_id)
@@ -295,10 +306,20 @@ class Store:
         lease: Lease,
         changed: Sequence[Candidate],
         *,
+        traces: Mapping[str, Trace] | None = None,
         seconds_sampling: float = 0.0,
         seconds_relaxing: float = 0.0,
     ) -> None:
         """Write new or changed candidates, all or none, with the time spent on them.
+
+        Parameters
+        ----------
+        lease : Lease
+        changed : sequence of Candidate
+        traces : mapping of str to Trace, optional
+            How they were relaxed, by candidate id.
+        seconds_sampling, seconds_relaxing : float
+            Time spent since the last call.
 
         Raises
         ------
@@ -321,7 +342,9 @@ class Store:
                 candidate_row(lease.campaign_id, item, first + place)
                 for place, item in enumerate(changed)
             ]
-            _upsert(connection, lease.campaign_id, rows)
+            upsert(connection, lease.campaign_id, rows)
+            if traces:
+                replace_traces(connection, lease.campaign_id, traces)
 
     def describe(self, lease: Lease, provenance: Mapping[str, str]) -> None:
         """Write down what the campaign's results come from: checkpoint, potential, references."""
@@ -377,18 +400,3 @@ class Store:
 
 def _no_candidate(campaign_id: str, candidate_id: str) -> StoreError:
     return StoreError(f"campaign {campaign_id} has no candidate {candidate_id}")
-
-
-def _upsert(connection: Connection, campaign_id: str, rows: list[dict[str, Any]]) -> None:
-    """Insert the rows that are new and replace the others: a draw index has one row, ever."""
-    here = candidates.c.campaign_id == campaign_id
-    numbers = [row["number"] for row in rows]
-    query = select(candidates.c.number).where(here, candidates.c.number.in_(numbers))
-    known = set(connection.scalars(query))
-    new = [row for row in rows if row["number"] not in known]
-    if new:
-        connection.execute(candidates.insert(), new)
-    for row in rows:
-        if row["number"] in known:
-            one = update(candidates).where(here, candidates.c.number == row["number"])
-            connection.execute(one.values(**row))

@@ -20,7 +20,7 @@ from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.lease import LeaseLostError, Leases, new_owner
 from explorer.runner import Pulse
-from explorer.schema import campaigns, versions
+from explorer.schema import VERSION, campaigns, versions
 from explorer.store import Store, StoreError
 
 CSCL = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -262,7 +262,7 @@ def test_a_database_of_another_version_is_refused(store, tmp_path):
     """The message names both versions; the file is left as it is."""
     with store.engine.begin() as connection:
         connection.execute(update(versions).values(version=99))
-    with pytest.raises(StoreError, match="expected version 2 of the store or older, got 99"):
+    with pytest.raises(StoreError, match=f"expected version {VERSION} of the store or older, got 99"):
         Store(tmp_path / "campaigns.db")
     with store.engine.begin() as connection:
         assert connection.scalar(select(versions.c.version)) == 99

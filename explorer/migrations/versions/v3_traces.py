@@ -1,0 +1,25 @@
+"""The way of each relaxation.
+
+Version 3.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "3"
+down_revision = "2"
+
+
+def upgrade() -> None:
+    """Add what version 2 lacks."""
+    op.create_table(
+        "traces",
+        sa.Column(
+            "campaign_id",
+            sa.String(64),
+            sa.ForeignKey("campaigns.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        sa.Column("candidate_id", sa.String(32), primary_key=True),
+        sa.Column("trace", sa.LargeBinary, nullable=False),
+    )
