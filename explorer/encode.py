@@ -17,8 +17,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pyxtal.symmetry import Group
 
-from model.crystal import Site, WyckoffCrystal, lattice_parameters
-from model.elements import formula_rank, symbol_of
+from model.crystal import Site, WyckoffCrystal, lattice_parameters, lattice_vectors
+from model.elements import atomic_number, formula_rank, symbol_of
 from model.wyckoff import LETTERS, WyckoffTable, table
 
 GRID = 960
@@ -83,6 +83,20 @@ def encode_cell(cell: tuple, symprec: float = 0.1, canonical: bool = True) -> Wy
     if best is None:
         raise EncodingError(f"no Wyckoff description of the atoms in space group {spacegroup}")
     return best[1]
+
+
+def descriptions(crystal: WyckoffCrystal) -> list[WyckoffCrystal]:
+    """Describe a crystal in every choice of origin and axes, the one of `encode` first."""
+    wyckoff = table()
+    orbits = [
+        Orbit(atomic_number(site.element), wyckoff.orbit(position, site.free))
+        for site, position in zip(crystal.sites, crystal.positions, strict=True)
+    ]
+    lattice = lattice_vectors(*crystal.lattice)
+    settings = wyckoff.normalizers_of(crystal.spacegroup)
+    described = [_describe(crystal.spacegroup, lattice, orbits, setting) for setting in settings]
+    ordered = sorted((d for d in described if d is not None), key=lambda d: d[0])
+    return [crystal for _, crystal in ordered]
 
 
 def _spacegroup(cell: tuple, symprec: float) -> int:

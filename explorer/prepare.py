@@ -1,8 +1,9 @@
 """Make what training and sampling read: symmetry tables, shards of token rows, and prototypes.
 
 Run as ``python -m explorer.prepare tables``,
-``python -m explorer.prepare shards STRUCTURES.parquet FOLDER`` or
-``python -m explorer.prepare prototypes FOLDER/train.npz``. Nothing imports this module.
+``python -m explorer.prepare shards STRUCTURES.parquet FOLDER``,
+``python -m explorer.prepare prototypes FOLDER/train.npz`` or
+``python -m explorer.prepare templates FOLDER/train.npz``. Nothing imports this module.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ import typer
 
 import model
 from explorer.encode import EncodingError, encode_cell
-from explorer.prototypes import SHIPPED, build_library, save_library
+from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
+from explorer.template_build import collect, entries
+from model.crystal import WyckoffCrystal
 from model.shards import Shards, write_shards
+from model.templates import SHIPPED as TEMPLATES
+from model.templates import save_templates
 from model.tokens import Row, TokenError, crystal_to_row, row_to_crystal
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -44,14 +49,30 @@ def shards(structures: Path, folder: Path, workers: int = 2) -> None:
 @app.command()
 def prototypes(shard: Path, output: Path = SHIPPED) -> None:
     """Write the prototypes of the crystals in a shard, for generators by substitution."""
+    crystals = _crystals(shard)
+    library = build_library(crystals)
+    save_library(output, library)
+    print(f"{output}: {len(library.prototypes)} prototypes of {len(crystals)} crystals")
+
+
+@app.command()
+def templates(shard: Path, output: Path = TEMPLATES, workers: int = 2) -> None:
+    """Write the geometries of the crystals in a shard, for searches."""
+    crystals = _crystals(shard)
+    with get_context("spawn").Pool(workers) as pool:
+        found = [e for some in pool.imap(entries, crystals, chunksize=64) for e in some]
+    save_templates(output, collect(found), atomic_volumes(crystals))
+    print(f"{output}: {len(found)} geometries of {len(crystals)} crystals")
+
+
+def _crystals(shard: Path) -> list[WyckoffCrystal]:
+    """Crystals of a shard."""
     stored = Shards(shard)
     rows = (
         stored.row(k, stability="any", spacegroup_first=False, formula=False)
         for k in range(len(stored))
     )
-    library = build_library([row_to_crystal(row.tokens, row.fine) for row in rows])
-    save_library(output, library)
-    print(f"{output}: {len(library.prototypes)} prototypes of {len(stored)} crystals")
+    return [row_to_crystal(row.tokens, row.fine) for row in rows]
 
 
 def _write_split(path: Path, frame: pd.DataFrame, workers: int) -> None:

@@ -55,17 +55,27 @@ class Exclusion:
         variables = np.zeros((len(CANDIDATES), 3))
         variables[:, axes[:-1]] = known
         variables[:, axes[-1]] = CANDIDATES
+        gaps = self._gaps(position, number, variables)
+        return gaps >= min(1.0, gaps.max())
+
+    def clashes(self, position: int, number: int, free: list[float]) -> bool:
+        """Whether an orbit with these free coordinates comes too near to itself or the others."""
+        variables = np.zeros((1, 3))
+        variables[:, np.flatnonzero(table().free_axes[position])] = free
+        return bool(self._gaps(position, number, variables)[0] < 1.0)
+
+    def _gaps(self, position: int, number: int, variables: np.ndarray) -> np.ndarray:
+        """Shortest distance of an orbit in units of the least allowed, (C, 3) -> (C,)."""
         operations = table().operations_of(position)
         points = np.einsum("mij,cj->cmi", operations[:, :, :3], variables) + operations[:, :, 3]
         own = np.full(len(operations) - 1, _radius(number))
-        others = np.broadcast_to(self._points, (len(CANDIDATES), *self._points.shape))
+        others = np.broadcast_to(self._points, (len(variables), *self._points.shape))
         targets = np.concatenate([points[:, 1:], others], axis=1)
         apart = targets - points[:, :1]
         distances = np.linalg.norm((apart - np.rint(apart)) @ self._vectors, axis=2)
         least = np.append(own, self._radii) + _radius(number)
         gaps = distances / np.maximum(CONTACT * least, CLOSEST)  # (C, m - 1 + N)
-        widest = gaps.min(axis=1, initial=np.inf)
-        return widest >= min(1.0, widest.max())
+        return gaps.min(axis=1, initial=np.inf)
 
 
 def _radius(number: int) -> float:

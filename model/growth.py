@@ -56,13 +56,19 @@ class Draw(NamedTuple):
     """The same by part: header, skeleton, lattice, coordinates."""
     reason: str
     """Empty if the row is a crystal."""
+    template: str = ""
+    """Formula of the known crystal whose geometry it has; empty if the network drew it."""
 
 
 class Growth:
     """One batch of rows, grown token by token until all are crystals."""
 
     def __init__(
-        self, sampler: Sampler, seed: int, indices: range, scripts: Sequence[tuple[int, ...]] = ()
+        self,
+        sampler: Sampler,
+        seed: int,
+        indices: Sequence[int],
+        scripts: Sequence[tuple[int, ...]] = (),
     ) -> None:
         rows = len(indices)
         self.sampler, self.indices = sampler, indices

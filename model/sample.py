@@ -21,7 +21,8 @@ from model.likelihood import part_nll, token_nll
 from model.sampler import Sampler
 from model.search import Skeleton, SkeletonSearch
 from model.shards import pad
-from model.tokens import crystal_to_row
+from model.templates import Templates
+from model.tokens import crystal_to_row, row_to_crystal
 
 __all__ = ["SEARCHES", "Draw", "log_likelihood", "sample"]
 
@@ -43,6 +44,8 @@ def sample(
     search: str = "independent",
     geometry_temperature: float | None = None,
     again: float | None = None,
+    templates: Templates | None = None,
+    unknown: float = 0.0,
     batch_size: int = 128,
 ) -> Iterator[Draw]:
     """Draw crystals ``start`` to ``start + count - 1`` in order, as soon as each is finished.
@@ -61,6 +64,11 @@ def sample(
     again : float or None
         In a search, a skeleton with free coordinates comes again, for other values of them, when
         its log-probability less so many nats for each time is the highest; None: never.
+    templates : Templates, optional
+        In a search, the first tries at a skeleton are the geometries of known crystals that have
+        it, the chemically nearest first; the network draws what comes after.
+    unknown : float
+        Nats by which skeletons without a known geometry come later, given ``templates``.
 
     Raises
     ------
@@ -80,6 +88,8 @@ def sample(
         raise ValueError(f"expected a search of {', '.join(SEARCHES)}, got {search!r}")
     if again is not None and not again > 0:
         raise ValueError(f"expected more than 0 nats for a skeleton to come again, got {again}")
+    if unknown < 0:
+        raise ValueError(f"expected 0 or more nats for an unknown skeleton, got {unknown}")
     grammar = HeaderGrammar(constraints, loaded.known_elements)
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
@@ -94,10 +104,11 @@ def sample(
             noise=search == "distinct",
             seed=seed,
             again=again,
+            strange=(lambda tokens: not templates.knows(tokens), unknown) if templates else None,
         )
     )
     wanted = islice(skeletons, start, start + count)
-    return _filled(sampler, seed, start, wanted, batch_size)
+    return _filled(sampler, seed, start, wanted, batch_size, templates)
 
 
 def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iterator[Draw]:
@@ -107,12 +118,46 @@ def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iter
 
 
 def _filled(
-    sampler: Sampler, seed: int, start: int, skeletons: Iterator[Skeleton], batch_size: int
+    sampler: Sampler,
+    seed: int,
+    start: int,
+    skeletons: Iterator[Skeleton],
+    batch_size: int,
+    templates: Templates | None,
 ) -> Iterator[Draw]:
-    """Draw a lattice and coordinates for each skeleton; the first crystal is ``start``."""
-    while some := [skeleton.tokens for skeleton in islice(skeletons, batch_size)]:
-        yield from Growth(sampler, seed, range(start, start + len(some)), some).run()
+    """Find or draw a lattice and coordinates for each skeleton; the first crystal is ``start``."""
+    while some := list(islice(skeletons, batch_size)):
+        numbered = list(enumerate(some, start))
+        told = _told(sampler, numbered, templates) if templates else {}
+        drawn = [(index, skeleton) for index, skeleton in numbered if index not in told]
+        indices, scripts = [index for index, _ in drawn], [s.tokens for _, s in drawn]
+        grown = iter(Growth(sampler, seed, indices, scripts).run()) if drawn else iter(())
+        for index, _ in numbered:
+            yield told[index] if index in told else next(grown)
         start += len(some)
+
+
+def _told(
+    sampler: Sampler, skeletons: list[tuple[int, Skeleton]], templates: Templates
+) -> dict[int, Draw]:
+    """Give skeletons the geometry of a known crystal, as long as there are any untried ones."""
+    found = {}
+    for index, skeleton in skeletons:
+        known = templates.of(skeleton.tokens)
+        if skeleton.times < len(known):
+            found[index] = known[skeleton.times]
+    if not found:
+        return {}
+    network = sampler.network
+    with torch.inference_mode():
+        rows = pad([template.row for template in found.values()])
+        parts = part_nll(*token_nll(network, rows, sampler.device))
+    told = {}
+    for place, (index, template) in enumerate(found.items()):
+        crystal = row_to_crystal(template.row.tokens, template.row.fine)
+        logs = {name: -float(values[place]) for name, values in parts.items()}
+        told[index] = Draw(index, crystal, total(logs), logs, "", template.model)
+    return told
 
 
 def _rounds(search: Callable[[], SkeletonSearch]) -> Iterator[Skeleton]:

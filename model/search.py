@@ -12,7 +12,7 @@ Letters in shapes: K nodes expanded together, T tokens, C candidates, D width.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -43,6 +43,8 @@ class Skeleton(NamedTuple):
     """Log-likelihood of the elements, the space group and the sites."""
     key: float
     """What the search ordered by; falls from one skeleton to the next."""
+    times: int = 0
+    """How often it was given before."""
 
 
 class Prefix(NamedTuple):
@@ -91,6 +93,8 @@ class Child(NamedTuple):
     """Which of the fan; the next one enters the heap when this one leaves it."""
     times: int = 0
     """How often this skeleton was given already."""
+    put_off: bool = False
+    """Whether it has paid for being strange."""
 
     @property
     def complete(self) -> bool:
@@ -126,6 +130,8 @@ class SkeletonSearch:
     again : float or None
         A skeleton with free coordinates comes again, for another try at them, once its key less
         so many nats for each time is the highest; None gives each skeleton once.
+    strange : tuple of callable and float, optional
+        Whether a skeleton (its tokens) is a strange one, and how many nats later such come.
     """
 
     def __init__(
@@ -137,11 +143,12 @@ class SkeletonSearch:
         noise: bool = False,
         seed: int = 0,
         again: float | None = None,
+        strange: tuple[Callable[[tuple[int, ...]], bool], float] | None = None,
     ) -> None:
         self.network, self.grammar = loaded.network, grammar
         self.device = self.network.bias.device
         self.temperature, self.noise, self.seed = temperature, noise, seed
-        self.again = again
+        self.again, self.strange = again, strange
         self.automaton = Automaton()
         self._number, self._age = count(), 0
         self._heap: list[Child] = []
@@ -161,10 +168,14 @@ class SkeletonSearch:
         while self._heap:
             if self._heap[0].complete:
                 leaf = self._pop()
+                if self._is_strange(leaf):
+                    order = leaf.order + self.strange[1]
+                    heappush(self._heap, leaf._replace(order=order, put_off=True))
+                    continue
                 if self.again is not None and _has_coordinates(leaf.tokens):
                     heappush(self._heap, self._later(leaf))
                 parts = dict(zip(("elements", "spacegroup", "skeleton"), leaf.parts(), strict=True))
-                return Skeleton(leaf.tokens, parts, -leaf.order)
+                return Skeleton(leaf.tokens, parts, -leaf.order, leaf.times)
             self._expand(self._take())
         raise StopIteration
 
@@ -177,13 +188,17 @@ class SkeletonSearch:
     def _pop(self) -> Child:
         """Take the best child off the heap; its next sibling takes its place."""
         child = heappop(self._heap)
-        if not child.times:
+        if not child.times and not child.put_off:
             self._push(child.fan, child.rank + 1)
         return child
 
     def _push(self, fan: Fan, rank: int) -> None:
         if rank < len(fan.orders):
             heappush(self._heap, Child(float(fan.orders[rank]), next(self._number), fan, rank))
+
+    def _is_strange(self, leaf: Child) -> bool:
+        """Whether a skeleton has yet to be put off."""
+        return self.strange is not None and not leaf.put_off and self.strange[0](leaf.tokens)
 
     def _later(self, leaf: Child) -> Child:
         return leaf._replace(

@@ -1,0 +1,317 @@
+"""Geometries of known crystals by skeleton, to try before the network draws one of its own.
+
+Letters come in equivalent choices of origin and axes, and kinds of atoms in any order; a template
+is stored in every choice, so that a skeleton finds it whatever its letters. The file is computed
+from training crystals by ``python -m explorer.prepare templates``.
+
+Letters in shapes: K kinds of atoms, M members (known crystals) of a pattern, L numbers of a row
+after its skeleton: lattice, then the free coordinates kind by kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import permutations, product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from model import tokens as vocabulary
+from model.crystal import lattice_vectors
+from model.elements import elements, in_formula_order, symbol_of
+from model.exclusion import Exclusion
+from model.tokens import SCALES, Role, Row, row_tail, row_to_crystal
+from model.wyckoff import table
+
+SHIPPED = Path(__file__).with_name("templates.npz")
+LIKE = {
+    Role.VOLUME: np.inf,
+    Role.RATIO_B: 0.05,
+    Role.RATIO_C: 0.05,
+    Role.ALPHA: 3.0,
+    Role.BETA: 3.0,
+    Role.GAMMA: 3.0,
+    Role.X: 0.03,
+    Role.Y: 0.03,
+    Role.Z: 0.03,
+}
+"""Geometries of one skeleton are one if all numbers differ by less."""
+MOST_TRIES = 8
+"""Different geometries that one skeleton is offered."""
+
+Pattern = tuple[tuple[int, ...], ...]
+"""Positions (rows of the Wyckoff table) that each kind of atom occupies, kinds in rising order."""
+
+
+class Template(NamedTuple):
+    """One known geometry, with the elements that a skeleton asks for."""
+
+    row: Row
+    """The whole row."""
+    model: str
+    """Reduced formula of the known crystal that the geometry is of."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """The known crystals of one pattern."""
+
+    kinds: np.ndarray
+    """Atomic numbers, (M, K)."""
+    numbers: np.ndarray
+    """Values of lattice and coordinates, on the scales of their tokens, (M, L)."""
+
+
+def pattern_of(sites: Sequence[tuple[int, int]]) -> tuple[Pattern, tuple[int, ...]]:
+    """Return the pattern of (position, atomic number) pairs, and the kinds in its order."""
+    occupied: dict[int, list[int]] = {}
+    for position, number in sites:
+        occupied.setdefault(number, []).append(position)
+    kinds = sorted(occupied, key=lambda number: (sorted(occupied[number]), number))
+    return tuple(tuple(sorted(occupied[kind])) for kind in kinds), tuple(kinds)
+
+
+class Templates:
+    """Known geometries, to be looked up by skeleton.
+
+    Parameters
+    ----------
+    members : dict
+        Known crystals by pattern.
+    volumes : ndarray, shape (119,)
+        Å³ that an atom of each atomic number takes.
+    """
+
+    def __init__(self, members: dict[Pattern, Members], volumes: np.ndarray) -> None:
+        self._members, self._volumes = members, volumes
+
+    def __len__(self) -> int:
+        """Return the number of geometries, each counted once for each choice of letters."""
+        return sum(len(found.kinds) for found in self._members.values())
+
+    def knows(self, skeleton: Sequence[int]) -> bool:
+        """Whether any known crystal has the skeleton (tokens up to ``END``)."""
+        return pattern_of(_sites(skeleton))[0] in self._members
+
+    def of(self, skeleton: Sequence[int]) -> list[Template]:
+        """Return geometries for a skeleton that differ, the chemically nearest crystal's first.
+
+        Nearness is the distance of the elements' standardized periodic-table features, summed over
+        the kinds of atoms. Those that would put atoms inside one another are left out.
+
+        Parameters
+        ----------
+        skeleton : sequence of int
+            Tokens from the first to ``END``.
+        """
+        sites = _sites(skeleton)
+        pattern, kinds = pattern_of(sites)
+        members = self._members.get(pattern)
+        if members is None:
+            return []
+        found: list[Template] = []
+        kept: list[np.ndarray] = []
+        tail = row_tail(int(table().group[sites[0][0]]), [p for p, _ in sites])
+        roles = [role for role, _ in tail]
+        for member, order in self._nearest(members.kinds, pattern, kinds):
+            values = self._values(members, member, order, sites, pattern)
+            if any(_alike(values, other, roles) for other in kept):
+                continue
+            row = _row(skeleton, sites, tail, values)
+            if row is not None:
+                kept.append(values)
+                found.append(Template(row, _formula(pattern, members.kinds[member])))
+            if len(found) == MOST_TRIES:
+                break
+        return found
+
+    def _nearest(
+        self, known: np.ndarray, pattern: Pattern, kinds: tuple[int, ...]
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Members, and the asked elements in the order of their kinds, the nearest first."""
+        orders = list(_orders(pattern, kinds))
+        apart = np.stack([_distance()[known, np.array(order)].sum(axis=1) for order in orders])
+        for place in np.argsort(apart.T, axis=None, kind="stable"):
+            member, order = divmod(int(place), len(orders))
+            yield member, orders[order]
+
+    def _values(
+        self,
+        members: Members,
+        member: int,
+        order: tuple[int, ...],
+        sites: Sequence[tuple[int, int]],
+        pattern: Pattern,
+    ) -> np.ndarray:
+        """Numbers of a member in the order of the asked sites, its volume fitted to them, (L,)."""
+        values = members.numbers[member]
+        shape = len(values) - sum(int(table().freedom[p]) for places in pattern for p in places)
+        coordinates: dict[tuple[int, int], list[np.ndarray]] = {}
+        at = shape
+        for number, places in zip(order, pattern, strict=True):
+            for position in places:
+                end = at + int(table().freedom[position])
+                coordinates.setdefault((position, number), []).append(values[at:end])
+                at = end
+        lattice = values[:shape].copy()
+        lattice[0] += np.log(
+            self._room(pattern, order) / self._room(pattern, members.kinds[member])
+        )
+        return np.concatenate([lattice, *(coordinates[site].pop(0) for site in sites)])
+
+    def _room(self, pattern: Pattern, kinds: Sequence[int]) -> float:
+        """Volume that the atoms of a pattern take, Å³."""
+        counts = [sum(table().multiplicity[list(places)]) for places in pattern]
+        return float(np.dot(counts, self._volumes[np.array(kinds)]))
+
+
+@cache
+def load_templates(path: Path = SHIPPED) -> Templates:
+    """Read known geometries; read once, then shared.
+
+    Raises
+    ------
+    ValueError
+        If there are none at ``path``.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"no templates at {path}: make them with 'python -m explorer.prepare templates'"
+        )
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    members, at, place, element, number = {}, 0, 0, 0, 0
+    for kinds, count, length in zip(
+        arrays["kinds"].tolist(), arrays["members"].tolist(), arrays["length"].tolist(), strict=True
+    ):
+        sizes = arrays["sizes"][at : at + kinds].tolist()
+        at += kinds
+        pattern = []
+        for size in sizes:
+            pattern.append(tuple(arrays["positions"][place : place + size].tolist()))
+            place += size
+        known = arrays["elements"][element : element + kinds * count].reshape(count, kinds)
+        element += kinds * count
+        numbers = arrays["numbers"][number : number + length * count].reshape(count, length)
+        number += length * count
+        members[tuple(pattern)] = Members(known.astype(int), numbers.astype(float))
+    return Templates(members, arrays["volumes"].astype(float))
+
+
+def save_templates(path: Path, members: dict[Pattern, Members], volumes: np.ndarray) -> None:
+    """Write known geometries as one compressed file, in single precision."""
+    ordered = sorted(members.items())
+    np.savez_compressed(
+        path,
+        kinds=np.array([len(pattern) for pattern, _ in ordered], np.uint8),
+        members=np.array([len(found.kinds) for _, found in ordered], np.int32),
+        length=np.array([found.numbers.shape[1] for _, found in ordered], np.uint8),
+        sizes=np.array([len(places) for pattern, _ in ordered for places in pattern], np.uint8),
+        positions=np.array(
+            [p for pattern, _ in ordered for places in pattern for p in places], np.int16
+        ),
+        elements=np.concatenate([found.kinds.ravel() for _, found in ordered]).astype(np.uint8),
+        numbers=np.concatenate([found.numbers.ravel() for _, found in ordered]).astype(np.float32),
+        volumes=volumes.astype(np.float32),
+    )
+
+
+def _sites(skeleton: Sequence[int]) -> list[tuple[int, int]]:
+    """(position, atomic number) of each site of a row up to its ``END``."""
+    first = next(k for k, token in enumerate(skeleton) if token >= vocabulary.POSITION_0)
+    last = list(skeleton).index(vocabulary.END)
+    return [
+        (skeleton[k] - vocabulary.POSITION_0, skeleton[k + 1] - vocabulary.ELEMENT_0 + 1)
+        for k in range(first, last, 2)
+    ]
+
+
+def _roles(skeleton: Sequence[int]) -> list[Role]:
+    """Role of each token up to ``END``."""
+    v = vocabulary
+    roles, sited = [], False
+    for token in skeleton:
+        sited = sited or token >= v.POSITION_0
+        if token >= v.POSITION_0 or token == v.END:
+            roles.append(Role.POSITION)
+        elif v.ELEMENT_0 <= token < v.SPACEGROUP_0:
+            roles.append(Role.SITE_ELEMENT if sited else Role.ELEMENT)
+        elif v.SPACEGROUP_0 <= token < v.COUNT_0:
+            roles.append(Role.SPACEGROUP)
+        elif token >= v.COUNT_0:
+            roles.append(Role.COUNT)
+        else:
+            roles.append(Role.N_ELEMENTS if token >= v.N_ELEMENTS_0 else Role.PROMPT)
+    return roles
+
+
+def _orders(pattern: Pattern, kinds: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """All ways to put the kinds on a pattern: those with the same places may be exchanged."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for places, kind in zip(pattern, kinds, strict=True):
+        groups.setdefault(places, []).append(kind)
+    for choice in product(*(permutations(group) for group in groups.values())):
+        yield tuple(kind for group in choice for kind in group)
+
+
+@cache
+def _distance() -> np.ndarray:
+    """How far elements are apart in the periodic table, by atomic number, (119, 119)."""
+    features = elements().features.astype(float)
+    apart = np.linalg.norm(features[:, None] - features[None], axis=2)
+    return np.pad(apart, ((1, 0), (1, 0)))
+
+
+def _alike(first: np.ndarray, second: np.ndarray, roles: Sequence[Role]) -> bool:
+    """Whether two geometries of one skeleton, (L,) each, differ by little; volumes may differ."""
+    apart = first - second
+    periodic = np.array([SCALES[role].periodic for role in roles])
+    apart = np.where(periodic, apart - np.rint(apart), apart)
+    return bool((np.abs(apart) < [LIKE[role] for role in roles]).all())
+
+
+def _row(
+    skeleton: Sequence[int],
+    sites: Sequence[tuple[int, int]],
+    tail: Sequence[tuple[Role, int]],
+    values: np.ndarray,
+) -> Row | None:
+    """Write a geometry after its skeleton; None where no crystal comes of it."""
+    try:
+        coded = [SCALES[role].encode(v) for (role, _), v in zip(tail, values, strict=True)]
+        row = _joined(skeleton, coded, tail)
+        lattice = row_to_crystal(row.tokens, row.fine).lattice
+    except ValueError:  # beyond a scale, or angles that do not meet
+        return None
+    exclusion = Exclusion(lattice_vectors(*lattice))
+    for owner, (position, number) in enumerate(sites):
+        free = [v for (_, of), v in zip(tail, values, strict=True) if of == owner]
+        if exclusion.clashes(position, number, free):
+            return None
+        exclusion.place(position, number, free)
+    return row
+
+
+def _joined(
+    skeleton: Sequence[int], coded: Sequence[tuple[int, int]], tail: Sequence[tuple[Role, int]]
+) -> Row:
+    """One row of a skeleton's tokens and those of its numbers."""
+    tokens = [*skeleton, *(token for token, _ in coded)]
+    fine = [0] * len(skeleton) + [step for _, step in coded]
+    owners = [-1] * len(skeleton) + [owner for _, owner in tail]
+    roles = _roles(skeleton) + [role for role, _ in tail]
+    columns = (tokens, fine, roles, owners)
+    kinds = (np.int16, np.int8, np.int8, np.int8)
+    return Row(*(np.array(c, kind) for c, kind in zip(columns, kinds, strict=True)))
+
+
+def _formula(pattern: Pattern, kinds: np.ndarray) -> str:
+    """Reduced formula of a known crystal."""
+    counts = [int(sum(table().multiplicity[list(places)])) for places in pattern]
+    divisor = int(np.gcd.reduce(counts))
+    by_symbol = {symbol_of(int(z)): n // divisor for z, n in zip(kinds, counts, strict=True)}
+    ordered = in_formula_order(tuple(by_symbol))
+    return "".join(f"{s}{by_symbol[s] if by_symbol[s] > 1 else ''}" for s in ordered)
