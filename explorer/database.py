@@ -1,22 +1,26 @@
 """How the store's database is opened.
 
 SQLite in write-ahead mode by default, any SQLAlchemy database by URL. Nothing outside
-`_prepare_sqlite` and `explorer.migrate` speaks a dialect.
+this file, `explorer.write_lock` and `explorer.migrate` speaks a dialect.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from explorer.migrate import bring_up_to_date
 from explorer.schema import StoreError, shown
+from explorer.write_lock import Watch
 
 BUSY_SECONDS = 30  # how long a write waits for another writer before it gives up
+IDLE_SECONDS = 8.0  # after which PostgreSQL ends a transaction of somebody who does nothing
+LOOK_SECONDS = 1.0  # how often one that waits looks at who keeps it waiting
 
 
 def open_engine(url: str | Path | None) -> Engine:
@@ -32,6 +36,8 @@ def open_engine(url: str | Path | None) -> Engine:
         engine = create_engine(address, pool_pre_ping=not address.startswith("sqlite"))
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
+        elif engine.dialect.name == "postgresql":
+            _prepare_postgresql(engine)
         bring_up_to_date(engine)
     except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -60,6 +66,24 @@ def _home() -> Path:
     return Path(chosen).expanduser() if chosen else user_data_path("hullscape")
 
 
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _settings(connection, _record) -> None:
+        # A process that freezes within a transaction would keep its locks as long as it sleeps.
+        limit = int(IDLE_SECONDS * 1000)
+        connection.cursor().execute(f"SET idle_in_transaction_session_timeout = {limit}")
+        connection.commit()
+
+    @event.listens_for(engine, "handle_error")
+    def _lost(context) -> None:
+        # The driver has another class for the end of such a session than for any other lost one.
+        error = context.sqlalchemy_exception
+        if context.is_disconnect and not isinstance(error, OperationalError):
+            raise OperationalError(
+                error.statement, error.params, error.orig, connection_invalidated=True
+            )
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
 
@@ -82,5 +106,25 @@ def _prepare_sqlite(engine: Engine) -> None:
     def _begin(connection) -> None:
         # A transaction that will write takes its place in the queue at once: one that begins by
         # reading could find itself overtaken, which SQLite refuses instead of waiting.
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("writes", False):
+            _begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Wait for SQLite's write lock, and look at times whether a frozen runner keeps it."""
+    watch, end = Watch(Path(connection.engine.url.database)), time.monotonic() + BUSY_SECONDS
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(LOOK_SECONDS * 1000)}").close()
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                busy = error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > end:
+                    raise
+            watch.look(connection)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()

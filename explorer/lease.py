@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from sqlalchemy import Connection, Engine, or_, select, update
+from sqlalchemy import Connection, Engine, inspect, or_, select, update
 
 from explorer.campaign import CampaignState
 from explorer.schema import campaigns, runners
 
 HEARTBEAT_SECONDS = 2.0
-HEARTBEAT_EXPIRY = 10.0  # a holder silent for so long may be replaced
+HEARTBEAT_EXPIRY = 8.0  # a holder silent for so long may be replaced
+LOADING = "loading the model and the potential"
 
 
 class LeaseLostError(RuntimeError):
@@ -56,6 +57,18 @@ def alive(owner: str, heartbeat: float) -> bool:
         return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def last_heartbeats(connection: Connection) -> dict[str, float]:
+    """Return the last sign of life of every holder of a slot or a campaign, by its name."""
+    if not inspect(connection).has_table(runners.name):  # a database that is being made
+        return {}
+    heard: dict[str, float] = {}
+    for table in (runners, campaigns):
+        query = select(table.c.owner, table.c.heartbeat).where(table.c.owner != "")
+        for owner, heartbeat in connection.execute(query).all():
+            heard[owner] = max(heartbeat, heard.get(owner, 0.0))
+    return heard
 
 
 def confirm(connection: Connection, lease: Lease, **change: Any) -> None:
@@ -109,7 +122,7 @@ class Leases:
             "heartbeat": now,
             "updated": now,
             "started": row.started or now,
-            "message": "",
+            "message": LOADING,
         }
         done = connection.execute(update(campaigns).where(unchanged).values(**change))
         return Lease(row.id, self.owner, row.fence + 1) if done.rowcount == 1 else None

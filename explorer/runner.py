@@ -21,6 +21,7 @@ from logging import ERROR, WARNING
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from sqlalchemy.exc import OperationalError
 
 from explorer.campaign import Campaign, CampaignState, SpecError
@@ -47,17 +48,22 @@ def ensure_runner(store: Store, idle_seconds: float = IDLE_SECONDS) -> bool:
     """Start a runner in its own session unless one is alive; returns whether one was started.
 
     May be called by several web processes at once and as often as a page refreshes: of several
-    runners that start together one stays.
+    runners that start together one stays. One that is frozen is replaced, and leaves when it wakes.
     """
     if store.runner_alive():
         return False
     with _starting:
         process, since = _started.get(store.url, (None, 0.0))
         young = time.monotonic() - since < RESTART_SECONDS
-        if process is not None and (young or process.poll() is None):
+        if process is not None and (young or _goes(process)):
             return False
         _started[store.url] = (_spawn(store, idle_seconds), time.monotonic())
     return True
+
+
+def _goes(process: subprocess.Popen) -> bool:
+    """Whether a process goes on, or might: neither ended nor frozen."""
+    return process.poll() is None and psutil.Process(process.pid).status() != psutil.STATUS_STOPPED
 
 
 def _spawn(store: Store, idle_seconds: float) -> subprocess.Popen:
@@ -276,7 +282,6 @@ def run_campaign(
 
     log_event("taken", campaign=lease.campaign_id, fence=lease.fence)
     try:
-        store.say(lease, "loading the model and the potential")
         campaign = store.campaign(lease.campaign_id)
         spec = campaign.spec
         opened = laboratory(spec, targets=store.targets(campaign.id))

@@ -16,7 +16,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
+from explorer import database
 from explorer import lease as leases
 from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
@@ -151,6 +153,22 @@ def test_a_runner_that_wakes_up_late_is_refused(store, monkeypatch):
         store.put_candidates(frozen, [waiting(1), waiting(2)])
     store.put_candidates(fresh, [waiting(1)])
     assert [item.index for item in store.candidates(campaign_id)[0]] == [0, 1]
+
+
+def test_a_runner_that_freezes_while_it_writes_keeps_nobody_waiting(server, monkeypatch):
+    """The server ends its transaction; when it wakes up it finds its connection lost, no more."""
+    monkeypatch.setattr(database, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(leases, "HEARTBEAT_EXPIRY", -1.0)
+    store = Store(server.new_database())
+    queued(store)
+    frozen = Leases(store.engine, new_owner()).take()
+    with pytest.raises(OperationalError), store.engine.begin() as connection:
+        leases.confirm(connection, frozen, message="half written")
+        fresh = Leases(store.engine, new_owner()).take()
+        leases.confirm(connection, frozen)
+    assert fresh.fence == frozen.fence + 1
+    assert store.campaign(fresh.campaign_id).message == leases.LOADING
+    store.close()
 
 
 def test_of_several_runners_one_gets_the_campaign(store):

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import select
 
+from explorer import schema
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
@@ -71,7 +73,7 @@ def start(store: Store, *options: str) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
-def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     """Wait for a condition; what it waited for is in the traceback when it never comes."""
     end = time.monotonic() + seconds
     while not condition():
@@ -153,6 +155,26 @@ def test_however_many_pages_ask_one_runner_starts(store):
     until(store.runner_alive)
     until(lambda: len(runners(store)) == 1)
     assert not ensure_runner(store)
+
+
+def test_a_frozen_runner_is_replaced_and_leaves_when_it_wakes(store):
+    """The page that started it starts another, which takes the slot over."""
+    ensure_runner(store)
+    until(store.runner_alive)
+    (frozen,) = runners(store)
+    frozen.suspend()
+    until(lambda: ensure_runner(store))
+    (fresh,) = set(runners(store)) - {frozen}
+    until(lambda: holder(store) == fresh.pid)
+    frozen.resume()
+    until(lambda: not is_of(store, frozen) if frozen.is_running() else True)
+    assert fresh.is_running()
+
+
+def holder(store: Store) -> int:
+    """Return the process that has the slot."""
+    with store.engine.begin() as connection:
+        return int(connection.scalar(select(schema.runners.c.owner)).rsplit("/", 2)[1])
 
 
 @pytest.fixture(scope="module")

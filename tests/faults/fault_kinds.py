@@ -5,15 +5,17 @@ from __future__ import annotations
 import resource
 import signal
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from random import Random
 
 import psutil
-from fault_machine import Machine, kill, kill_tree, let_write
+from fault_machine import Machine, kill, kill_tree, let_write, wait_until_stopped
 from fault_witness import Witness
 
 from explorer.campaign import CampaignState
+from explorer.write_lock import lock_holder
 
 PATIENCE = 240.0
 """Seconds after which a recovery counts as failed, on however busy a machine."""
@@ -60,11 +62,27 @@ def kill_all(machine: Machine, witness: Witness, random: Random) -> None:
 
 def freeze_runner(machine: Machine, witness: Witness, random: Random) -> None:
     """The runner sleeps until another has taken its campaign, then wakes up and is refused."""
-    frozen = machine.runner
-    frozen.send_signal(signal.SIGSTOP)
+    machine.runner.send_signal(signal.SIGSTOP)
+    _replace_frozen(machine, witness, random)
+
+
+def freeze_writing_runner(machine: Machine, witness: Witness, random: Random) -> None:
+    """The runner falls asleep in the middle of a transaction: nobody else can write."""
+    runner, file = machine.runner, machine.home / "campaigns.db"
+    while witness.look().active:
+        runner.send_signal(signal.SIGSTOP)
+        wait_until_stopped(runner)
+        if lock_holder(file) == runner.pid:
+            break
+        runner.send_signal(signal.SIGCONT)
+    _replace_frozen(machine, witness, random)
+
+
+def _replace_frozen(machine: Machine, witness: Witness, random: Random) -> None:
+    frozen, began = machine.runner, time.monotonic()
     machine.runner = machine.start_runner()
     try:
-        _taken_over(witness)
+        _taken_over(witness, began)
     finally:
         frozen.send_signal(signal.SIGCONT)
     witness.watch(random.uniform(0.5, 3))
@@ -73,9 +91,11 @@ def freeze_runner(machine: Machine, witness: Witness, random: Random) -> None:
     machine.runner = machine.start_runner()
 
 
-def _taken_over(witness: Witness) -> None:
+def _taken_over(witness: Witness, since: float) -> None:
     before = witness.fence()
     witness.until(lambda _: witness.fence() > before, PATIENCE, "a takeover", over=True)
+    if witness.fence() > before:
+        witness.taken_over(since)
 
 
 def lock_database(machine: Machine, witness: Witness, random: Random) -> None:
@@ -119,6 +139,7 @@ FAULTS: dict[str, Fault] = {
         kill_web,
         kill_all,
         freeze_runner,
+        freeze_writing_runner,
         lock_database,
         fill_disk,
         pause_and_resume,

@@ -118,6 +118,11 @@ def kill_tree(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def wait_until_stopped(process: subprocess.Popen) -> None:
+    """Wait until a process that was sent SIGSTOP does nothing any more."""
+    os.waitpid(process.pid, os.WUNTRACED)
+
+
 def let_write(process: subprocess.Popen, size: int) -> None:
     """Let no file of a process grow beyond so many bytes; RLIM_INFINITY for any."""
     hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)[1]

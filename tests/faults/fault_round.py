@@ -51,7 +51,10 @@ class Report:
         Everything that must never be seen: lost, doubled or changed crystals, settled ones that
         were settled again, sums that do not add up, a damaged database.
     recovery : list of float
-        Seconds from each end of a runner until a runner had the campaign again.
+        Seconds from each end or freeze of a runner until a runner had the campaign again.
+    work : list of float
+        Seconds from each of these, unless another fault followed at once, until a runner had loaded
+        the model and drew or relaxed again.
     web : list of float
         Seconds from each end of the web server until it was ready again.
     """
@@ -61,6 +64,7 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     recovery: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)
     web: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, object]:
@@ -72,6 +76,7 @@ class Report:
             "faults": dict(self.faults),
             "wrong": self.wrong,
             "recovery_seconds": _quantiles(self.recovery),
+            "at_work_seconds": _quantiles(self.work),
             "web_seconds": _quantiles(self.web),
         }
 
@@ -108,11 +113,12 @@ def disturbed(
     spec = CampaignSpec.parse(**SPEC, n=len(expected), seed=seed)
     witness = Witness(machine.store, machine.store.create(spec))
     for _ in range(faults):
-        _wait_for_a_moment(witness, random, after_results)
+        _wait_for_a_moment(witness, random, report, after_results)
         if witness.look().state == CampaignState.FINISHED:
             break
         _happen(random.choice(kinds), machine, witness, random, report)
     _finish(witness)
+    report.recovery += witness.takeovers
     report.rounds += 1
     report.crystals += len(expected)
     report.wrong += witness.broken
@@ -120,11 +126,16 @@ def disturbed(
     report.wrong += _damage(machine.home / "campaigns.db")
 
 
-def _wait_for_a_moment(witness: Witness, random: Random, after_results: float) -> None:
+def _wait_for_a_moment(
+    witness: Witness, random: Random, report: Report, after_results: float
+) -> None:
     """Wait until a fault may come: at any time, soon after a takeover, or after some results."""
+    stopped, witness.stopped = witness.stopped, None
     if random.random() < COLD:
         return
     campaign = witness.until(_at_work, PATIENCE, "a runner at work", over=True)
+    if stopped is not None and _at_work(campaign):
+        report.work.append(time.monotonic() - stopped)
     if random.random() < after_results:
         enough = _settled(campaign) + random.randint(1, 4)
         witness.until(lambda it: _settled(it) >= enough, PATIENCE, "results", over=True)
@@ -145,7 +156,7 @@ def _happen(kind: str, machine: Machine, witness: Witness, random: Random, repor
     report.faults[kind] += 1
     if kind in NEEDS_A_RUNNER:
         witness.until(lambda _: witness.fence() > fence, PATIENCE, "a new runner", over=True)
-        report.recovery.append(time.monotonic() - began)
+        witness.taken_over(began)
     if kind in {"kill_web", "kill_all"} and machine.serves:
         witness.until(lambda _: machine.web_is_ready(), PATIENCE, "the web server")
         report.web.append(time.monotonic() - began)

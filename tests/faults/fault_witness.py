@@ -31,11 +31,17 @@ class Witness:
     broken : list of str
         What must never be seen, in words: a candidate that vanished, one that was settled twice,
         counts that do not add up.
+    takeovers : list of float
+        Seconds from each end or freeze of a runner until another had the campaign.
+    stopped : float or None
+        When the last of them began, by `time.monotonic`; None when work went on since.
     """
 
     def __init__(self, store: Store, campaign_id: str) -> None:
         self.store, self.campaign_id = store, campaign_id
         self.broken: list[str] = []
+        self.takeovers: list[float] = []
+        self.stopped: float | None = None
         self._seen = 0
         self._last: dict[int, tuple[str, str]] = {}
 
@@ -68,6 +74,11 @@ class Witness:
         query = select(campaigns.c.fence).where(campaigns.c.id == self.campaign_id)
         with self.store.engine.begin() as connection:
             return connection.scalar(query)
+
+    def taken_over(self, since: float) -> None:
+        """Note that the campaign, left alone since then (`time.monotonic`), has a runner again."""
+        self.takeovers.append(time.monotonic() - since)
+        self.stopped = since
 
     def until(
         self,
