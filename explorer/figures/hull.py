@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,20 @@ def hull_figure(
     return go.Figure(data=traces, layout=layout(palette(dark), revision, **frame))
 
 
-def _fractions(dots: Sequence[Dot], count: int) -> np.ndarray:
-    return np.array([dot.fractions for dot in dots], float).reshape(-1, count)
+def places(elements: Sequence[str], dots: Sequence[Dot]) -> np.ndarray:
+    """Return where points stand in the figure of one to four elements: (N, 2), of four (N, 3).
+
+    One element has a ladder of energies, two a line of formation energies over composition, three
+    the Gibbs triangle, four the tetrahedron.
+    """
+    if len(elements) == 1:
+        rows = [(_side(dot), dot.energy_above_hull) for dot in dots]
+        return np.array(rows, float).reshape(-1, 2)
+    if len(elements) == 2:
+        rows = [(dot.fractions[1], dot.formation_energy) for dot in dots]
+        return np.array(rows, float).reshape(-1, 2)
+    shares = np.array([dot.fractions for dot in dots], float).reshape(-1, len(elements))
+    return barycentric(shares, TRIANGLE if len(elements) == 3 else TETRAHEDRON)
 
 
 def _energy_axis(colours: Palette, title: str) -> dict[str, Any]:
@@ -77,8 +90,13 @@ def _energy_axis(colours: Palette, title: str) -> dict[str, Any]:
 
 
 def _traces(
-    picture: HullPicture, selected: str, threshold: float | None, colours: Palette, place: Any
+    picture: HullPicture,
+    selected: str,
+    threshold: float | None,
+    colours: Palette,
+    place: Any = None,
 ) -> list[dict[str, Any]]:
+    place = place or partial(places, picture.elements)
     return [
         *line_traces(picture, colours, place, 4 if len(picture.elements) == 4 else 1.3),
         *kind_traces(picture, colours, threshold, place),
@@ -90,12 +108,7 @@ def _ladder(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette
 ) -> tuple[list[dict], dict]:
     """One element: rungs of energy, known phases on the left, candidates on the right."""
-
-    def place(dots: Sequence[Dot]) -> np.ndarray:
-        sides = [(_side(dot), dot.energy_above_hull) for dot in dots]
-        return np.array(sides, float).reshape(-1, 2)
-
-    traces = _traces(picture, selected, threshold, colours, place)
+    traces = _traces(picture, selected, threshold, colours)
     for item in traces:
         item.pop("text", None)
         item["mode"] = "lines" if item["mode"] == "lines" else "markers"
@@ -121,11 +134,6 @@ def _binary(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette
 ) -> tuple[list[dict], dict]:
     """Two elements: formation energy against composition."""
-
-    def place(dots: Sequence[Dot]) -> np.ndarray:
-        rows = [(dot.fractions[1], dot.formation_energy) for dot in dots]
-        return np.array(rows, float).reshape(-1, 2)
-
     first, second = picture.elements
     composition = {
         "title": {"text": f"atomic fraction of {second}", "font": {"size": 12}},
@@ -137,17 +145,13 @@ def _binary(
         "automargin": True,
     }
     axes = {"xaxis": composition, "yaxis": _energy_axis(colours, "formation energy (eV/atom)")}
-    return _traces(picture, selected, threshold, colours, place), axes
+    return _traces(picture, selected, threshold, colours), axes
 
 
 def _ternary(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette
 ) -> tuple[list[dict], dict]:
     """Three elements: the Gibbs triangle seen from above, the facets of the hull as tie lines."""
-
-    def place(dots: Sequence[Dot]) -> np.ndarray:
-        return barycentric(_fractions(dots, 3), TRIANGLE)
-
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     frame = {
         "xaxis": {**hidden, "range": [-0.09, 1.09]},
@@ -156,7 +160,7 @@ def _ternary(
         "dragmode": "pan",
     }
     border = _triangle_border(colours)
-    return [border, *_traces(picture, selected, threshold, colours, place)], frame
+    return [border, *_traces(picture, selected, threshold, colours)], frame
 
 
 def _triangle_border(colours: Palette) -> dict[str, Any]:
@@ -198,10 +202,6 @@ def _quaternary(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette
 ) -> tuple[list[dict], dict]:
     """Four elements: compositions in a tetrahedron that can be turned."""
-
-    def place(dots: Sequence[Dot]) -> np.ndarray:
-        return barycentric(_fractions(dots, 4), TETRAHEDRON)
-
     middle = TETRAHEDRON.mean(axis=0)
     names = middle + 1.12 * (TETRAHEDRON - middle)
     corners = {
@@ -224,7 +224,7 @@ def _quaternary(
         "camera": camera,
         "dragmode": "orbit",
     }
-    return [*_traces(picture, selected, threshold, colours, place), corners], {"scene": scene}
+    return [*_traces(picture, selected, threshold, colours), corners], {"scene": scene}
 
 
 def _strip(

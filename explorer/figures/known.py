@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,8 @@ from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
 from explorer.phases import Phase, ReferenceFileError
 from explorer.references import HULL_WORDS, ReferencePhases
-from explorer.targets import NO_TARGETS, TargetList, default_targets
+from explorer.structure_files import NamedStructure
+from explorer.targets import NO_TARGETS, TargetList, default_targets, given_targets
 
 LARGEST_SYSTEM = 6  # a hull of more elements takes too long to build for a figure
 
@@ -70,6 +72,13 @@ def known_of(spec: CampaignSpec | None) -> Known:
     if spec is None or not spec.elements:
         return NOTHING
     return _known(spec.chemical_system, spec.potential, spec.references, spec.hull)
+
+
+def targets_of(spec: CampaignSpec | None, given: Sequence[NamedStructure]) -> TargetList:
+    """Return what a campaign looks for: what it was given, else the known phases of its system."""
+    if spec is not None and spec.targets:
+        return given_targets(spec, given)
+    return known_of(spec).targets
 
 
 @lru_cache(maxsize=32)

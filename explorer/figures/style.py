@@ -23,6 +23,8 @@ class Palette:
     selected: str
     # Distance above the hull, near to far: light colours recede on a light page, dark ones on dark.
     distance: tuple[tuple[float, str], ...]
+    # Campaigns on the same axes; none is the blue of the known phases.
+    series: tuple[str, ...]
 
 
 LIGHT = Palette(
@@ -36,6 +38,7 @@ LIGHT = Palette(
     found="#008a63",
     selected="#c2187a",
     distance=((0.0, "#7a1f00"), (0.35, "#d55e00"), (0.7, "#f0a860"), (1.0, "#f7dcc0")),
+    series=("#d55e00", "#008a63", "#c2187a", "#8a6d00"),
 )
 DARK = Palette(
     text="#e6eaf0",
@@ -48,6 +51,7 @@ DARK = Palette(
     found="#2fd6a3",
     selected="#ff7ac6",
     distance=((0.0, "#ffe3b8"), (0.35, "#f5a54f"), (0.7, "#b0602a"), (1.0, "#5f3a26")),
+    series=("#f09a4a", "#2fd6a3", "#ff7ac6", "#e0c341"),
 )
 
 

@@ -22,19 +22,24 @@ class CampaignList(JSComponent):
 
     rows = param.List(default=[], item_type=dict, doc="see `campaign_row`")
     empty = param.String(default="", doc="words shown while there is none")
+    ticked = param.List(default=[], item_type=str, doc="ids of the campaigns to compare")
     request = param.List(default=[], doc="[action, id, text, number of the request]")
 
     _esm: ClassVar[Path] = STATIC / "campaign_list.js"
     _stylesheets: ClassVar[list[str]] = [(STATIC / "campaign_list.css").read_text("utf-8")]
 
 
-def campaign_row(campaign: Campaign, lowest: Candidate | None) -> dict[str, Any]:
+def campaign_row(
+    campaign: Campaign, lowest: Candidate | None, thumbnail: str = ""
+) -> dict[str, Any]:
     """Return what the list shows of a campaign.
 
     Parameters
     ----------
     lowest
         The candidate nearest to the hull; None when there is none, or when it is not known yet.
+    thumbnail
+        SVG, see `explorer.figures.thumbnail`.
     """
     spec, counts = campaign.spec, campaign.counts
     when = time.strftime("%d %b %Y %H:%M", time.localtime(campaign.created))
@@ -51,6 +56,7 @@ def campaign_row(campaign: Campaign, lowest: Candidate | None) -> dict[str, Any]
         "counts": f"{counts['drawn']} of {spec.n} drawn, {counts['relaxed']} relaxed",
         "lowest": energy_label(lowest.energy_above_hull) if lowest else "",
         "lowest_of": f"lowest: {formula_label(lowest.formula)}" if lowest else "",
+        "thumbnail": thumbnail,
         "actions": [list(action) for action in _actions(campaign)],
         "deleted": bool(campaign.deleted),
     }

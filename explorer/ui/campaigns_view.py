@@ -12,6 +12,9 @@ from panel.viewable import Viewer
 
 from explorer.campaign import Campaign
 from explorer.candidate import Candidate
+from explorer.figures.known import known_of
+from explorer.figures.thumbnail import hull_thumbnail
+from explorer.figures.versus import FEWEST, MOST
 from explorer.figures.words import escape
 from explorer.store import Store, StoreError
 from explorer.ui.campaign_list import CampaignList, campaign_row
@@ -22,6 +25,8 @@ NONE_YET = (
     "No campaign yet: the first one that you run stands here, also after this page is closed."
 )
 NONE_DELETED = "No deleted campaign."
+DRAWN = 80  # points of a thumbnail
+COMPARE = f"Compare: tick {FEWEST} to {MOST} campaigns to see them on the same axes"
 WIDE = """
 :host { width: calc(100% - 24px) !important; max-width: 1120px; margin: 0 auto 24px !important;
   padding: 16px 22px 12px !important; }
@@ -29,22 +34,25 @@ WIDE = """
 
 
 class LowestFound:
-    """The candidate nearest to the hull of each campaign, read once and kept up to date."""
+    """The candidates nearest to the hull of each campaign, read once and kept up to date."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._seen: dict[str, tuple[int, Candidate | None]] = {}
+        self._seen: dict[str, tuple[int, list[Candidate], str]] = {}
 
-    def of(self, campaign: Campaign) -> Candidate | None:
-        """Read what is new of a campaign, and return its lowest candidate."""
-        since, best = self._seen.get(campaign.id, (0, None))
+    def of(self, campaign: Campaign) -> tuple[Candidate | None, str]:
+        """Read what is new of a campaign; return its lowest candidate and its thumbnail."""
+        since, best, thumbnail = self._seen.get(campaign.id, (0, [], ""))
         while since < campaign.sequence:
             fresh, since = self._store.candidates(campaign.id, since, structures=False, limit=BATCH)
-            best = lowest([*fresh, *([best] if best else [])])
+            changed = {candidate.id for candidate in fresh}
+            best = lowest([*fresh, *(c for c in best if c.id not in changed)], DRAWN)
+            thumbnail = ""
             if not fresh:
                 break
-        self._seen[campaign.id] = (since, best)
-        return best
+        thumbnail = thumbnail or hull_thumbnail(known_of(campaign.spec).picture, best)
+        self._seen[campaign.id] = (since, best, thumbnail)
+        return best[0] if best else None, thumbnail
 
 
 class CampaignsView(Viewer):
@@ -74,6 +82,10 @@ class CampaignsView(Viewer):
             empty=NONE_YET, sizing_mode="stretch_width", margin=0,
             styles={"container-type": "inline-size"},
         )  # fmt: skip
+        self.compare = pmui.Button(
+            label="Compare", icon="compare_arrows", variant="text", size="small", align="center",
+            margin=(0, 8, 0, 0), disabled=True, description=COMPARE,
+        )  # fmt: skip
         self.bin = pmui.Checkbox(label="Deleted ones", size="small", margin=0, align="center")
         self.note = words(sizing_mode="stretch_width", align="center")
         self.undo = pmui.Button(label="Undo", icon="undo", variant="text", size="small", margin=0)
@@ -81,19 +93,28 @@ class CampaignsView(Viewer):
             self.note, self.undo, visible=False, margin=(0, 0, 6, 0), sizing_mode="stretch_width"
         )
         self.list.param.watch(self._act, "request")
+        self.list.param.watch(self._offer, "ticked")
+        self.compare.on_click(lambda _: bench.param.update(versus=",".join(self.list.ticked)))
         self.bin.param.watch(self._turn, "value")
         self.undo.on_click(self._restore_last)
+
+    def _offer(self, *_: Any) -> None:
+        ticked = len(self.list.ticked)
+        self.compare.disabled = not FEWEST <= ticked <= MOST
+        self.compare.label = f"Compare {ticked}" if ticked else "Compare"
 
     async def refresh(self) -> None:
         """Read the list again, beside the event loop."""
         deleted = self.bin.value
         rows = await asyncio.to_thread(self._rows, deleted)
         if deleted == self.bin.value:
+            listed = {row["id"] for row in rows}
+            self.list.ticked = [name for name in self.list.ticked if name in listed]
             self.list.param.update(rows=rows, empty=NONE_DELETED if deleted else NONE_YET)
 
     def _rows(self, deleted: bool) -> list[dict[str, Any]]:
         campaigns: Sequence[Campaign] = self.bench.store.campaigns(deleted=deleted)
-        return [campaign_row(campaign, self._lowest.of(campaign)) for campaign in campaigns]
+        return [campaign_row(campaign, *self._lowest.of(campaign)) for campaign in campaigns]
 
     async def _turn(self, *_: Any) -> None:
         self.told.visible = False
@@ -144,5 +165,9 @@ class CampaignsView(Viewer):
 
     def __panel__(self) -> pn.Column:
         return card(
-            heading("Campaigns", self.bin), self.told, self.list, name="campaigns", extra=WIDE
+            heading("Campaigns", self.compare, self.bin),
+            self.told,
+            self.list,
+            name="campaigns",
+            extra=WIDE,
         )

@@ -23,10 +23,9 @@ from explorer.figures.picture import HullPicture
 from explorer.figures.words import escape
 from explorer.hull import Hull
 from explorer.ui.plot import PlotView, figure_json
-from explorer.ui.theme import TAB_LOOK, card, heading, words
+from explorer.ui.theme import HIDDEN_LABEL, TAB_LOOK, card, heading, words
 from explorer.ui.workbench import Workbench
 
-HIDDEN_LABEL = {"& .MuiFormLabel-root": {"display": "none"}}  # read aloud, not shown
 LIMIT = "Largest energy above the hull that is shown, in eV per atom"
 BEFORE, BOTH, AFTER = "Before", "Both", "After"
 TIMES = "The hull of the known phases, both hulls, or the one that candidates share with them"

@@ -28,6 +28,7 @@ from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
 from explorer.ui.table_view import TableView
 from explorer.ui.theme import PAGE, THEME, words
+from explorer.ui.versus_view import VersusView
 from explorer.ui.viewer import ViewerView
 from explorer.ui.welcome import welcome
 from explorer.ui.workbench import Workbench
@@ -94,16 +95,20 @@ class Session:
         grid = pn.Column(*self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
         self.results = pn.Column(grid, margin=0, sizing_mode="stretch_width")
         self.campaigns = CampaignsView(self.bench, self.wake, self.draft.take_spec)
+        self.versus = VersusView(self.bench)
+        self.versus_page = pn.Column(self.versus, **BODY)
         self.welcome = pn.Column(welcome(self.draft), self.campaigns, **BODY)
         self._looks = 0
         self._looking = False
-        self.bench.param.watch(self._arrange, "campaign_id")
+        self.bench.param.watch(self._arrange, ["campaign_id", "versus"])
         self._arrange()
 
     def _arrange(self, *_: Any) -> None:
         self._looks = 0  # the list of campaigns is read at the next look
+        compared = bool(self.bench.versus)
         self.results.visible = bool(self.bench.campaign_id)
-        self.welcome.visible = not self.bench.campaign_id
+        self.versus_page.visible = compared
+        self.welcome.visible = not self.bench.campaign_id and not compared
 
     async def run(self) -> None:
         """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""
@@ -140,7 +145,8 @@ class Session:
                 self._recall()
             if self._looks % LIST_EVERY == 0:
                 self.run_bar.offer(await asyncio.to_thread(self.store.campaigns))
-                if not self.bench.campaign_id:
+                await self.versus.refresh()
+                if self.welcome.visible:
                     await self.campaigns.refresh()
             self._looks += 1
             if not news.runner_alive:
@@ -163,14 +169,18 @@ class Session:
             sidebar=[self.constraints],
             sidebar_width=420,
             sidebar_resizable=False,
-            main=[pn.Column(self.run_bar, self.welcome, self.results, self.compare, **BODY)],
+            main=[
+                pn.Column(
+                    self.run_bar, self.welcome, self.results, self.versus_page, self.compare, **BODY
+                )
+            ],
             theme_config=THEME,
             sx=PAGE,
             busy_indicator=None,
         )
         page.param.watch(lambda event: self.bench.param.update(dark=event.new), "dark_theme")
         if pn.state.location is not None:
-            pn.state.location.sync(self.bench, {"campaign_id": "campaign"})
+            pn.state.location.sync(self.bench, {"campaign_id": "campaign", "versus": "compare"})
             pn.state.location.sync(page, {"dark_theme": "dark"})
             self._follow_link(pn.state.location)
             pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))

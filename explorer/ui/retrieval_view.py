@@ -9,7 +9,7 @@ import panel as pn
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate
-from explorer.figures.known import known_of
+from explorer.figures.known import targets_of
 from explorer.figures.retrieval import (
     CEILING,
     DRAWN,
@@ -20,7 +20,7 @@ from explorer.figures.retrieval import (
     retrieval_figure,
 )
 from explorer.figures.words import escape, formula_label
-from explorer.targets import TargetList, given_targets
+from explorer.targets import TargetList
 from explorer.ui.theme import LINE, card, heading, words
 from explorer.ui.workbench import Workbench
 
@@ -74,7 +74,8 @@ class RetrievalView(Viewer):
     def _update(self, *events: Any) -> None:
         if {event.name for event in events} == {"campaign"} and not _other_question(events[0]):
             return
-        targets, candidates = targets_of(self.bench), self.bench.in_order()
+        spec = self.bench.campaign.spec if self.bench.campaign else None
+        targets, candidates = targets_of(spec, self.bench.targets), self.bench.in_order()
         # A new figure, because HoloViews keeps the axes of the first one when only data change.
         self.pane.object = retrieval_figure(curve_of(candidates, targets.names))
         self._tell(targets, finders(candidates, targets.names))
@@ -88,14 +89,6 @@ class RetrievalView(Viewer):
 
     def __panel__(self) -> pn.Column:
         return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")
-
-
-def targets_of(bench: Workbench) -> TargetList:
-    """Return what a campaign looks for: what it was given, else the known phases of its system."""
-    spec = bench.campaign.spec if bench.campaign else None
-    if spec is not None and spec.targets:
-        return given_targets(spec, bench.targets)
-    return known_of(spec).targets
 
 
 def target_list_html(targets: TargetList, found: Mapping[str, Candidate]) -> str:

@@ -52,6 +52,8 @@ TAB_LOOK = {
     }
 }
 
+HIDDEN_LABEL = {"& .MuiFormLabel-root": {"display": "none"}}  # read aloud, not shown
+
 LINE = "color-mix(in srgb, var(--panel-on-surface-color) 15%, transparent)"
 CARD = """
 :host { background: var(--panel-surface-color); border: 1px solid LINE; border-radius: 10px;

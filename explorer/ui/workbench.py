@@ -59,6 +59,7 @@ class Workbench(param.Parameterized):
     """The state of one browser tab; views watch it and never each other."""
 
     campaign_id = param.String(default="", doc="in the page's address")
+    versus = param.String(default="", doc="campaigns to compare, ids with commas; in the address")
     campaign = param.ClassSelector(class_=Campaign, allow_None=True)
     revision = param.Integer(default=0, doc="grows when candidates changed")
     selected = param.String(default="", doc='"candidate:ID", "phase:ID" or empty')
@@ -91,6 +92,16 @@ class Workbench(param.Parameterized):
             error="",
             revision=self.revision + 1,
         )
+
+    @param.depends("campaign_id", watch=True)
+    def _stop_comparing(self) -> None:
+        if self.campaign_id:
+            self.versus = ""
+
+    @param.depends("versus", watch=True)
+    def _leave_campaign(self) -> None:
+        if self.versus:
+            self.campaign_id = ""
 
     def look(self) -> News:
         """Read what is new; safe in a thread because it changes nothing."""
@@ -183,10 +194,10 @@ def is_placed(candidate: Candidate) -> bool:
     return candidate.state == State.RELAXED and energy is not None and math.isfinite(energy)
 
 
-def lowest(candidates: Iterable[Candidate]) -> Candidate | None:
-    """Return the candidate nearest to the hull, or furthest below it."""
+def lowest(candidates: Iterable[Candidate], most: int) -> list[Candidate]:
+    """Return the candidates nearest to the hull or furthest below it, the lowest first."""
     placed = [candidate for candidate in candidates if is_placed(candidate)]
-    return min(placed, key=lambda candidate: candidate.energy_above_hull, default=None)
+    return sorted(placed, key=lambda candidate: candidate.energy_above_hull)[:most]
 
 
 def may(campaign: Campaign | None) -> dict[str, bool]:

@@ -85,9 +85,9 @@ def end_runners(home: Path) -> None:
 
 
 def answers(address: str) -> bool:
-    """Whether the server replies."""
+    """Whether the server replies; a request that is given up would still be worked on."""
     try:
-        with urllib.request.urlopen(address, timeout=5) as reply:  # noqa: S310 - our own server
+        with urllib.request.urlopen(address, timeout=80) as reply:  # noqa: S310 - our own server
             return reply.status == 200
     except OSError:
         return False

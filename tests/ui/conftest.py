@@ -24,10 +24,11 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def site(home):
-    """Serve a store that holds one campaign made by hand; gives the address and its id."""
+    """Serve a store that holds two campaigns made by hand; gives the address and one's id."""
     store = Store(home / "campaigns.db")
     items = (candidate(1), candidate(4), candidate(2, State.FAILED, reason=HOSTILE))
     campaign = put(store, *items, name=HOSTILE)
+    put(store, candidate(3), candidate(5), name="The other one")
     store.close()
     with served(home) as address:
         yield address, campaign

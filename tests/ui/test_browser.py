@@ -79,7 +79,7 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
 def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site):
     """Letters jump to a symbol, Space chooses it; a formula outside the elements blocks Run.
 
-    On the same page a campaign of the list is renamed, deleted and brought back.
+    On the same page a campaign of the list is renamed, deleted, brought back and compared.
     """
     with opened(site[0]) as page:
         page.get_by_role("button", name="Rename: <img").click()
@@ -90,6 +90,15 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site)
         page.get_by_role("link", name="Rock salt").wait_for(state="detached")
         page.get_by_role("button", name="Undo").click()
         page.get_by_role("link", name="Rock salt").wait_for()
+        for name in ("Rock salt", "The other one"):
+            page.get_by_role("checkbox", name=f"Compare: {name}").check()
+        page.get_by_role("button", name="Compare: tick").click()
+        page.wait_for_url("**compare=*")
+        page.get_by_text("The first 2 crystals of each campaign").wait_for()
+        page.reload()
+        page.get_by_role("link", name="The other one").wait_for()
+        page.get_by_role("button", name="All campaigns").click()
+        page.get_by_role("checkbox", name="Compare: Rock salt").wait_for()
         run = page.get_by_role("button", name="Run search")
         page.get_by_text("choose at least one element").wait_for()
         assert run.is_disabled()

@@ -9,6 +9,7 @@ from explorer.campaign import CampaignState
 from explorer.candidate import State
 from explorer.ui.campaign_list import campaign_row
 from explorer.ui.campaigns_view import CampaignsView, LowestFound
+from explorer.ui.versus_view import VersusView
 from explorer.ui.workbench import Workbench
 
 
@@ -92,10 +93,68 @@ def test_what_is_deleted_comes_back(view):
 
 
 def test_the_lowest_is_read_once(store):
-    """A second look reads only what is newer; an empty campaign has none."""
+    """A second look reads only what is newer; an empty campaign has none, but a known hull."""
     lowest = LowestFound(store)
     campaign = store.campaign(put(store, candidate(5), candidate(2)))
-    assert lowest.of(campaign).index == 2
-    assert lowest.of(campaign).index == 2
-    assert lowest.of(store.campaign(put(store))) is None
+    for _ in range(2):
+        best, thumbnail = lowest.of(campaign)
+        assert best.index == 2
+        assert thumbnail.count("class='drawn'") == 2
+    best, thumbnail = lowest.of(store.campaign(put(store)))
+    assert best is None
+    assert "class='known'" in thumbnail
     assert campaign_row(campaign, None)["lowest"] == ""
+
+
+def test_two_to_four_campaigns_can_be_compared(view):
+    """The button follows the ticks; what is deleted is no longer ticked."""
+    ids = [row["id"] for row in view.list.rows]
+    assert view.compare.disabled
+    view.list.ticked = ids
+    assert not view.compare.disabled
+    view.compare.clicks += 1
+    assert view.bench.versus == ",".join(ids)
+    ask(view, "delete", row_of(view, name=HOSTILE))
+    assert len(view.list.ticked) == 1
+    assert view.compare.disabled
+
+
+def looked_at(bench) -> VersusView:
+    """Return the comparison that a page shows after one look."""
+    view = VersusView(bench)
+    asyncio.run(view.refresh())
+    return view
+
+
+def test_compared_campaigns_stand_on_the_same_axes(view):
+    """Numbers of equally many crystals, their energies and one hull; names are text."""
+    put(view.bench.store, candidate(7), candidate(4), name="longer")
+    ids = [c.id for c in view.bench.store.campaigns() if c.counts["drawn"]]
+    view.bench.versus = ",".join(ids)
+    shown = looked_at(view.bench)
+    assert "The first 2 crystals" in shown.spent.object
+    assert "<img" not in shown.table.object
+    assert "2 relaxed" in shown.table.object
+    assert not shown.warning.visible
+    assert [len(t["y"]) for t in shown.plots["energies"].figure["data"]] == [4, 3]
+    assert shown.stages["hull"].visible
+    shown.plots["hull"].clicked = [f"{ids[0]}/000004", 1]
+    assert (view.bench.campaign_id, view.bench.selected) == (ids[0], "candidate:000004")
+    assert view.bench.versus == ""
+
+
+def test_campaigns_of_other_elements_are_compared_with_a_warning(view):
+    """Their energies have different zeros, and there is no hull that they share."""
+    other = put(view.bench.store, candidate(3), elements=("Ca", "Cu", "Mg"))
+    view.bench.versus = f"{row_of(view, name=HOSTILE)['id']},{other}"
+    shown = looked_at(view.bench)
+    assert "differ in elements" in shown.warning.object
+    assert "different elements" in shown.notes["hull"].object
+    assert not shown.stages["hull"].visible
+
+
+@pytest.mark.parametrize(("ids", "problem"), [("one", "got 1"), ("one,two", "no campaign one")])
+def test_a_link_that_names_no_campaigns_says_so(view, ids, problem):
+    """Too few, or of another database."""
+    view.bench.versus = ids
+    assert problem in looked_at(view.bench).table.object

@@ -60,8 +60,8 @@ def test_only_relaxed_finite_candidates_are_placed(store):
         candidate(2, energy_above_hull=float("nan")),
     ]
     assert [is_placed(item) for item in items] == [True, True, False, False]
-    assert lowest(items).id == "000001"
-    assert lowest([]) is None
+    assert [item.id for item in lowest(items, 5)] == ["000001", "000003"]
+    assert len(lowest(items, 1)) == 1
 
 
 def test_what_is_ticked_is_exported_else_what_is_selected(store):

@@ -65,7 +65,7 @@ export function render({model}) {
   }
 
   const find = (id, action) =>
-    root.querySelector(`li[data-id="${id}"] button[data-action="${action}"]`)
+    root.querySelector(`li[data-id="${id}"] [data-action="${action}"]`)
 
   const fates = (row) => {
     const track = make("div", "track")
@@ -78,6 +78,28 @@ export function render({model}) {
       track.append(part)
     }
     return track
+  }
+
+  const box = (row) => {
+    const node = make("input", "tick")
+    node.type = "checkbox"
+    node.checked = model.ticked.includes(row.id)
+    node.dataset.action = "tick"
+    node.title = "Tick to compare"
+    node.setAttribute("aria-label", `Compare: ${row.title}`)
+    node.addEventListener("change", () => {
+      const others = model.ticked.filter((id) => id !== row.id)
+      model.ticked = node.checked ? [...others, row.id] : others
+    })
+    return node
+  }
+
+  // The picture repeats what the name and the counts say, and opens the campaign as the name does.
+  const picture = (row) => {
+    const node = make("div", "thumbnail")
+    node.innerHTML = row.thumbnail   // made of numbers alone
+    if (!row.deleted) { node.addEventListener("click", () => ask("open", row.id)) }
+    return node
   }
 
   const item = (row) => {
@@ -95,7 +117,7 @@ export function render({model}) {
     for (const [action, text] of row.actions) { actions.append(button(row, action, text)) }
     const left = make("div", "left")
     left.append(head, facts)
-    line.append(left, middle, low, actions)
+    line.append(row.deleted ? make("span") : box(row), picture(row), left, middle, low, actions)
     return line
   }
 

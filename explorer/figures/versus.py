@@ -1,0 +1,230 @@
+"""Campaigns under one budget: how many crystals came through, and what was asked differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import isfinite
+
+from explorer.campaign import TRANSFORMER, Campaign
+from explorer.candidate import Candidate, State
+from explorer.figures.picture import ON_HULL
+from explorer.figures.retrieval import curve_of
+from explorer.retrieval import Curve
+from explorer.targets import NO_TARGETS, TargetList
+
+FEWEST, MOST = 2, 4
+"""Campaigns on the same axes."""
+NEAR = 0.1
+"""eV/atom, the usual meaning of "metastable"."""
+UNDECIDED = {State.DRAWN, State.WAITING}
+SPENT = {State.RELAXED, State.FAILED}
+
+
+class Budget(StrEnum):
+    """What of each campaign counts."""
+
+    CRYSTALS = "Same crystals"
+    RELAXATIONS = "Same relaxations"
+    ALL = "All of each"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One campaign of a comparison.
+
+    Attributes
+    ----------
+    campaign
+    candidates
+        Those that count, in the order of drawing.
+    targets
+        What it looks for.
+    """
+
+    campaign: Campaign
+    candidates: tuple[Candidate, ...]
+    targets: TargetList = NO_TARGETS
+
+    @property
+    def title(self) -> str:
+        """The campaign's name, else what it searches, with its generator."""
+        spec = self.campaign.spec
+        system = spec.formula or spec.chemical_system or "any elements"
+        return spec.name or f"{system}, {spec.generator}"
+
+    @property
+    def curve(self) -> Curve:
+        """Targets found against crystals drawn and against relaxations."""
+        return curve_of(self.candidates, self.targets.names)
+
+    @property
+    def energies(self) -> list[float]:
+        """Energies above the hull of the relaxed crystals, eV/atom, ascending."""
+        placed = (c.energy_above_hull for c in self.candidates if c.state == State.RELAXED)
+        return sorted(energy for energy in placed if energy is not None and isfinite(energy))
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """How many crystals came how far.
+
+    Attributes
+    ----------
+    drawn, valid, unique, novel
+        As in `explorer.campaign.Campaign.counts`.
+    relaxed, failed
+        Relaxations that converged, and those that did not.
+    near, on_hull
+        Relaxed crystals up to `NEAR` eV/atom above the hull, and on or below it.
+    sun
+        On or below the hull, unique and novel.
+    lowest
+        Energy above the hull of the lowest, eV/atom; None without any.
+    """
+
+    drawn: int
+    valid: int
+    unique: int
+    novel: int
+    relaxed: int
+    failed: int
+    near: int
+    on_hull: int
+    sun: int
+    lowest: float | None
+
+
+def funnel(contender: Contender) -> Funnel:
+    """Count the candidates of a contender."""
+    drawn = contender.candidates
+    unique = [c for c in drawn if c.state not in {State.REJECTED, State.DUPLICATE}]
+    energies = contender.energies
+    new = [c.energy_above_hull for c in unique if c.state == State.RELAXED and c.novel]
+    return Funnel(
+        drawn=len(drawn),
+        valid=sum(c.state != State.REJECTED for c in drawn),
+        unique=len(unique),
+        novel=sum(c.novel is True for c in unique),
+        relaxed=sum(c.state == State.RELAXED for c in drawn),
+        failed=sum(c.state == State.FAILED for c in drawn),
+        near=sum(energy <= NEAR for energy in energies),
+        on_hull=sum(energy <= ON_HULL for energy in energies),
+        sun=sum(energy is not None and energy <= ON_HULL for energy in new),
+        lowest=energies[0] if energies else None,
+    )
+
+
+def under(contenders: Sequence[Contender], budget: Budget) -> list[Contender]:
+    """Cut all contenders to the budget that the shortest of them has spent.
+
+    Only the first crystals up to one without a verdict count, so that a campaign that still runs
+    is compared by what is decided; `Budget.ALL` cuts nothing.
+    """
+    if budget == Budget.ALL or not contenders:
+        return list(contenders)
+    decided = [_decided(contender.candidates) for contender in contenders]
+    if budget == Budget.CRYSTALS:
+        size = min(len(some) for some in decided)
+        cut = [some[:size] for some in decided]
+    else:
+        size = min(sum(c.state in SPENT for c in some) for some in decided)
+        cut = [_first_relaxations(some, size) for some in decided]
+    return [replace(c, candidates=some) for c, some in zip(contenders, cut, strict=True)]
+
+
+def _decided(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    ends = (k for k, candidate in enumerate(candidates) if candidate.state in UNDECIDED)
+    return tuple(candidates[: next(ends, len(candidates))])
+
+
+def _first_relaxations(candidates: Sequence[Candidate], size: int) -> tuple[Candidate, ...]:
+    """Return the crystals up to the relaxation of that number."""
+    spent = 0
+    for place, candidate in enumerate(candidates):
+        if spent == size:
+            return tuple(candidates[:place])
+        spent += candidate.state in SPENT
+    return tuple(candidates)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What two campaigns were not given alike.
+
+    Attributes
+    ----------
+    what
+        In words.
+    values
+        One for each campaign: "" where nothing was given, None where it does not apply or is not
+        known yet.
+    scale
+        Whether energies above the hull cannot be compared across it.
+    """
+
+    what: str
+    values: tuple[str | None, ...]
+    scale: bool = False
+
+
+ENERGY_SCALE = {"elements": "Elements", "potential": "Potential", "references": "References"}
+ASKED = {
+    "formula": "Formula",
+    "spacegroups": "Space groups",
+    "sites": "Wyckoff sites",
+    "max_atoms": "Most atoms",
+    "stability": "Aim",
+    "subset": "Fewer elements allowed",
+    "generator": "Generator",
+    "n": "Crystals to draw",
+    "fmax": "Largest force when converged, eV/Å",
+    "max_steps": "Most relaxation steps",
+    "relax_known": "Known phases relaxed too",
+    "seed": "Seed",
+}
+OF_THE_MODEL = {
+    "search": "Order of skeletons",
+    "temperature": "Temperature",
+    "top_p": "Top p",
+    "geometry_temperature": "Geometry temperature",
+    "again": "Cost of another try",
+}
+"""Nothing to the other generators."""
+WRITTEN_DOWN = {"hull": "Hull", "potential": "Energy level"}
+"""By the runner, once it has begun; energy scales too."""
+
+
+def differences(contenders: Sequence[Contender]) -> list[Difference]:
+    """Return what the campaigns do not share, what decides the energy scale first."""
+    specs = [contender.campaign.spec for contender in contenders]
+    facts = [contender.campaign.provenance for contender in contenders]
+    drawn_by_model = [spec.generator == TRANSFORMER for spec in specs]
+    found = [
+        Difference(what, tuple(_plain(name, getattr(spec, name)) for spec in specs), scale)
+        for names, scale in ((ENERGY_SCALE, True), (ASKED, False))
+        for name, what in names.items()
+    ]
+    found += [
+        Difference(what, tuple(fact.get(name) for fact in facts), scale=True)
+        for name, what in WRITTEN_DOWN.items()
+    ]
+    for name, what in OF_THE_MODEL.items():
+        values = (_plain(name, getattr(spec, name)) for spec in specs)
+        kept = (v if model else None for v, model in zip(values, drawn_by_model, strict=True))
+        found.append(Difference(what, tuple(kept)))
+    if len({frozenset(contender.targets.names) for contender in contenders}) > 1:
+        found.append(Difference("Looked for", tuple(c.targets.words for c in contenders)))
+    unequal = [item for item in found if len(set(item.values) - {None}) > 1]
+    return sorted(unequal, key=lambda item: not item.scale)
+
+
+def _plain(name: str, value: object) -> str:
+    if name == "elements":
+        return "-".join(sorted(value)) or "any"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

@@ -1,0 +1,145 @@
+"""Campaigns on the same axes: targets found, energies above the hull, and points of the hull."""
+
+from __future__ import annotations
+
+import html
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from explorer.figures.hull import hull_figure, places
+from explorer.figures.hull_picture import with_candidates
+from explorer.figures.picture import ON_HULL, Dot, HullPicture
+from explorer.figures.retrieval import whole_ticks
+from explorer.figures.style import layout, palette
+from explorer.figures.versus import Contender
+
+LARGEST_PICTURE = 4
+"""Elements of a system whose hull can be drawn."""
+DASHES = ("solid", "dash", "dot", "dashdot")
+# Rings of falling size, so that crystals of one composition are all seen; filled on the hull.
+SYMBOLS = ("diamond", "square", "circle", "diamond")
+SIZES = (15, 12, 9, 6)
+SIZES_3D = (8, 6, 5, 4)
+MOST_LETTERS = 28
+STEP = {"shape": "hv", "width": 2.5}
+
+
+def retrieval_versus(contenders: Sequence[Contender], dark: bool = False) -> go.Figure:
+    """Draw targets found against crystals drawn, and beside it against relaxations."""
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    colours = palette(dark)
+    for place, contender in enumerate(contenders):
+        curve = contender.curve
+        if not curve.total:  # nothing to find is not the same as nothing found
+            continue
+        for column, x, y in (
+            (1, curve.crystals, curve.found_by_crystals),
+            (2, curve.relaxations, curve.found_by_relaxations),
+        ):
+            line = STEP | {"color": colours.series[place], "dash": DASHES[place]}
+            figure.add_scatter(
+                x=x.tolist(), y=y.tolist(), mode="lines", line=line, name=_name(contender),
+                showlegend=column == 1, legendgroup=str(place), row=1, col=column,
+                hovertemplate="%{y} of " + str(curve.total) + " after %{x}<extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(layout(colours, "versus retrieval", margin=_MARGIN))
+    top = max((contender.curve.total for contender in contenders), default=1)
+    axis = {"gridcolor": colours.grid, "zeroline": False, "rangemode": "tozero"}
+    for column, title, lengths in (
+        (1, "crystals drawn", [contender.curve.crystals[-1] for contender in contenders]),
+        (2, "relaxations", [contender.curve.relaxations[-1] for contender in contenders]),
+    ):
+        end = max(int(max(lengths, default=0)), 1)
+        ticks = {"tickvals": whole_ticks(end), "range": [0, end]}
+        figure.update_xaxes(title=title, col=column, **axis, **ticks)
+    figure.update_yaxes(range=[0, max(top, 1) * 1.08], tickvals=whole_ticks(max(top, 1)), **axis)
+    figure.update_yaxes(title="targets found", col=1)
+    return figure
+
+
+def energies_versus(contenders: Sequence[Contender], limit: float, dark: bool = False) -> go.Figure:
+    """Draw how many relaxed crystals lie within each distance from the hull, up to `limit`."""
+    colours = palette(dark)
+    figure = go.Figure()
+    for place, contender in enumerate(contenders):
+        energies = contender.energies
+        shown = energies[: bisect_right(energies, limit)]
+        first = min(0.0, shown[0]) if shown else 0.0
+        line = STEP | {"color": colours.series[place], "dash": DASHES[place]}
+        figure.add_scatter(
+            x=[first, *shown, limit], y=[0, *range(1, len(shown) + 1), len(shown)],
+            mode="lines", line=line, name=_name(contender),
+            hovertemplate=f"%{{y}} of {len(energies)} within %{{x:.3f}} eV/atom<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(layout(colours, "versus energies", margin=_MARGIN))
+    axis = {"gridcolor": colours.grid, "automargin": True}
+    figure.update_xaxes(title="eV/atom above the hull", zerolinecolor=colours.muted, **axis)
+    figure.update_yaxes(title="crystals within", rangemode="tozero", zeroline=False, **axis)
+    return figure
+
+
+def hull_versus(
+    contenders: Sequence[Contender], known: HullPicture, limit: float, dark: bool = False
+) -> go.Figure:
+    """Draw the known hull with each campaign's candidates up to `limit` eV/atom above it.
+
+    Parameters
+    ----------
+    contenders
+        All of the system that `known` shows, with energies of its scale.
+    known
+        The known phases of one to `LARGEST_PICTURE` elements.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A point's `customdata` is "CAMPAIGN/CANDIDATE".
+    """
+    figure = hull_figure(known, threshold=limit, dark=dark, revision="versus hull")
+    figure.update_layout(showlegend=True)
+    for place, contender in enumerate(contenders):
+        drawn = with_candidates(known, contender.candidates).visible(limit)
+        figure.add_trace(_points([d for d in drawn if d.is_candidate], contender, place, dark))
+    return figure.update_traces(showlegend=False, selector={"name": "selected"})
+
+
+def _points(dots: Sequence[Dot], contender: Contender, place: int, dark: bool) -> dict[str, Any]:
+    elements = tuple(sorted(contender.campaign.spec.elements))
+    points = places(elements, dots)
+    three_d = len(elements) == LARGEST_PICTURE
+    symbol = SYMBOLS[place]
+    return {
+        "type": "scatter3d" if three_d else "scatter",
+        "mode": "markers",
+        "name": _name(contender),
+        "marker": {
+            "symbol": [symbol if d.energy_above_hull <= ON_HULL else f"{symbol}-open" for d in dots]
+            or symbol,
+            "size": (SIZES_3D if three_d else SIZES)[place],
+            "color": palette(dark).series[place],
+            "line": {"width": 2, "color": palette(dark).series[place]},
+        },
+        "customdata": [f"{contender.campaign.id}/{dot.id}" for dot in dots],
+        "hovertext": [dot.hover for dot in dots],
+        "hoverinfo": "text",
+        **_axes(points),
+    }
+
+
+def _axes(points: np.ndarray) -> Mapping[str, list[float]]:
+    return dict(zip("xyz", points.T.tolist(), strict=False))
+
+
+def _name(contender: Contender) -> str:
+    """Return the title, shortened, as text: Plotly reads tags."""
+    title = contender.title
+    short = title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…"
+    return html.escape(short, quote=False)
+
+
+_MARGIN = {"l": 48, "r": 12, "t": 30, "b": 44}

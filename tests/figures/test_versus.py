@@ -1,0 +1,142 @@
+"""Campaigns on the same axes: equal budgets, honest differences, one hull."""
+
+from dataclasses import replace
+
+import pytest
+
+from explorer.campaign import Campaign, CampaignSpec, CampaignState
+from explorer.candidate import State
+from explorer.figures.hull_picture import known_picture
+from explorer.figures.picture import HullPicture
+from explorer.figures.thumbnail import HEIGHT, WIDTH, hull_thumbnail
+from explorer.figures.versus import Budget, Contender, differences, funnel, under
+from explorer.figures.versus_figures import energies_versus, hull_versus, retrieval_versus
+from explorer.structure_files import NamedStructure
+from explorer.targets import TargetList
+
+
+def campaign(known_as, facts=None, **spec) -> Campaign:
+    """Return a finished campaign of Al-Ca."""
+    asked = CampaignSpec(**{"elements": ("Al", "Ca"), "n": 9} | spec)
+    times = (0.0,) * 6
+    return Campaign(known_as, asked, CampaignState.FINISHED, "", "run", {}, *times, 0, facts or {})
+
+
+@pytest.fixture
+def contenders(make_candidate):
+    """Return two campaigns: five crystals of which three relaxed, and four that all did."""
+
+    def candidate(index, above, **changes):
+        return replace(make_candidate(index, "Al", "Ca", above=above, energy=-0.3), **changes)
+
+    first = (
+        candidate(0, 0.2),
+        candidate(1, 0.0, targets=("salt",)),
+        candidate(2, 0.0, state=State.DUPLICATE),
+        candidate(3, 0.4, state=State.FAILED),
+        candidate(4, -0.05),
+    )
+    second = tuple(candidate(index, 0.05 * index) for index in range(4))
+    salt = make_candidate(9, "Al", "Ca", above=0.0, energy=0.0).initial
+    targets = TargetList((NamedStructure("salt", salt),), "wanted")
+    return (
+        Contender(campaign("one"), first, targets),
+        Contender(campaign("two", generator="random", seed=3), second, targets),
+    )
+
+
+def drawn(contenders) -> list[int]:
+    """Return how many crystals of each count."""
+    return [len(contender.candidates) for contender in contenders]
+
+
+def test_a_budget_cuts_to_what_the_shortest_has_spent(contenders):
+    """By crystals four of each, by relaxations those of four, else all."""
+    assert drawn(under(contenders, Budget.CRYSTALS)) == [4, 4]
+    assert drawn(under(contenders, Budget.RELAXATIONS)) == [5, 4]
+    assert drawn(under(contenders, Budget.ALL)) == [5, 4]
+
+
+def test_only_what_is_decided_counts(contenders):
+    """A crystal that waits ends the budget of all, though later ones have their verdict."""
+    waiting = replace(contenders[1].candidates[2], state=State.WAITING)
+    running = replace(
+        contenders[1],
+        candidates=(*contenders[1].candidates[:2], waiting, contenders[1].candidates[3]),
+    )
+    cut = under((contenders[0], running), Budget.RELAXATIONS)
+    assert [int(c.curve.relaxations[-1]) for c in cut] == [2, 2]
+    assert drawn(cut) == [2, 2]
+
+
+def test_the_funnel_counts_what_came_through(contenders):
+    """Duplicates are neither unique nor on the hull; the lowest and the stable ones are told."""
+    counted = funnel(contenders[0])
+    assert (counted.drawn, counted.valid, counted.unique, counted.novel) == (5, 5, 4, 4)
+    assert (counted.relaxed, counted.failed) == (3, 1)
+    assert (counted.near, counted.on_hull, counted.sun) == (2, 2, 2)
+    assert counted.lowest == -0.05
+    assert funnel(replace(contenders[0], candidates=())).lowest is None
+
+
+def test_differences_name_the_scale_first(contenders):
+    """Settings of the model are no difference to a generator without one; another hull is."""
+    told = {item.what: item for item in differences(contenders)}
+    assert set(told) == {"Generator", "Seed"}
+    assert not any(item.scale for item in told.values())
+    other = Contender(campaign("x", {"hull": "DFT"}, elements=("Al", "Cu"), temperature=2.0), ())
+    before = replace(contenders[0], campaign=campaign("y", {"hull": "potential"}))
+    found = differences((before, other, contenders[1]))
+    assert [item.what for item in found if item.scale] == ["Elements", "Hull"]
+    assert found[0].values == ("Al-Ca", "Al-Cu", "Al-Ca")
+    temperature = next(item for item in found if item.what == "Temperature")
+    assert temperature.values == ("1.0", "2.0", None)
+
+
+def test_curves_are_drawn_for_each_against_both_costs(contenders):
+    """The first campaign finds its target with the second crystal, the other never."""
+    figure = retrieval_versus(contenders)
+    assert len(figure.data) == 4
+    by_crystals = figure.data[0]
+    assert list(by_crystals.y[:3]) == [0, 0, 1]
+    assert max(figure.data[2].y) == 0
+
+
+def test_energies_count_up_to_the_limit(contenders):
+    """Each curve ends at the number of crystals within the limit, those below zero included."""
+    figure = energies_versus(contenders, 0.1)
+    assert [trace.y[-1] for trace in figure.data] == [2, 3]
+    assert figure.data[0].x[0] == -0.05
+
+
+def test_both_stand_on_one_hull(contenders, make_hull):
+    """A point's key names campaign and candidate; marks are filled on the hull alone."""
+    known = known_picture(make_hull(("Al", "Ca")))
+    hostile = replace(contenders[0], campaign=campaign("one", name="<b>bold</b>"))
+    figure = hull_versus((hostile, contenders[1]), known, 0.3)
+    first, second = figure.data[-2:]
+    assert set(first.customdata) == {"one/000000", "one/000001", "one/000004"}
+    assert sorted(first.marker.symbol) == ["diamond", "diamond", "diamond-open"]
+    assert len(second.customdata) == 4
+    assert "<b>" not in first.name
+
+
+@pytest.mark.parametrize("elements", [("Al",), ("Al", "Ca"), ("Al", "Ca", "Cu", "Mg")])
+def test_a_thumbnail_keeps_within_its_frame(make_hull, make_candidate, elements):
+    """One circle for each point near the hull, inside the picture; no word of the data."""
+    near = make_candidate(0, *elements, above=-0.1, energy=-0.6)
+    far = make_candidate(1, *elements, above=9.0, energy=9.0)
+    picture = hull_thumbnail(known_picture(make_hull(elements)), [near, far])
+    assert picture.count("class='found'") == 1
+    assert picture.count("class='drawn'") == 0
+    numbers = [part.split("'")[0] for part in picture.split("cx='")[1:]]
+    assert all(0 <= float(x) <= WIDTH for x in numbers)
+    assert all(0 <= float(part.split("'")[0]) <= HEIGHT for part in picture.split("cy='")[1:])
+
+
+def test_without_a_hull_the_thumbnail_shows_distances(make_candidate):
+    """Five elements and more: the lowest first, over the line of the hull."""
+    drawn = [make_candidate(k, "Al", "Ca", above=0.1 * k, energy=0.0) for k in range(3)]
+    picture = hull_thumbnail(HullPicture(("Al", "Ca", "Cu", "Mg", "Si")), drawn)
+    assert (picture.count("class='found'"), picture.count("class='drawn'")) == (1, 2)
+    assert "<line" in hull_thumbnail(HullPicture(()), [])
