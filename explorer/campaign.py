@@ -261,6 +261,10 @@ class Campaign:
         What the runner used: checkpoint, potential and its hash, reference set.
     deleted : float
         When somebody deleted it; 0.0 when nobody did.
+    person : str
+        The user who ran it; "" where nobody logs in.
+    shared : bool
+        Whether every user may look at it.
     """
 
     id: str
@@ -278,6 +282,8 @@ class Campaign:
     sequence: int
     provenance: Mapping[str, str] = field(default_factory=dict)
     deleted: float = 0.0
+    person: str = ""
+    shared: bool = False
 
     @property
     def active(self) -> bool:

@@ -92,6 +92,8 @@ def campaign_of(row: Row, tallies: Iterable[Row]) -> Campaign:
         sequence=row.sequence,
         provenance=json.loads(row.provenance),
         deleted=row.deleted,
+        person=row.person,
+        shared=bool(row.shared),
     )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-VERSION = 3
+VERSION = 4
 
 metadata = MetaData()
 
@@ -48,6 +48,8 @@ campaigns = Table(
     Column("heartbeat", Float(53), nullable=False, default=0.0),
     Column("fence", BigInteger, nullable=False, default=0),
     Column("deleted", Float(53), nullable=False, server_default="0"),  # when; 0 for never
+    Column("person", String(200), nullable=False, server_default=""),  # "" without login
+    Column("shared", Integer, nullable=False, server_default="0"),
 )
 
 candidates = Table(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +20,33 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from explorer import schema
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
-from explorer.database import folder_of, open_engine
-from explorer.lease import HEARTBEAT_EXPIRY, Lease, alive, confirm
+from explorer.lease import HEARTBEAT_EXPIRY, alive
+from explorer.ledger import Ledger
 from explorer.logs import log_event
 from explorer.marks import MAX_NAME, Mark, plain_text
 from explorer.rows import (
     campaign_of,
     candidate_of,
-    candidate_row,
     mark_of,
     mark_row,
     of_candidate,
-    replace_traces,
     structure_of,
     target_rows,
-    upsert,
 )
 from explorer.schema import StoreError, campaigns, candidates, marks, runners
 from explorer.structure_files import NamedStructure
 from explorer.targets import read_targets, within_reach
 from explorer.trace import Trace
+from explorer.users import (
+    OPEN,
+    User,
+    own_row,
+    refuse_all_but_admins,
+    refuse_excess,
+    visible_row,
+)
 
 COMMANDS = {"pause": "pause", "resume": "run", "stop": "stop"}
-OPEN = {CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED}
 AT_REST = {
     "pause": CampaignState.PAUSED,
     "run": CampaignState.QUEUED,
@@ -49,7 +54,7 @@ AT_REST = {
 }
 
 
-class Store:
+class Store(Ledger):
     """Campaigns and their candidates, in SQLite or any database that SQLAlchemy speaks to.
 
     Safe to share between threads; every method is one short transaction.
@@ -64,26 +69,27 @@ class Store:
     ------
     StoreError
         When the database cannot be opened, or belongs to a newer version or another program.
+
+    Attributes
+    ----------
+    user : User or None
+        For whom it answers, see `of`; None for whoever has the database: runner, shell, or the only
+        user of a page without login.
     """
 
     def __init__(self, url: str | Path | None = None) -> None:
-        self.engine = open_engine(url)
-        self._writer = self.engine.execution_options(writes=True)
+        super().__init__(url)
+        self.user: User | None = None
         self._tallies: dict[str, tuple[int, Sequence[Row]]] = {}  # by campaign, with its sequence
 
-    @property
-    def url(self) -> str:
-        """The address that opens the same store in another process, password included."""
-        return self.engine.url.render_as_string(hide_password=False)
+    def of(self, user: User | None) -> Store:
+        """Return the same store for a user, who meets only the campaigns that they may see.
 
-    @property
-    def folder(self) -> Path:
-        """Where the runner's log goes: beside the database."""
-        return folder_of(self.engine)
-
-    def close(self) -> None:
-        """Let go of the database's connections."""
-        self.engine.dispose()
+        Without a user, as it is opened, the store shows and does everything.
+        """
+        mine = copy(self)
+        mine.user = user
+        return mine
 
     # What a person does
 
@@ -100,6 +106,8 @@ class Store:
         ------
         SpecError
             When the targets cannot be read or none can be drawn; nothing is queued then.
+        QuotaError
+            When it is more than the store's user may have.
         """
         if spec.targets:
             given = read_targets(spec.targets) if targets is None else targets
@@ -111,8 +119,10 @@ class Store:
             "state": CampaignState.QUEUED,
             "created": now,
             "updated": now,
+            "person": self.user.name if self.user else "",
         }
         with self._writer.begin() as connection:
+            refuse_excess(connection, self.user, campaigns=1, crystals=spec.n)
             connection.execute(campaigns.insert().values(row))
             if targets:
                 connection.execute(schema.targets.insert(), target_rows(name, targets))
@@ -128,7 +138,8 @@ class Store:
         Raises
         ------
         StoreError
-            For an unknown campaign or command.
+            For an unknown campaign or command, or somebody else's campaign; as `QuotaError` when
+            the user has too many open to resume one.
         """
         if command not in COMMANDS:
             raise StoreError(f"expected pause, resume or stop, got {command!r}")
@@ -148,9 +159,22 @@ class Store:
         """
         name = plain_text("a campaign's name", name, MAX_NAME)
         with self._writer.begin() as connection:
-            row = self._campaign_row(connection, campaign_id)
+            row = own_row(connection, campaign_id, self.user)
             spec = json.loads(row.spec) | {"name": name.replace("\n", " ")}
             self._change(connection, campaign_id, spec=json.dumps(spec))
+
+    def share(self, campaign_id: str, shared: bool = True) -> None:
+        """Let every user look at a campaign, or only its own again.
+
+        Raises
+        ------
+        StoreError
+            For an unknown campaign, or somebody else's.
+        """
+        with self._writer.begin() as connection:
+            own_row(connection, campaign_id, self.user)
+            self._change(connection, campaign_id, shared=int(shared))
+        log_event("shared" if shared else "made private", campaign=campaign_id)
 
     def delete(self, campaign_id: str) -> None:
         """Stop a campaign and hide it from lists; `restore` brings it back with all it holds.
@@ -168,7 +192,9 @@ class Store:
     def restore(self, campaign_id: str) -> None:
         """Bring a deleted campaign back, at rest; raises `StoreError` for an unknown one."""
         with self._writer.begin() as connection:
-            self._campaign_row(connection, campaign_id)
+            row = own_row(connection, campaign_id, self.user)
+            if row.deleted:
+                refuse_excess(connection, self.user, crystals=json.loads(row.spec)["n"])
             self._change(connection, campaign_id, deleted=0.0)
         log_event("restored", campaign=campaign_id)
 
@@ -191,6 +217,8 @@ class Store:
         where = (marks.c.campaign_id == campaign_id) & (marks.c.candidate_id == candidate_id)
         one = (candidates.c.campaign_id == campaign_id) & (candidates.c.id == candidate_id)
         with self._writer.begin() as connection:
+            if self.user is not None:
+                own_row(connection, campaign_id, self.user)
             if connection.execute(select(candidates.c.id).where(one)).first() is None:
                 raise _no_candidate(campaign_id, candidate_id)
             row = connection.execute(select(marks).where(where)).first()
@@ -206,12 +234,30 @@ class Store:
     def campaign(self, campaign_id: str) -> Campaign:
         """Return a campaign with its counts; raises `StoreError` for an unknown id."""
         with self.engine.begin() as connection:
-            return self._counted(connection, self._campaign_row(connection, campaign_id))
+            return self._counted(connection, visible_row(connection, campaign_id, self.user))
 
-    def campaigns(self, *, deleted: bool = False) -> list[Campaign]:
-        """Return all campaigns, newest first; the deleted ones instead when asked for."""
+    def campaigns(self, *, deleted: bool = False, everyone: bool = False) -> list[Campaign]:
+        """Return the campaigns of the store, or of its user and those shared, newest first.
+
+        Parameters
+        ----------
+        deleted : bool
+            The deleted ones instead; of these a user sees only their own.
+        everyone : bool
+            Those of all users too, which only an admin may ask for.
+
+        Raises
+        ------
+        StoreError
+            When somebody else asks for those of everyone.
+        """
         table = campaigns.c
         query = select(campaigns).where(table.deleted != 0 if deleted else table.deleted == 0)
+        if everyone:
+            refuse_all_but_admins(self.user)
+        elif self.user is not None:
+            mine = table.person == self.user.name
+            query = query.where(mine if deleted else mine | (table.shared != 0))
         with self.engine.begin() as connection:
             rows = connection.execute(query.order_by(table.created.desc())).all()
             return [self._counted(connection, row) for row in rows]
@@ -251,6 +297,7 @@ class Store:
             .limit(limit)
         )
         with self.engine.begin() as connection:
+            self._admit(connection, campaign_id)
             rows = connection.execute(query).all()
         newest = rows[-1].sequence if rows else since
         return [candidate_of(row) for row in rows], newest
@@ -264,6 +311,7 @@ class Store:
             .order_by(table.number)
         )
         with self.engine.begin() as connection:
+            self._admit(connection, campaign_id)
             rows = connection.execute(query).all()
         return [NamedStructure(row.name, structure_of(row.structure)) for row in rows]
 
@@ -274,6 +322,7 @@ class Store:
             table.campaign_id == campaign_id, table.id == candidate_id
         )
         with self.engine.begin() as connection:
+            self._admit(connection, campaign_id)
             row = connection.execute(query).first()
         if row is None:
             raise _no_candidate(campaign_id, candidate_id)
@@ -283,6 +332,7 @@ class Store:
         """Return how a candidate was relaxed; None when it was not, or by an older version."""
         query = select(schema.traces.c.trace).where(of_candidate(campaign_id, candidate_id))
         with self.engine.begin() as connection:
+            self._admit(connection, campaign_id)
             stored = connection.scalar(query)
         return Trace.from_bytes(stored) if stored else None
 
@@ -290,6 +340,7 @@ class Store:
         """Return what people said of a campaign's candidates, by candidate id."""
         query = select(marks).where(marks.c.campaign_id == campaign_id)
         with self.engine.begin() as connection:
+            self._admit(connection, campaign_id)
             return {row.candidate_id: mark_of(row) for row in connection.execute(query)}
 
     def runner_alive(self) -> bool:
@@ -299,75 +350,16 @@ class Store:
             rows = connection.execute(select(runners).where(runners.c.heartbeat > since)).all()
         return any(alive(row.owner, row.heartbeat) for row in rows)
 
-    # What a runner writes
-
-    def put_candidates(
-        self,
-        lease: Lease,
-        changed: Sequence[Candidate],
-        *,
-        traces: Mapping[str, Trace] | None = None,
-        seconds_sampling: float = 0.0,
-        seconds_relaxing: float = 0.0,
-    ) -> None:
-        """Write new or changed candidates, all or none, with the time spent on them.
-
-        Parameters
-        ----------
-        lease : Lease
-        changed : sequence of Candidate
-        traces : mapping of str to Trace, optional
-            How they were relaxed, by candidate id.
-        seconds_sampling, seconds_relaxing : float
-            Time spent since the last call.
-
-        Raises
-        ------
-        LeaseLostError
-            When another runner has taken the campaign since; nothing is written then.
-        """
-        spent = {
-            "updated": time.time(),
-            "sequence": campaigns.c.sequence + len(changed),
-            "seconds_sampling": campaigns.c.seconds_sampling + seconds_sampling,
-            "seconds_relaxing": campaigns.c.seconds_relaxing + seconds_relaxing,
-        }
-        with self._writer.begin() as connection:
-            confirm(connection, lease, **spent)
-            newest = connection.scalar(
-                select(campaigns.c.sequence).where(campaigns.c.id == lease.campaign_id)
-            )
-            first = newest - len(changed) + 1
-            rows = [
-                candidate_row(lease.campaign_id, item, first + place)
-                for place, item in enumerate(changed)
-            ]
-            upsert(connection, lease.campaign_id, rows)
-            if traces:
-                replace_traces(connection, lease.campaign_id, traces)
-
-    def describe(self, lease: Lease, provenance: Mapping[str, str]) -> None:
-        """Write down what the campaign's results come from: checkpoint, potential, references."""
-        with self._writer.begin() as connection:
-            confirm(connection, lease, provenance=json.dumps(dict(provenance)))
-
-    def say(self, lease: Lease, message: str) -> None:
-        """Show what the runner is busy with."""
-        with self._writer.begin() as connection:
-            confirm(connection, lease, message=message)
-
-    def drawn(self, campaign_id: str) -> int:
-        """Return how many crystals are stored: the index to draw next."""
-        query = select(func.count()).where(candidates.c.campaign_id == campaign_id)
-        with self.engine.begin() as connection:
-            return connection.scalar(query)
+    # What keeps it together
 
     def _obey(self, connection: Connection, campaign_id: str, wanted: str) -> CampaignState:
         """Write a command down, and carry it out where no runner will; returns the state then."""
-        row = self._campaign_row(connection, campaign_id)
+        row = own_row(connection, campaign_id, self.user)
         state = CampaignState(row.state)
         if state == CampaignState.FINISHED or row.deleted:
             return state
+        if wanted == "run" and state not in OPEN:
+            refuse_excess(connection, self.user, campaigns=1)
         change: dict[str, Any] = {"wanted": wanted, "updated": time.time()}
         held = state == CampaignState.RUNNING and alive(row.owner, row.heartbeat)
         if not held and (wanted == "run" or state in OPEN):
@@ -379,12 +371,10 @@ class Store:
     def _change(connection: Connection, campaign_id: str, **change: Any) -> None:
         connection.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(**change))
 
-    @staticmethod
-    def _campaign_row(connection: Connection, campaign_id: str) -> Row:
-        row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()
-        if row is None:
-            raise StoreError(f"there is no campaign {campaign_id}: it may be in another database")
-        return row
+    def _admit(self, connection: Connection, campaign_id: str) -> None:
+        """Refuse what belongs to a campaign that the user may not look at."""
+        if self.user is not None:
+            visible_row(connection, campaign_id, self.user)
 
     def _counted(self, connection: Connection, row: Row) -> Campaign:
         """Return the campaign of a row; a million candidates are counted only after a change."""

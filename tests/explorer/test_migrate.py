@@ -90,6 +90,7 @@ def test_a_database_of_version_1_is_copied_and_brought_up_to_date(tmp_path, stat
     store = Store(file)
     campaign = store.campaign("abc")
     assert (campaign.spec.name, str(campaign.state), campaign.deleted) == ("salt", "paused", 0.0)
+    assert (campaign.person, campaign.shared) == ("", False)
     assert campaign.counts["reasons"] == {"too close": 1}
     assert store.mark("abc", "000000", starred=True) == Mark(starred=True)
     assert store.targets("abc") == []

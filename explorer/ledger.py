@@ -1,0 +1,100 @@
+"""What a runner writes into the store, and what of it tells a runner where to go on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from explorer.candidate import Candidate
+from explorer.database import folder_of, open_engine
+from explorer.lease import Lease, confirm
+from explorer.rows import candidate_row, replace_traces, upsert
+from explorer.schema import campaigns, candidates
+from explorer.trace import Trace
+
+
+class Ledger:
+    """An open database, written to under a `explorer.lease.Lease`; see `explorer.store.Store`."""
+
+    def __init__(self, url: str | Path | None = None) -> None:
+        self.engine = open_engine(url)
+        self._writer = self.engine.execution_options(writes=True)
+
+    @property
+    def url(self) -> str:
+        """The address that opens the same store in another process, password included."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the runner's log goes: beside the database."""
+        return folder_of(self.engine)
+
+    def close(self) -> None:
+        """Let go of the database's connections."""
+        self.engine.dispose()
+
+    def put_candidates(
+        self,
+        lease: Lease,
+        changed: Sequence[Candidate],
+        *,
+        traces: Mapping[str, Trace] | None = None,
+        seconds_sampling: float = 0.0,
+        seconds_relaxing: float = 0.0,
+    ) -> None:
+        """Write new or changed candidates, all or none, with the time spent on them.
+
+        Parameters
+        ----------
+        lease : Lease
+        changed : sequence of Candidate
+        traces : mapping of str to Trace, optional
+            How they were relaxed, by candidate id.
+        seconds_sampling, seconds_relaxing : float
+            Time spent since the last call.
+
+        Raises
+        ------
+        LeaseLostError
+            When another runner has taken the campaign since; nothing is written then.
+        """
+        spent = {
+            "updated": time.time(),
+            "sequence": campaigns.c.sequence + len(changed),
+            "seconds_sampling": campaigns.c.seconds_sampling + seconds_sampling,
+            "seconds_relaxing": campaigns.c.seconds_relaxing + seconds_relaxing,
+        }
+        with self._writer.begin() as connection:
+            confirm(connection, lease, **spent)
+            newest = connection.scalar(
+                select(campaigns.c.sequence).where(campaigns.c.id == lease.campaign_id)
+            )
+            first = newest - len(changed) + 1
+            rows = [
+                candidate_row(lease.campaign_id, item, first + place)
+                for place, item in enumerate(changed)
+            ]
+            upsert(connection, lease.campaign_id, rows)
+            if traces:
+                replace_traces(connection, lease.campaign_id, traces)
+
+    def describe(self, lease: Lease, provenance: Mapping[str, str]) -> None:
+        """Write down what the campaign's results come from: checkpoint, potential, references."""
+        with self._writer.begin() as connection:
+            confirm(connection, lease, provenance=json.dumps(dict(provenance)))
+
+    def say(self, lease: Lease, message: str) -> None:
+        """Show what the runner is busy with."""
+        with self._writer.begin() as connection:
+            confirm(connection, lease, message=message)
+
+    def drawn(self, campaign_id: str) -> int:
+        """Return how many crystals are stored: the index to draw next."""
+        query = select(func.count()).where(candidates.c.campaign_id == campaign_id)
+        with self.engine.begin() as connection:
+            return connection.scalar(query)
