@@ -9,6 +9,7 @@ from explorer.baselines import Drawn
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.sample import sample
+from model.templates import load_templates
 
 
 def transformer(
@@ -19,11 +20,13 @@ def transformer(
     seed: int = 0,
     start: int = 0,
     batch_size: int = 256,
+    templates: bool = False,
     **how: Any,
 ) -> Iterator[Drawn]:
     """Draw crystals ``start`` to ``n - 1`` with the trained network.
 
-    How it draws and what it raises is told at `model.sample.sample`, which takes ``how``.
+    How it draws and what it raises is told at `model.sample.sample`, which takes ``how``; with
+    ``templates`` the shipped ones.
     """
     draws = sample(
         loaded,
@@ -32,6 +35,7 @@ def transformer(
         start=start,
         count=n - start,
         batch_size=batch_size,
+        templates=load_templates() if templates else None,
         **how,
     )
     for draw in draws:
@@ -41,4 +45,5 @@ def transformer(
             reason=draw.reason,
             log_likelihood=draw.log_likelihood,
             log_parts={name: value for name, value in draw.parts.items() if name != "elements"},
+            template=draw.template,
         )

@@ -36,6 +36,8 @@ class Drawn:
     """Natural logarithm under the generator's model; NaN where the generator has none."""
     log_parts: dict[str, float] | None = None
     """The same by part: spacegroup, skeleton, lattice, coordinates."""
+    template: str = ""
+    """Formula of the known crystal whose geometry it has, if any."""
 
     @property
     def structure(self) -> Structure | None:

@@ -45,7 +45,14 @@ class CampaignState(StrEnum):
     FAILED = "failed"
 
 
-NEW = {"hull": "auto", "search": "likeliest", "geometry_temperature": 0.5, "again": 1.5}
+NEW = {
+    "hull": "auto",
+    "search": "likeliest",
+    "geometry_temperature": 0.5,
+    "again": 1.5,
+    "templates": True,
+    "unknown": 0.0,
+}
 """What a new campaign does when not told otherwise. What a stored one does not say is told by the
 defaults of the fields: those of the version that stored it."""
 
@@ -73,6 +80,11 @@ class CampaignSpec(BaseModel):
         Nats that another try at the coordinates of a skeleton costs in a search; None: no second
         try.
     generator : str
+    templates : bool
+        Whether a search tries the geometries of known crystals with a skeleton first, those of the
+        chemically nearest before others.
+    unknown : float
+        Nats by which skeletons that no known crystal has come later in such a search.
         What draws: "transformer"; "substitution" of known prototypes, the most frequent first, or
         by "similarity" of elements; "random" symmetric crystals or "random-neutral" ones; a "file"
         of another generator's samples. See `explorer.generators`.
@@ -119,6 +131,8 @@ class CampaignSpec(BaseModel):
     generator: Literal[
         "transformer", "substitution", "similarity", "random", "random-neutral", "file"
     ] = TRANSFORMER
+    templates: bool = False
+    unknown: float = Field(default=0.0, ge=0, le=100)
     samples: str | None = None
     samples_of: str | None = None
     potential: str = Field(default="chgnet", min_length=1, max_length=500)
@@ -208,8 +222,8 @@ class CampaignSpec(BaseModel):
 
     def drawing(self) -> dict[str, Any]:
         """Return how to draw, as the keywords of `model.sample.sample`."""
-        names = ("temperature", "top_p", "search", "geometry_temperature", "again")
-        return {name: getattr(self, name) for name in names}
+        names = ("temperature", "top_p", "search", "geometry_temperature", "again", "templates")
+        return {name: getattr(self, name) for name in (*names, "unknown")}
 
     @property
     def chemical_system(self) -> str:

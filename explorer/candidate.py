@@ -86,6 +86,8 @@ class Candidate:
     log_likelihood, log_parts
         Natural logarithm under the model, of the whole and by part: spacegroup, skeleton, lattice,
         coordinates. The parts add up to the whole; None where a generator has no model.
+    template
+        Formula of the known crystal whose geometry it was drawn with; "" when it has its own.
     state, reason
         Where it stands and, when it went no further, why.
     novel
@@ -118,6 +120,7 @@ class Candidate:
     spacegroup_relaxed: int | None = None
     log_likelihood: float = float("nan")
     log_parts: dict[str, float] | None = None
+    template: str = ""
     state: State = State.DRAWN
     reason: str = ""
     novel: bool | None = None

@@ -60,6 +60,18 @@ SamplesOf = Annotated[
     str | None, typer.Option("--samples-of", help="Which generator's, of a Parquet of several.")
 ]
 Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH, sevennet, mace, ...")]
+KnownFirst = Annotated[
+    bool,
+    typer.Option(
+        "--templates/--no-templates",
+        help="In a search: try the geometries of known crystals with a skeleton first, the "
+        "chemically nearest crystal's before others.",
+    ),
+]
+Unknown = Annotated[
+    float,
+    typer.Option(help="In such a search: nats by which skeletons of no known crystal come later."),
+]
 HullMode = Annotated[
     str,
     typer.Option(
@@ -139,6 +151,8 @@ class Searching(Drawing):
     again: Again = 1.5
 
 
+    templates: KnownFirst = True
+    unknown: Unknown = 0.0
 @dataclass(frozen=True)
 class Relaxing:
     """What relaxes, and until when."""

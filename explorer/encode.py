@@ -9,6 +9,7 @@ Letters in shapes: N atoms, M operations, K points of an orbit.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +49,9 @@ class Orbit:
 def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
     """Describe an ordered structure by its space group, Wyckoff sites and conventional lattice.
 
-    Where symmetrizing at ``symprec`` moves atoms by more than ``MAX_MOVE``, the crystal is
-    described at ``TIGHT_SYMPREC``, with the lower symmetry that it has there.
+    Where a crystal has the same group at ``TIGHT_SYMPREC``, it is described there, which moves its
+    atoms least; and also, with the lower symmetry that it has there, where symmetrizing at
+    ``symprec`` would move atoms by more than ``MAX_MOVE``.
 
     Parameters
     ----------
@@ -67,9 +69,12 @@ def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -
         raise EncodingError("expected an ordered structure, got partial occupancies")
     numbers = [site.specie.Z for site in structure]
     cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    if symprec <= TIGHT_SYMPREC:
+        return encode_cell(cell, symprec, canonical)
+    if _spacegroup(cell, TIGHT_SYMPREC) == _spacegroup(cell, symprec):
+        with suppress(EncodingError):
+            return encode_cell(cell, TIGHT_SYMPREC, canonical)
     crystal = encode_cell(cell, symprec, canonical)
-    if symprec <= TIGHT_SYMPREC or _spacegroup(cell, TIGHT_SYMPREC) == crystal.spacegroup:
-        return crystal
     moved = _moved(structure, crystal)
     return crystal if moved <= MAX_MOVE else encode_cell(cell, TIGHT_SYMPREC, canonical)
 

@@ -18,6 +18,7 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.prototypes import SHIPPED
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
+from model.templates import SHIPPED as TEMPLATES
 
 METHODS = ("transformer", "substitution", "similarity", "random", "random-neutral", "file")
 """What `generator` makes."""
@@ -122,16 +123,21 @@ def open_source(
             generator(method, samples=samples), f"file {name}", f"{name} [{_digest(samples)}]"
         )
     identity = {
-        "transformer": lambda: loaded.checkpoint_id,
-        "substitution": _prototypes,
-        "similarity": _prototypes,
+        "transformer": lambda: _network(loaded, spec),
+        "substitution": partial(_named, SHIPPED),
+        "similarity": partial(_named, SHIPPED),
     }.get(method, lambda: f"PyXtal {version('pyxtal')}")
     options = spec.drawing() | {"batch_size": batch_size}
     return Source(generator(method, loaded, options), method, identity())
 
 
-def _prototypes() -> str:
-    return f"{SHIPPED.name} [{hashlib.sha256(SHIPPED.read_bytes()).hexdigest()[:8]}]"
+def _network(loaded: LoadedNetwork, spec: CampaignSpec) -> str:
+    searches = spec.templates and spec.search != "independent"
+    return loaded.checkpoint_id + (f" with {_named(TEMPLATES)}" if searches else "")
+
+
+def _named(file: Path) -> str:
+    return f"{file.name} [{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}]"
 
 
 def _digest(samples: Sequence[Drawn]) -> str:

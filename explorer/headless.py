@@ -38,6 +38,7 @@ COLUMNS = (
     "spacegroup_generated",
     "spacegroup_relaxed",
     "log_likelihood",
+    "template",
     "state",
     "reason",
     "energy_per_atom",

@@ -132,6 +132,7 @@ def _candidate(draw: Drawn) -> Candidate:
         spacegroup_asked=None if draw.crystal is None else draw.crystal.spacegroup,
         log_likelihood=draw.log_likelihood,
         log_parts=draw.log_parts,
+        template=draw.template,
     )
 
 
