@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pymatgen.core import Structure
 
 from explorer import isolation
-from explorer.baselines import Drawn, formula_of
+from explorer.baselines import Drawn
 from explorer.encode import site_at
 from explorer.structure_files import (
     MAX_STRUCTURES,
@@ -118,18 +118,17 @@ def replay(
 def obeys(one: Drawn, constraints: Constraints) -> bool:
     """Whether a sample has the elements, formula and size asked for; one without atoms does not.
 
-    Without elements every sample obeys, unreadable ones too.
+    Where nothing is said of elements every sample obeys, unreadable ones too.
     """
-    if not constraints.elements:
+    if not (constraints.elements or constraints.required or constraints.excluded):
         return True
-    held, wanted = one.symbols, set(constraints.elements)
-    if not held:
+    held = one.symbols
+    if not held or not constraints.allows_elements(held):
         return False
-    if held != wanted and not (constraints.subset and held < wanted):
-        return False
-    counts = constraints.formula_counts
-    if counts and one.formula != formula_of(counts):
-        return False
+    if constraints.formula:
+        formula = one.formula
+        if formula is None or not constraints.allows_composition(dict(formula)):
+            return False
     atoms = one.crystal.n_atoms if one.crystal is not None else len(one.given)
     return atoms <= constraints.max_atoms
 

@@ -20,6 +20,7 @@ from explorer.encode import site_at
 from explorer.isolation import IsolationError, Sandbox
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
+from model.stoichiometry import Stoichiometry
 from model.wyckoff import table
 
 LARGEST_COUNT = 6
@@ -37,7 +38,11 @@ class Order:
     elements: tuple[str, ...]
     """Symbols."""
     formula: dict[str, int] | None
-    """Counts of the formula; None makes one up."""
+    """Counts of the one formula asked for."""
+    choice: Stoichiometry | None
+    """Several formulas, of which one is drawn; without any, one is made up."""
+    element_sets: tuple[tuple[str, ...], ...]
+    """Elements that such a formula may have."""
     spacegroups: tuple[int, ...]
     """Allowed groups."""
     max_atoms: int
@@ -79,6 +84,8 @@ def random_crystals(
     order = Order(
         constraints.elements,
         constraints.formula_counts,
+        constraints.stoichiometry,
+        constraints.element_sets,
         constraints.spacegroups or tuple(range(1, 231)),
         min(constraints.max_atoms, LARGEST_CELL),
         charge_balanced,
@@ -104,7 +111,9 @@ def random_crystal(order: Order, seed: int, index: int) -> WyckoffCrystal | str:
     rng = np.random.default_rng([seed, index])
     formula = order.formula or _made_up(order, rng)
     if formula is None:
-        return f"no neutral formula of {'-'.join(order.elements)} found in {TRIES} tries"
+        what = order.choice or "-".join(order.elements)
+        kind = "neutral formula" if order.charge_balanced else "formula"
+        return f"no {kind} of {what} within {order.max_atoms} atoms found in {TRIES} tries"
     chosen = _fitting_group(order, formula, rng)
     if chosen is None:
         return f"no space group takes the formula within {order.max_atoms} atoms"
@@ -123,15 +132,34 @@ def random_crystal(order: Order, seed: int, index: int) -> WyckoffCrystal | str:
 
 def _made_up(order: Order, rng: np.random.Generator) -> dict[str, int] | None:
     """Draw counts for a formula; None if none of them is neutral where that is wanted."""
-    largest = max(1, min(LARGEST_COUNT, order.max_atoms // len(order.elements)))
+    listed = _listed(order.choice, order.element_sets, order.max_atoms) if order.choice else None
+    if listed == []:
+        return None
     for _ in range(TRIES):
-        counts = rng.integers(1, largest + 1, len(order.elements))
-        reduced = counts // np.gcd.reduce(counts)
-        formula = dict(zip(order.elements, (int(c) for c in reduced), strict=True))
+        formula = listed[rng.integers(len(listed))] if listed else _any_formula(order, rng)
         text = "".join(f"{symbol}{count}" for symbol, count in formula.items())
         if not order.charge_balanced or smact_validity(text, oxidation_states_set="smact14"):
             return formula
     return None
+
+
+def _any_formula(order: Order, rng: np.random.Generator) -> dict[str, int]:
+    largest = max(1, min(LARGEST_COUNT, order.max_atoms // len(order.elements)))
+    counts = rng.integers(1, largest + 1, len(order.elements))
+    reduced = counts // np.gcd.reduce(counts)
+    return dict(zip(order.elements, (int(c) for c in reduced), strict=True))
+
+
+@cache
+def _listed(
+    asked: Stoichiometry, element_sets: tuple[tuple[str, ...], ...], max_atoms: int
+) -> list[dict[str, int]]:
+    """Counts of every formula asked for that fits the cell, in a fixed order."""
+    return [
+        dict(zip(chosen, counts, strict=True))
+        for chosen in element_sets
+        for counts in sorted(asked.formulas(chosen, max_atoms))
+    ]
 
 
 def _fitting_group(

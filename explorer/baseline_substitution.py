@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import combinations, islice, permutations
+from itertools import islice, permutations
 
 import numpy as np
 from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
@@ -61,12 +61,12 @@ def substitution(
 
 
 def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:
-    """Whether a crystal of the right elements has the group, formula, size and sites asked for."""
+    """Whether a crystal has the elements, formula, group, size and sites asked for."""
+    if not constraints.allows_composition(crystal.composition):
+        return False
     if constraints.spacegroups and crystal.spacegroup not in constraints.spacegroups:
         return False
     if crystal.n_atoms > constraints.max_atoms:
-        return False
-    if constraints.formula and _reduced(crystal.composition) != constraints.formula_counts:
         return False
     left = list(crystal.sites)
     for wanted in constraints.sites:
@@ -116,9 +116,7 @@ def _ranked(
     rng = np.random.default_rng(seed)
     choices: list[Choice] = []
     scores: list[np.ndarray] = []
-    elements = constraints.elements
-    sizes = range(1, len(elements) + 1) if constraints.subset else [len(elements)]
-    for chosen in (some for size in sizes for some in combinations(elements, size)):
+    for chosen in constraints.element_sets:
         prototypes = [p for p in library.prototypes if p.kinds == len(chosen)]
         orders = list(permutations(chosen))
         choices += [(p, order) for p in prototypes for order in orders]
@@ -156,8 +154,3 @@ def _distinct_first(choices: list[Choice]) -> Iterator[Choice]:
         seen.add(key)
         yield prototype, elements
     yield from (choice for choice in repeated if any(free for *_, free in choice[0].sites))
-
-
-def _reduced(counts: dict[str, int]) -> dict[str, int]:
-    divisor = int(np.gcd.reduce(list(counts.values())))
-    return {symbol: count // divisor for symbol, count in counts.items()}

@@ -64,8 +64,9 @@ class CampaignSpec(BaseModel):
     ----------
     elements : tuple of str
         Chemical symbols; also read from "Al-Ca-Cu". Empty means any element.
-    formula, spacegroups, sites, max_atoms, stability, subset
-        As in `model.constraints.Constraints`; sites are written "139:2a=Ca".
+    formula, spacegroups, sites, max_atoms, stability, subset, required, excluded
+        As in `model.constraints.Constraints`: a formula may be a range, "CaAl1-4Cu1-3", or several,
+        "CaAl2, CaCu5"; groups are also read from "cubic" or "Fm-3m"; sites are written "139:2a=Ca".
     n : int
         Crystals to draw.
     seed : int
@@ -79,12 +80,12 @@ class CampaignSpec(BaseModel):
     again : float or None
         Nats that another try at the coordinates of a skeleton costs in a search; None: no second
         try.
-    generator : str
     templates : bool
         Whether a search tries the geometries of known crystals with a skeleton first, those of the
         chemically nearest before others.
     unknown : float
         Nats by which skeletons that no known crystal has come later in such a search.
+    generator : str
         What draws: "transformer"; "substitution" of known prototypes, the most frequent first, or
         by "similarity" of elements; "random" symmetric crystals or "random-neutral" ones; a "file"
         of another generator's samples. See `explorer.generators`.
@@ -121,6 +122,8 @@ class CampaignSpec(BaseModel):
     max_atoms: int = Field(default=64, ge=1)
     stability: Literal["low", "high", "any"] = "low"
     subset: bool = False
+    required: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     n: int = Field(default=100, ge=1, le=MAX_CRYSTALS)
     seed: int = Field(default=0, ge=0, lt=2**63)
     temperature: float = Field(default=1.0, gt=0, le=100)
@@ -128,11 +131,11 @@ class CampaignSpec(BaseModel):
     search: Literal["independent", "distinct", "likeliest"] = "independent"
     geometry_temperature: float | None = Field(default=None, gt=0, le=100)
     again: float | None = Field(default=None, gt=0, le=100)
+    templates: bool = False
+    unknown: float = Field(default=0.0, ge=0, le=100)
     generator: Literal[
         "transformer", "substitution", "similarity", "random", "random-neutral", "file"
     ] = TRANSFORMER
-    templates: bool = False
-    unknown: float = Field(default=0.0, ge=0, le=100)
     samples: str | None = None
     samples_of: str | None = None
     potential: str = Field(default="chgnet", min_length=1, max_length=500)
@@ -145,11 +148,21 @@ class CampaignSpec(BaseModel):
     checkpoint: str | None = None
     name: str = Field(default="", max_length=200)
 
-    @field_validator("elements", mode="before")
+    @field_validator("elements", "required", "excluded", mode="before")
     @classmethod
     def _split_system(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part for part in re.split(r"[-,\s]+", value) if part)
+        return value
+
+    @field_validator("spacegroups", mode="before")
+    @classmethod
+    def _named_groups(cls, value: Any) -> Any:
+        from model.spacegroups import read_spacegroups  # noqa: PLC0415 - on demand
+
+        names = [value] if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and any(isinstance(name, str) for name in names):
+            return read_spacegroups(names)
         return value
 
     @field_validator(
@@ -176,8 +189,8 @@ class CampaignSpec(BaseModel):
             raise _first_complaint(error) from None
         constraints = spec.constraints()
         spec._refuse_wrong_generator()
-        elements = constraints.elements or spec.elements
-        return spec.model_copy(update={"elements": tuple(elements)})
+        settled = ("elements", "subset", "required", "excluded")
+        return spec.model_copy(update={name: getattr(constraints, name) for name in settled})
 
     def constraints(self) -> Constraints:
         """Return the model's constraints, checked to be feasible.
@@ -187,22 +200,36 @@ class CampaignSpec(BaseModel):
         SpecError
             When no crystal can meet them.
         """
-        from model.constraints import ConstraintError, Constraints  # noqa: PLC0415 - on demand
+        from model.constraints import ConstraintError  # noqa: PLC0415 - on demand
 
         try:
-            constraints = Constraints.parse(
-                elements=self.elements,
-                formula=self.formula,
-                spacegroups=self.spacegroups,
-                sites=self.sites,
-                max_atoms=self.max_atoms,
-                stability=self.stability,
-                subset=self.subset,
-            )
+            constraints = self.asked()
             constraints.check()
         except ConstraintError as error:
-            raise SpecError(str(error), getattr(error, "field", "")) from error
+            raise SpecError(str(error), error.field) from error
         return constraints
+
+    def asked(self) -> Constraints:
+        """Return the model's constraints, without looking whether a crystal can meet them.
+
+        Raises
+        ------
+        ConstraintError
+            For what cannot be read.
+        """
+        from model.constraints import Constraints  # noqa: PLC0415 - on demand
+
+        return Constraints.parse(
+            elements=self.elements,
+            formula=self.formula,
+            spacegroups=self.spacegroups,
+            sites=self.sites,
+            max_atoms=self.max_atoms,
+            stability=self.stability,
+            subset=self.subset,
+            required=self.required,
+            excluded=self.excluded,
+        )
 
     def _refuse_wrong_generator(self) -> None:
         """Raise `SpecError` for what the generator lacks, or cannot obey."""
@@ -232,7 +259,7 @@ class CampaignSpec(BaseModel):
 
     def refuse_unknown(self, known: Iterable[str], who: str) -> None:
         """Raise `SpecError` when `who` ("the model", "the potential chgnet") lacks an element."""
-        unknown = sorted(set(self.elements) - set(known))
+        unknown = sorted({*self.elements, *self.required} - set(known))
         if unknown:
             raise SpecError(
                 f"{who} does not know {', '.join(unknown)}: "
@@ -245,6 +272,8 @@ def _first_complaint(error: ValidationError) -> SpecError:
     """Turn pydantic's report into one line about its first complaint."""
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "value_error":  # one of ours: it tells what it got
+        return SpecError(f"{name}: {first['ctx']['error']}", name)
     told = first["msg"][0].lower() + first["msg"][1:]
     return SpecError(f"{name}: {told}, got {first['input']!r}", name)
 

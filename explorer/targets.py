@@ -187,8 +187,5 @@ def within_reach(spec: CampaignSpec, targets: Sequence[NamedStructure]) -> list[
 
 def of_system(spec: CampaignSpec, targets: Sequence[NamedStructure]) -> list[NamedStructure]:
     """Return the targets whose elements a campaign draws, unchecked."""
-    wanted = set(spec.elements)
-    if not wanted:
-        return list(targets)
-    held = [(target, set(target.structure.symbol_set)) for target in targets]
-    return [t for t, symbols in held if symbols == wanted or (spec.subset and symbols < wanted)]
+    asked = spec.asked()
+    return [t for t in targets if asked.allows_elements(t.structure.symbol_set)]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import reduce
-from math import gcd
+from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 from model.elements import atomic_number, elements, in_formula_order
-from model.tokens import MAX_COUNT, MAX_ELEMENTS, MAX_SITES, STABILITY
+from model.spacegroups import read_spacegroups
+from model.stoichiometry import Stoichiometry
+from model.tokens import MAX_ELEMENTS, MAX_SITES, STABILITY
 from model.wyckoff import LETTERS, table
 
 MAX_ATOMS = 100
 """Largest primitive cell that may be asked for."""
-_FORMULA_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
 _SITE = re.compile(r"^\s*(\d+)\s*:\s*(\d*)([a-zA])\s*(?:=\s*(.+))?$")
 
 
@@ -81,9 +82,10 @@ class Constraints:
     """What every drawn crystal satisfies. Empty fields leave the choice to the model."""
 
     elements: tuple[str, ...] = ()
-    """Element symbols, in formula order."""
+    """Element symbols, in formula order; empty for any."""
     formula: str | None = None
-    """Reduced formula; its elements are then the elements."""
+    """Formulas or ranges of counts, as ``model.stoichiometry`` reads them; its elements are then
+    the elements."""
     spacegroups: tuple[int, ...] = ()
     """Allowed space groups."""
     sites: tuple[SiteConstraint, ...] = ()
@@ -94,50 +96,96 @@ class Constraints:
     """Energy above the hull asked of the model: low (to 0.075 eV/atom), high or any."""
     subset: bool = False
     """Whether crystals with only some of the elements are wanted too."""
+    required: tuple[str, ...] = ()
+    """Elements that every crystal has, where others are left to choose."""
+    excluded: tuple[str, ...] = ()
+    """Elements that no crystal has."""
 
     @classmethod
     def parse(
         cls,
         elements: str | Iterable[str] = (),
         formula: str | None = None,
-        spacegroups: int | Iterable[int] = (),
+        spacegroups: int | str | Iterable[int | str] = (),
         sites: Iterable[str | SiteConstraint] = (),
         max_atoms: int = 64,
         stability: str = "low",
         subset: bool = False,
+        required: str | Iterable[str] = (),
+        excluded: str | Iterable[str] = (),
     ) -> Constraints:
         """Read constraints as people write them, and check each.
+
+        Where ``elements`` and ``required`` are both given, ``subset`` is meant.
 
         Raises
         ------
         ConstraintError
             With the field, what was expected, what was given and how to mend it.
         """
-        parts = re.split(r"[-,\s]+", elements.strip()) if isinstance(elements, str) else elements
-        symbols = _symbols([part for part in parts if part], "elements")
-        counts = parse_formula(formula) if formula and formula.strip() else None
-        if counts is not None:
-            symbols = _formula_elements(symbols, counts, formula or "")
-        groups = (spacegroups,) if isinstance(spacegroups, int) else tuple(spacegroups)
+        symbols, needed = _system(elements, "elements"), _system(required, "required")
+        stoichiometry = _stoichiometry(formula)
+        if stoichiometry is not None:
+            must = needed if subset or needed else symbols
+            symbols = _formula_elements(symbols, must, stoichiometry)
         wanted = tuple(
             s if isinstance(s, SiteConstraint) else SiteConstraint.parse(s) for s in sites
         )
         made = cls(
             elements=symbols,
-            formula=_write_formula(counts) if counts else None,
-            spacegroups=_groups(groups, wanted),
+            formula=None if stoichiometry is None else str(stoichiometry),
+            spacegroups=_groups(spacegroups, wanted),
             sites=tuple(sorted(wanted, key=lambda s: (s.spacegroup, LETTERS.index(s.letter)))),
             max_atoms=max_atoms,
             stability=stability,
-            subset=subset,
+            subset=subset or bool(symbols and needed),
+            required=needed,
+            excluded=_system(excluded, "excluded"),
         )
         made._check_fields()
+        made._check_elements()
         return made
+
+    @cached_property
+    def stoichiometry(self) -> Stoichiometry | None:
+        """The formulas asked for; None for any."""
+        return Stoichiometry.parse(self.formula) if self.formula else None
 
     @property
     def formula_counts(self) -> dict[str, int] | None:
-        """Reduced counts of the formula, in formula order."""
-        return parse_formula(self.formula) if self.formula else None
+        """Reduced counts, in formula order, if one formula alone is asked for."""
+        stoichiometry = self.stoichiometry
+        return stoichiometry.exact if stoichiometry else None
+
+    @cached_property
+    def element_sets(self) -> tuple[tuple[str, ...], ...] | None:
+        """Every set of elements that a crystal may have, in formula order; None without elements.
+
+        Few elements come first.
+        """
+        if not self.elements:
+            return None
+        if self.formula:
+            sets = self.stoichiometry.element_sets
+        elif self.subset:
+            sizes = range(1, len(self.elements) + 1)
+            sets = tuple(some for k in sizes for some in combinations(self.elements, k))
+        else:
+            sets = (self.elements,)
+        return tuple(some for some in sets if set(self.required) <= set(some))
+
+    def allows_elements(self, symbols: Iterable[str]) -> bool:
+        """Whether a crystal may have just these elements."""
+        held, sets = set(symbols), self.element_sets
+        if sets is not None:
+            return any(held == set(some) for some in sets)
+        return held >= set(self.required) and not held & set(self.excluded)
+
+    def allows_composition(self, counts: Mapping[str, int]) -> bool:
+        """Whether a crystal may have atoms in these numbers."""
+        if not self.allows_elements(counts):
+            return False
+        return not self.formula or self.stoichiometry.allows(counts)
 
     def check(self, known_elements: tuple[str, ...] | None = None) -> None:
         """Find out whether any crystal can satisfy the constraints.
@@ -166,12 +214,33 @@ class Constraints:
         """Inverse of ``to_dict``."""
         return cls.parse(**values)
 
-    def _check_fields(self) -> None:
-        if len(self.elements) > MAX_ELEMENTS:
-            got = len(self.elements)
+    def _check_elements(self) -> None:
+        """Refuse elements that are asked for in one field and ruled out by another."""
+        for symbol in self.excluded:
+            if symbol in self.elements or symbol in self.required:
+                where = "has to appear" if symbol in self.required else "is among the elements"
+                raise ConstraintError(
+                    "excluded", f"{symbol} {where} and is excluded; take it out of one of the two"
+                )
+        sets = self.element_sets
+        if sets == ():
+            pool = "-".join(sorted(self.elements))
+            outside = [symbol for symbol in self.required if symbol not in self.elements]
             raise ConstraintError(
-                "elements", f"expected at most {MAX_ELEMENTS} elements, got {got}; remove some"
+                "required",
+                f"{outside[0]} has to appear, but is not among the elements {pool}; add it to them"
+                if outside
+                else f"no formula of {self.formula} has {'-'.join(self.required)} together; "
+                "require less or change the formula",
             )
+
+    def _check_fields(self) -> None:
+        for name in ("elements", "required"):
+            got = len(getattr(self, name))
+            if got > MAX_ELEMENTS:
+                raise ConstraintError(
+                    name, f"expected at most {MAX_ELEMENTS} elements, got {got}; remove some"
+                )
         if not 1 <= self.max_atoms <= MAX_ATOMS:
             raise ConstraintError(
                 "max_atoms", f"expected 1 to {MAX_ATOMS} atoms in the cell, got {self.max_atoms}"
@@ -187,6 +256,11 @@ class Constraints:
             self._check_site(site)
 
     def _check_site(self, site: SiteConstraint) -> None:
+        ruled_out = [s for s in site.elements if s in self.excluded]
+        if ruled_out:
+            raise ConstraintError(
+                "sites", f"site {site} asks for {ruled_out[0]}, which is excluded; allow it"
+            )
         outside = [s for s in site.elements if self.elements and s not in self.elements]
         if outside:
             chosen = "-".join(sorted(self.elements))
@@ -201,31 +275,19 @@ class Constraints:
             )
 
 
-def parse_formula(text: str) -> dict[str, int]:
-    """Reduced counts of a formula such as ``CaAl2Cu2``, in formula order.
+def _stoichiometry(formula: str | None) -> Stoichiometry | None:
+    if not formula or not formula.strip():
+        return None
+    try:
+        return Stoichiometry.parse(formula)
+    except ValueError as error:
+        raise ConstraintError("formula", str(error)) from None
 
-    Raises
-    ------
-    ConstraintError
-        If the text is not a formula with whole counts.
-    """
-    compact = text.replace(" ", "")
-    if not compact or "".join(a + b for a, b in _FORMULA_PART.findall(compact)) != compact:
-        raise ConstraintError(
-            "formula", f"expected a formula with whole counts such as CaAl2Cu2, got {text!r}"
-        )
-    counts: dict[str, int] = {}
-    for symbol, digits in _FORMULA_PART.findall(compact):
-        count = int(digits) if digits else 1
-        if count == 0:
-            raise ConstraintError("formula", f"expected counts of 1 or more in {text!r}, got 0")
-        counts[symbol] = counts.get(symbol, 0) + count
-    order = _symbols(list(counts), "formula")
-    divisor = reduce(gcd, counts.values())
-    reduced = {symbol: counts[symbol] // divisor for symbol in order}
-    if max(reduced.values()) > MAX_COUNT:
-        raise ConstraintError("formula", f"expected counts up to {MAX_COUNT} in {text!r}")
-    return reduced
+
+def _system(asked: str | Iterable[str], field: str) -> tuple[str, ...]:
+    """Read symbols, given one by one or as ``Al-Ca-Cu``."""
+    parts = re.split(r"[-,\s]+", asked.strip()) if isinstance(asked, str) else asked
+    return _symbols([part for part in parts if part], field)
 
 
 def _symbols(parts: Iterable[str], field: str) -> tuple[str, ...]:
@@ -241,33 +303,36 @@ def _symbols(parts: Iterable[str], field: str) -> tuple[str, ...]:
 
 
 def _formula_elements(
-    symbols: tuple[str, ...], counts: dict[str, int], formula: str
+    symbols: tuple[str, ...], must: tuple[str, ...], asked: Stoichiometry
 ) -> tuple[str, ...]:
-    outside = [symbol for symbol in counts if symbols and symbol not in symbols]
-    missing = [symbol for symbol in symbols if symbol not in counts]
+    """Elements of the formula: none but those given, if any are, and all that must appear."""
+    held = asked.elements
+    outside = [symbol for symbol in held if symbols and symbol not in symbols]
+    missing = [symbol for symbol in must if symbol not in held]
     chosen = "-".join(sorted(symbols))
     if outside:
         raise ConstraintError(
             "formula",
-            f"formula {formula} has {outside[0]}, which is not among the elements {chosen}; "
+            f"formula {asked} has {outside[0]}, which is not among the elements {chosen}; "
             f"add {outside[0]} to the elements or change the formula",
         )
     if missing:
         raise ConstraintError(
             "formula",
-            f"formula {formula} lacks {missing[0]} of the elements {chosen}; "
+            f"formula {asked} lacks {missing[0]} of the elements {chosen or '-'.join(must)}; "
             f"remove {missing[0]} from the elements or add it to the formula",
         )
-    return tuple(counts)
+    return held
 
 
-def _groups(groups: tuple[int, ...], sites: tuple[SiteConstraint, ...]) -> tuple[int, ...]:
+def _groups(
+    asked: int | str | Iterable[int | str], sites: tuple[SiteConstraint, ...]
+) -> tuple[int, ...]:
     """Distinct space groups; sites name theirs."""
-    for number in groups:
-        if not isinstance(number, int) or not 1 <= number <= 230:
-            raise ConstraintError(
-                "spacegroups", f"expected space groups from 1 to 230, got {number}"
-            )
+    try:
+        groups = read_spacegroups(asked)
+    except ValueError as error:
+        raise ConstraintError("spacegroups", str(error)) from None
     named = {site.spacegroup for site in sites}
     if len(named) > 1:
         raise ConstraintError(
@@ -277,10 +342,6 @@ def _groups(groups: tuple[int, ...], sites: tuple[SiteConstraint, ...]) -> tuple
         raise ConstraintError(
             "sites",
             f"the sites belong to space group {min(named)}, but the space group asked for is "
-            f"{', '.join(map(str, sorted(set(groups))))}; make them agree",
+            f"{', '.join(map(str, groups))}; make them agree",
         )
     return tuple(sorted(set(groups) | named))
-
-
-def _write_formula(counts: dict[str, int]) -> str:
-    return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in counts.items())

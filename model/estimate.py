@@ -6,7 +6,8 @@ adds :math:`x^m y` (x counts atoms, y sites), so the letters of a group multiply
 function: :math:`(1 - x^m y)^{-t}` for a letter with freedom and t elements, :math:`1 + t x^m y`
 without. That every element occurs is had by inclusion and exclusion over the elements.
 
-Letters in shapes: A = MAX_ATOMS + 1, S = MAX_SITES + 1, D assignments, C numbers of formula units.
+Letters in shapes: A = MAX_ATOMS + 1, S = MAX_SITES + 1, D assignments, C whole cells, K pairs of
+both.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from model.constraints import MAX_ATOMS, Constraints
-from model.elements import symbol_of
 from model.grammar import Header, Slots
 from model.headers import HeaderGrammar
+from model.stoichiometry import whole_cells
 from model.tokens import ELEMENT_0, MAX_ELEMENTS, MAX_SITES, SPACEGROUP_0
 from model.wyckoff import LETTERS, table
 
@@ -32,6 +33,8 @@ EXACT = 2**53
 """Doubles count exactly up to here."""
 MOST_ASSIGNMENTS = 600
 """Ways to fill the letters without freedom that are told apart; beyond it the count is a bound."""
+MOST_PAIRS = 40_000
+"""Assignments times whole cells that are counted; beyond it the count is a bound."""
 MOST_ON_A_LETTER = 4
 """Required sites of one letter whose element lists are told apart."""
 
@@ -93,13 +96,13 @@ def _element_sets(grammar: HeaderGrammar) -> Iterator[tuple[int, tuple[int, ...]
     if grammar.fixed:
         yield 1, tuple(pool)
         return
-    classes: dict[tuple[bool, ...], list[int]] = {}
+    classes: dict[tuple, list[int]] = {}
     for number in pool:
-        allowed = (s.elements for s in grammar.constraints.sites)
-        key = tuple(not symbols or symbol_of(number) in symbols for symbols in allowed)
-        classes.setdefault(key, []).append(number)
+        classes.setdefault(grammar.kind(number), []).append(number)
     alike = list(classes.values())
-    for taken in product(*(range(min(len(c), MAX_ELEMENTS) + 1) for c in alike)):
+    fewest = [len(c) if c[0] in grammar.required else 0 for c in alike]
+    most = [min(len(c), MAX_ELEMENTS) + 1 for c in alike]
+    for taken in product(*map(range, fewest, most)):
         if 1 <= sum(taken) <= MAX_ELEMENTS:
             chosen = [number for c, k in zip(alike, taken, strict=True) for number in c[:k]]
             yield prod(comb(len(c), k) for c, k in zip(alike, taken, strict=True)), tuple(chosen)
@@ -107,7 +110,7 @@ def _element_sets(grammar: HeaderGrammar) -> Iterator[tuple[int, tuple[int, ...]
 
 @lru_cache(maxsize=50_000)
 def _of_header(header: Header) -> tuple[float, bool]:
-    return _with_formula(header) if header.counts else _without_formula(header)
+    return _without_formula(header) if header.formulas is None else _with_formulas(header)
 
 
 def _letters(header: Header) -> tuple[tuple[Open, ...], dict[int, tuple[Slots, ...]]]:
@@ -209,31 +212,29 @@ def _fills(patterns: list[frozenset[int]], taken: tuple[int, ...], wanted: int) 
     return True
 
 
-def _with_formula(header: Header) -> tuple[float, bool]:
-    """Any number of formula units: letters with freedom go by element, the others together."""
+def _with_formulas(header: Header) -> tuple[float, bool]:
+    """Whole cells of any formula: letters with freedom go by element, the others together."""
     letters, required = _letters(header)
-    counts = np.array(header.counts)
-    units = header.max_atoms // int(counts.sum())
-    if not units:
+    cells = whole_cells(header.formulas, header.max_atoms) if header.formulas else np.zeros((0, 1))
+    if not len(cells):
         return 0.0, True
-    assigned, exact = _assignments(header, letters, required, units * counts)
+    assigned, exact = _assignments(header, letters, required, cells.max(axis=0))
     held = np.array([atoms for atoms, _ in assigned]).reshape(-1, header.slots)
-    if not len(held):
-        return 0.0, exact
+    sites = np.array([ways for _, ways in assigned]).reshape(-1, S)
+    if len(held) * len(cells) > MOST_PAIRS:
+        cells, exact = cells[: MOST_PAIRS // len(held)], False
+    first, second = np.nonzero((cells[None] >= held[:, None]).all(axis=2))
+    left = cells[second] - held[first]  # (K, slots)
     free = _series(tuple(letter._replace(fixed=0) for letter in letters), 1)
-    cells = np.arange(1, units + 1)[:, None] * counts
-    left = cells[None] - held[:, None]
-    ways = np.repeat(np.array([sites for _, sites in assigned])[:, None], units, axis=1)
+    ways = sites[first]  # (K, S)
     for slot in range(header.slots):
-        atoms = left[:, :, slot]
-        own = np.where(atoms[..., None] >= 0, free[np.maximum(atoms, 0)], 0.0)
-        ways = _convolved(ways, own)
+        ways = _convolved(ways, free[left[:, slot]])
     total = float(ways.sum())
     return total, exact and total < EXACT
 
 
 def _convolved(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Product of polynomials in the number of sites, (D, C, S) each."""
+    """Product of polynomials in the number of sites, (K, S) each."""
     result = np.zeros_like(left)
     for j in range(S):
         result[..., j:] += left[..., : S - j] * right[..., j : j + 1]

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model.constraints import MAX_ATOMS
+from model.stoichiometry import Counts, whole_cells
 from model.tokens import MAX_ELEMENTS, MAX_SITES
 from model.wyckoff import table
 
@@ -32,8 +34,8 @@ class Header(NamedTuple):
     """Number, 1-230."""
     slots: int
     """Number of elements."""
-    counts: tuple[int, ...] | None
-    """Reduced formula by slot, or None."""
+    formulas: frozenset[Counts] | None
+    """Reduced formulas to choose from, counts by slot; None for any."""
     required: tuple[tuple[int, Slots], ...]
     """(letter index, slots allowed) of each required site."""
     max_atoms: int
@@ -75,6 +77,8 @@ class Skeletons:
         self.required: dict[int, tuple[Slots, ...]] = {}
         for letter, slots in sorted(header.required, key=lambda r: (r[0], sorted(r[1]))):
             self.required[letter] = (*self.required.get(letter, ()), slots)
+        self.cells, self._ends = _cells_of(header.formulas, header.slots, header.max_atoms)
+        """Atoms by slot that a skeleton may end with, where formulas are asked for, (G, slots)."""
         self.start = State(-1, 0, (0,) * header.slots, 0, ())
         self._known: dict[State, bool] = {}
 
@@ -118,7 +122,7 @@ class Skeletons:
 
     def _reduced(self, atoms: list[int]) -> tuple[int, ...]:
         """Without a formula only the total, and which slots are empty, matter."""
-        if self.header.counts is not None:
+        if self.header.formulas is not None:
             return tuple(atoms)
         present = [int(count > 0) for count in atoms]
         last = max(k for k, value in enumerate(present) if value)
@@ -133,16 +137,14 @@ class Skeletons:
     def _may_end(self, state: State) -> bool:
         if state.sites == 0 or not self._may_reach(state, END):
             return False
-        counts = self.header.counts
-        if counts is None:
+        if self.header.formulas is None:
             return all(state.atoms)
-        cells = state.atoms[0] // counts[0]
-        return cells > 0 and state.atoms == tuple(cells * count for count in counts)
+        return state.atoms in self._ends
 
     def _completable(self, state: State) -> bool:
         if sum(state.atoms) > self.header.max_atoms or state.sites > MAX_SITES:
             return False
-        fits = self._fits_formula if self.header.counts else self._fits_size
+        fits = self._fits_size if self.header.formulas is None else self._fits_formula
         return any(fits(state, way) for way in self._ways(state))
 
     def _fits_size(self, state: State, way: Way) -> bool:
@@ -163,19 +165,21 @@ class Skeletons:
         return sum(min(cost, fixed[k]) if k < len(fixed) else cost for k, cost in enumerate(costs))
 
     def _fits_formula(self, state: State, way: Way) -> bool:
-        """Whether some number of formula units can be filled exactly."""
-        counts = self.header.counts or ()
-        coins = tuple(self._coins(state, slot) for slot in range(self.header.slots))
-        fixed = tuple(self._fixed(state))
+        """Whether whole formula units of any of the formulas can be filled exactly."""
+        used = [a + b for a, b in zip(state.atoms, way.atoms, strict=True)]
+        rest = self.cells - used  # (G, slots)
+        rest = rest[(rest >= 0).all(axis=1)]
         left = MAX_SITES - state.sites - way.sites
-        for cells in range(1, self.header.max_atoms // sum(counts) + 1):
-            rest = tuple(
-                cells * count - atoms - required
-                for count, atoms, required in zip(counts, state.atoms, way.atoms, strict=True)
-            )
-            if min(rest) >= 0 and _fewest_sites(fixed, coins, rest) <= left:
-                return True
-        return False
+        coins = tuple(self._coins(state, slot) for slot in range(self.header.slots))
+        sites = sum(_fewest_upto(sizes)[rest[:, slot]] for slot, sizes in enumerate(coins))
+        if (sites <= left).any():
+            return True
+        fixed = tuple(self._fixed(state))
+        if not fixed:
+            return False
+        largest = max(fixed[-1], *(max(sizes, default=0) for sizes in coins))
+        rest = rest[rest.sum(axis=1) <= left * largest]
+        return any(_fewest_sites(fixed, coins, tuple(some)) <= left for some in rest.tolist())
 
     def _fixed(self, state: State) -> list[int]:
         """Sizes of the letters without freedom that are still free to take, ascending."""
@@ -215,6 +219,15 @@ class Skeletons:
         yield from found
 
 
+@lru_cache(maxsize=1000)
+def _cells_of(
+    formulas: frozenset[Counts] | None, slots: int, max_atoms: int
+) -> tuple[np.ndarray, frozenset[Counts]]:
+    """Atoms of whole formula units, as rows and as a set."""
+    rows = whole_cells(formulas, max_atoms) if formulas else np.zeros((0, slots), int)
+    return rows, frozenset(map(tuple, rows.tolist()))
+
+
 @lru_cache(maxsize=500_000)
 def _fewest_sites(
     fixed: tuple[int, ...], coins: tuple[tuple[int, ...], ...], rest: tuple[int, ...]
@@ -240,6 +253,12 @@ def _fewest_coins(sizes: tuple[int, ...], amount: int) -> int:
     if amount == 0:
         return 0
     return min((1 + _fewest_coins(sizes, amount - s) for s in sizes if s <= amount), default=NEVER)
+
+
+@lru_cache(maxsize=10_000)
+def _fewest_upto(sizes: tuple[int, ...]) -> np.ndarray:
+    """Fewest sites of the given sizes for each number of atoms that a cell may have, (A,)."""
+    return np.array([_fewest_coins(sizes, amount) for amount in range(MAX_ATOMS + 1)])
 
 
 def _unfilled(wanted: tuple[Slots, ...], placed: tuple[int, ...]) -> tuple[Slots, ...]:

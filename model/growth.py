@@ -145,7 +145,7 @@ class Growth:
         self._follow_number(active[(role >= Role.VOLUME) & (role < Role.DONE)])
 
     def _draw_header(self, rows: np.ndarray, states: Tensor, place: int) -> None:
-        """Draw the number of elements, an element or the space group."""
+        """Draw the number of elements, an element, a count of the formula or the space group."""
         for role in np.unique(self.role[rows]):
             here = self.role[rows] == role
             some = rows[here]
@@ -365,7 +365,7 @@ class Growth:
 
 
 DRAWERS = (
-    ((Role.N_ELEMENTS, Role.ELEMENT, Role.SPACEGROUP), Growth._draw_header),
+    ((Role.N_ELEMENTS, Role.ELEMENT, Role.COUNT, Role.SPACEGROUP), Growth._draw_header),
     ((Role.POSITION,), Growth._draw_position),
     ((Role.SITE_ELEMENT,), Growth._draw_site_element),
     *((roles, Growth._draw_number) for roles in CONTINUOUS),

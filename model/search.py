@@ -338,6 +338,7 @@ class SkeletonSearch:
 PART = {
     int(Role.N_ELEMENTS): 0,
     int(Role.ELEMENT): 0,
+    int(Role.COUNT): 0,
     int(Role.SPACEGROUP): 1,
     int(Role.POSITION): 2,
     int(Role.SITE_ELEMENT): 2,

@@ -84,6 +84,41 @@ def test_a_spec_survives_json():
     assert CampaignSpec.model_validate_json(old).hull == "potential"
 
 
+def test_a_spec_of_before_there_were_states_means_the_same():
+    """What an older version stored has no required or excluded elements, and needs none."""
+    spec = CampaignSpec.parse(elements="Al-Ca-Cu", formula="Ca2Al4Cu4", subset=True)
+    old = spec.model_dump_json(exclude={"required", "excluded"})
+    again = CampaignSpec.model_validate_json(old)
+    assert again == spec
+    assert again.constraints().formula_counts == {"Ca": 1, "Al": 2, "Cu": 2}
+    assert again.constraints().element_sets == (("Ca", "Al", "Cu"),)
+
+
+def test_elements_that_must_appear_leave_the_others_to_choose():
+    """Required elements of a system make it a choice; without a system any others may join."""
+    spec = CampaignSpec.parse(elements="Al-Ca-Cu", required="Ca")
+    assert spec.subset
+    assert spec.constraints().allows_elements({"Ca", "Cu"})
+    assert not spec.constraints().allows_elements({"Al", "Cu"})
+    wide = CampaignSpec.parse(required="Li", excluded="Pb-Tl", spacegroups="cubic")
+    assert wide.spacegroups == tuple(range(195, 231))
+    assert wide.chemical_system == ""
+    assert wide.constraints().allows_elements({"Li", "O"})
+    assert not wide.constraints().allows_elements({"Li", "Pb"})
+    with pytest.raises(SpecError, match="does not know Li"):
+        wide.refuse_unknown({"Al"}, "the potential p")
+    assert CampaignSpec.model_validate_json(wide.model_dump_json()) == wide
+
+
+def test_space_groups_are_read_by_name_or_refused():
+    """Numbers, spans, symbols and systems; an unknown one is named at its field."""
+    spec = CampaignSpec.parse(elements="Al", spacegroups=["Fm-3m, 139", "P6_3/mmc", "1-2"])
+    assert spec.spacegroups == (1, 2, 139, 194, 225)
+    with pytest.raises(SpecError, match=r"spacegroups: expected .* got squarish") as caught:
+        CampaignSpec.parse(elements="Al", spacegroups=("squarish",))
+    assert caught.value.field == "spacegroups"
+
+
 def test_elements_that_a_potential_lacks_are_named():
     """The message says who does not know what."""
     with pytest.raises(SpecError, match="the potential p does not know Cu"):

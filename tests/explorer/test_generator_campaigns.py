@@ -98,6 +98,11 @@ def test_samples_obey_the_constraints_that_they_can() -> None:
     assert len(list(replay(samples, Constraints(), n=9))) == 5
     assert not list(replay(samples, Constraints.parse(formula="AlCu2"), n=9))
     assert not list(replay(samples, Constraints.parse("Al-Cu", max_atoms=1), n=9))
+    ranged = list(replay(samples, Constraints.parse(formula="AlCu0-1, CsCl"), n=9))
+    assert [one.given for one in ranged] == [item.structure for item in SAMPLES]
+    assert not list(replay(samples, Constraints.parse(formula="AlCu2-3"), n=9))
+    without = list(replay(samples, Constraints.parse(excluded="Cu"), n=9))
+    assert [one.symbols for one in without] == [{"Cs", "Cl"}]
     later = replay(samples, Constraints.parse("Al-Cu"), n=3, start=1)
     assert [one.index for one in later] == [1, 2]
     with pytest.raises(ConstraintError, match="no space groups or sites"):

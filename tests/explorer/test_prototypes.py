@@ -9,6 +9,7 @@ import pytest
 
 from explorer.baseline_random import random_crystals
 from explorer.baseline_substitution import element_similarity, satisfies, substitution
+from explorer.baselines import formula_of
 from explorer.crystals import spacegroup_of
 from explorer.generators import METHODS, generator
 from explorer.prototypes import (
@@ -117,6 +118,37 @@ def test_the_shipped_library_obeys_constraints() -> None:
     assert {len(one.crystal.elements) for one in subset} == {1, 2, 3}
     with pytest.raises(ConstraintError, match="expected the elements"):
         substitution(Constraints(), n=1)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"elements": "Al-Ca-Cu", "formula": "CaAl1-4Cu1-3", "spacegroups": "tetragonal"},
+        {"formula": "CaAl2, CaCu5"},
+        {"elements": "Al-Ca-Cu", "required": "Al-Cu"},
+        {"formula": "Li0-1CoO2", "spacegroups": (166, 194)},
+    ],
+    ids=str,
+)
+def test_baselines_obey_ranges_and_required_elements(wish: dict) -> None:
+    """Filled prototypes and random crystals alike; formulas are told from their counts here."""
+    asked = Constraints.parse(**wish)
+    filled = [one.crystal for one in substitution(asked, n=40)]
+    made = random_crystals(asked, n=3, seed=2, seconds=60)
+    crystals = [*filled, *(one.crystal for one in made if one.crystal)]
+    assert len(crystals) > len(filled) > 5
+    for crystal in crystals:
+        assert satisfies(crystal, asked)
+        held = dict(formula_of(crystal.composition))
+        if "CaAl1-4" in str(wish):
+            assert (held["Ca"], held["Al"] <= 4, held["Cu"] <= 3) == (1, True, True)
+            assert 75 <= crystal.spacegroup <= 142
+        if "CaCu5" in str(wish):
+            assert held in ({"Ca": 1, "Al": 2}, {"Ca": 1, "Cu": 5})
+        if "CoO2" in str(wish):
+            assert held in ({"Co": 1, "O": 2}, {"Li": 1, "Co": 1, "O": 2})
+        assert "required" not in wish or {"Al", "Cu"} <= set(held)
+    assert len({crystal.formula for crystal in filled}) > 1
 
 
 def test_sites_asked_for_are_occupied_as_often_as_asked() -> None:

@@ -95,6 +95,8 @@ def test_only_targets_of_the_system_are_looked_for():
     assert within_reach(SPEC, [CSCL, CUZN, caesium]) == [CSCL]
     wide = SPEC.model_copy(update={"subset": True})
     assert within_reach(wide, [CSCL, CUZN, caesium]) == [CSCL, caesium]
+    chloride = wide.model_copy(update={"required": ("Cl",)})
+    assert within_reach(chloride, [CSCL, CUZN, caesium]) == [CSCL]
     with pytest.raises(SpecError, match="none of the 1 structures is of the system Cl-Cs"):
         within_reach(SPEC, [CUZN])
 

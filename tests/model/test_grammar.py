@@ -37,7 +37,7 @@ def test_random_walks_keep_a_formula(number: int) -> None:
     """With a formula, every way of choosing ends on a whole number of formula units."""
     rng = np.random.default_rng(number)
     counts = (1, 2, 2)
-    skeletons = Skeletons(Header(number, 3, counts, (), 60))
+    skeletons = Skeletons(Header(number, 3, frozenset({counts}), (), 60))
     assert skeletons.possible()
     for _ in range(5):
         atoms = np.zeros(3, int)
@@ -59,7 +59,7 @@ def test_real_crystals_are_legal() -> None:
 
 def test_illegal_steps_are_refused() -> None:
     """A full position is not filled again, letters do not fall, and a formula is not exceeded."""
-    skeletons = Skeletons(Header(225, 2, (1, 1), (), 2))
+    skeletons = Skeletons(Header(225, 2, frozenset({(1, 1)}), (), 2))
     after_a = skeletons.after(skeletons.start, 0, 0)
     assert not skeletons.slots(after_a, 0).any()
     assert not skeletons.slots(after_a, 1)[0]
@@ -123,7 +123,7 @@ def test_feasibility_agrees_with_search() -> None:
     rng = np.random.default_rng(1)
     for number in rng.choice(np.arange(2, 231), 40, replace=False):
         for counts in ((1, 1), (1, 2), (2, 3), (1, 3)):
-            header = Header(int(number), 2, counts, (), 12)
+            header = Header(int(number), 2, frozenset({counts}), (), 12)
             assert Skeletons(header).possible() == exists(header), header
 
 
@@ -131,8 +131,9 @@ def exists(header: Header) -> bool:
     """Search all assignments of atoms to positions, letter by letter, without the grammar."""
     positions = list(table().positions_of(header.spacegroup))
     goals = {
-        tuple(cells * count for count in header.counts)
-        for cells in range(1, header.max_atoms // sum(header.counts) + 1)
+        tuple(cells * count for count in counts)
+        for counts in header.formulas
+        for cells in range(1, header.max_atoms // sum(counts) + 1)
     }
     reached = {(0, 0)}
     for position in positions:
