@@ -9,19 +9,17 @@ import typer
 
 from explorer.cli_experiment import experiment, strategies, targets, temperatures
 from explorer.cli_options import (
+    Asked,
     Checkpoint,
     Common,
     Drawing,
     Elements,
-    Formula,
     Placing,
     Relaxing,
     Searching,
-    Spacegroups,
     Stability,
     Workers,
     grouped,
-    numbers,
     show_progress,
     spec_of,
     tell,
@@ -96,10 +94,7 @@ def retrieval(
 @grouped
 def generation(
     *,
-    elements: Elements = "",
-    formula: Formula = None,
-    spacegroup: Spacegroups = None,
-    stability: Stability = "low",
+    asked: Asked,
     n: Annotated[int, typer.Option("-n", help="Crystals to draw.")] = 1000,
     drawing: Drawing,
     candidates: CandidateFile = None,
@@ -119,10 +114,7 @@ def generation(
     from explorer.evaluate_commands import generation as judge  # noqa: PLC0415 - imports torch
 
     spec = spec_of(
-        elements=elements,
-        formula=formula,
-        spacegroups=numbers(spacegroup or ()),
-        stability=stability,
+        **asked.fields(),
         n=n,
         **drawing.fields(),
         seed=common.seed,

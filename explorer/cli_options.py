@@ -16,10 +16,18 @@ if TYPE_CHECKING:
     from explorer.campaign import CampaignSpec
 
 Elements = Annotated[str, typer.Option(help="Chemical system, such as Al-Ca-Cu; none for any.")]
-Formula = Annotated[str | None, typer.Option(help="Reduced formula, such as CaAl2Cu2.")]
+Formula = Annotated[
+    str | None,
+    typer.Option(
+        help="Reduced formula, such as CaAl2Cu2; with ranges, CaAl1-4Cu1-3; several with commas."
+    ),
+]
 Spacegroups = Annotated[
     list[str] | None,
-    typer.Option("--spacegroup", help="Space group, 1-230; 139,166 or repeated for several."),
+    typer.Option(
+        "--spacegroup",
+        help="Space group, such as 139, Fm-3m, 195-206 or cubic; several with commas or repeated.",
+    ),
 ]
 Sites = Annotated[
     list[str] | None, typer.Option("--site", help="Occupied site, 139:2a=Ca; may be repeated.")
@@ -27,6 +35,12 @@ Sites = Annotated[
 MaxAtoms = Annotated[int, typer.Option(help="Most atoms in the primitive cell.")]
 Stability = Annotated[str, typer.Option(help="Stability asked of the model: low, high or any.")]
 Subset = Annotated[bool, typer.Option("--subset", help="Some of the elements may be left out.")]
+Required = Annotated[
+    str, typer.Option("--require", help="Elements that must appear, Al-Ca; the others may.")
+]
+Excluded = Annotated[
+    str, typer.Option("--exclude", help="Elements that must not appear, where no system is given.")
+]
 Count = Annotated[int, typer.Option("-n", help="Crystals to draw.")]
 Temperature = Annotated[float, typer.Option(help="Sampling temperature.")]
 Search = Annotated[
@@ -46,6 +60,18 @@ Again = Annotated[
         "the likeliest less so many nats for each try before."
     ),
 ]
+KnownFirst = Annotated[
+    bool,
+    typer.Option(
+        "--templates/--no-templates",
+        help="In a search: try the geometries of known crystals with a skeleton first, the "
+        "chemically nearest crystal's before others.",
+    ),
+]
+Unknown = Annotated[
+    float,
+    typer.Option(help="In such a search: nats by which skeletons of no known crystal come later."),
+]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
 Method = Annotated[
     str,
@@ -60,18 +86,6 @@ SamplesOf = Annotated[
     str | None, typer.Option("--samples-of", help="Which generator's, of a Parquet of several.")
 ]
 Potential = Annotated[str, typer.Option(help="chgnet, matgl:NAME_OR_PATH, sevennet, mace, ...")]
-KnownFirst = Annotated[
-    bool,
-    typer.Option(
-        "--templates/--no-templates",
-        help="In a search: try the geometries of known crystals with a skeleton first, the "
-        "chemically nearest crystal's before others.",
-    ),
-]
-Unknown = Annotated[
-    float,
-    typer.Option(help="In such a search: nats by which skeletons of no known crystal come later."),
-]
 HullMode = Annotated[
     str,
     typer.Option(
@@ -118,12 +132,14 @@ class Asked:
     max_atoms: MaxAtoms = 64
     stability: Stability = "low"
     subset: Subset = False
+    required: Required = ""
+    excluded: Excluded = ""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""
         told = asdict(self)
         groups, sites = told.pop("spacegroup"), told.pop("site")
-        return told | {"spacegroups": numbers(groups or ()), "sites": sites or ()}
+        return told | {"spacegroups": groups or (), "sites": sites or ()}
 
 
 @dataclass(frozen=True)
@@ -135,6 +151,8 @@ class Drawing:
     search: Search = "independent"
     geometry_temperature: GeometryTemperature = None
     again: Again = None
+    templates: KnownFirst = True
+    unknown: Unknown = 0.0
     checkpoint: Checkpoint = None
 
     def fields(self) -> dict[str, Any]:
@@ -151,8 +169,6 @@ class Searching(Drawing):
     again: Again = 1.5
 
 
-    templates: KnownFirst = True
-    unknown: Unknown = 0.0
 @dataclass(frozen=True)
 class Relaxing:
     """What relaxes, and until when."""
@@ -245,15 +261,6 @@ def spec_of(**asked: Any) -> CampaignSpec:
 
 def _text(path: Path | None) -> str | None:
     return str(path) if path else None
-
-
-def numbers(texts: Sequence[str]) -> tuple[int, ...]:
-    """Read space groups, given one by one or with commas."""
-    parts = [part.strip() for text in texts for part in text.split(",")]
-    wrong = [part for part in parts if not part.removeprefix("-").isdecimal()]
-    if wrong:
-        raise ValueError(f"expected a space group from 1 to 230, such as 139, got {wrong[0]!r}")
-    return tuple(int(part) for part in parts)
 
 
 def show_progress(line: str, *, last: bool = False) -> None:

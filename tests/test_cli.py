@@ -18,8 +18,10 @@ from pymatgen.core import Structure
 from explorer.cli import main
 from explorer.headless import COLUMNS, DATABASE
 from explorer.store import Store
+from model.crystal import WyckoffCrystal
 
-SMALL = ["--elements", "Al-Cu", "--subset", "--max-atoms", "4", "--seed", "5", "--device", "cpu"]
+SMALL = ["--elements", "Al-Cu", "--require", "Al", "--max-atoms", "4", "--seed", "5"]
+SMALL += ["--device", "cpu"]
 QUICK = ["--max-steps", "60", "--fmax", "0.2", "--relax-known"]
 AL = """Al
 1.0
@@ -60,6 +62,9 @@ BAD_INPUT = [
     (["sample", "--elements", "Al-Cu", "--spacegroup", "231", "-o", "out.parquet"], "231"),
     (["sample", "--elements", "Al-Cu", "--spacegroup", "many", "-o", "out.parquet"], "many"),
     (["sample", "--elements", "Al-Cu", "--site", "225:4q=Al", "-o", "out.parquet"], "225"),
+    (["sample", "--formula", "AlCu3-1", "-o", "out.parquet"], "smaller count of a range first"),
+    (["sample", "--elements", "Al-Cu", "--require", "Ca", "-o", "out.parquet"], "Ca has to appear"),
+    (["run", "--exclude", "Al", "--require", "Al", "-o", "out"], "Al has to appear"),
     (["sample", "--elements", "Al-Cu", "-n", "0", "-o", "out.parquet"], "n: "),
     (["run", "--elements", "Al-Cu", "-n", "-3", "-o", "out"], "-3"),
     (["sample", "--elements", "Al-Cu", "-n", "1", "-o", "out.docx"], ".docx"),
@@ -127,6 +132,33 @@ def test_sample_gives_the_same_crystals_for_the_same_seed(tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_sample_takes_ranges_and_crystal_systems(tmp_path, capsys):
+    """Every crystal of the file lies in the range and in a cubic group; the report says which."""
+    out, report = tmp_path / "out.parquet", tmp_path / "report.json"
+    asked = ["--formula", "Al1-2Cu1-3, Cu5Al3", "--spacegroup", "cubic,139", "--max-atoms", "16"]
+    assert hullscape("sample", *asked, "-n", "12", "-o", out, "--json", report) == 0
+    for text in pq.read_table(out)["wyckoff"].to_pylist():
+        crystal = WyckoffCrystal.from_dict(json.loads(text))
+        counts = crystal.composition
+        assert counts["Al"] / counts["Cu"] in {1, 2, 1 / 2, 2 / 3, 1 / 3, 3 / 5}
+        assert crystal.spacegroup == 139 or crystal.spacegroup >= 195
+    told = json.loads(report.read_text())["constraints"]
+    assert told["formula"] == "Al1-2Cu1-3, Al3Cu5"
+    capsys.readouterr()
+
+
+def test_generation_is_judged_under_the_same_constraints(capsys):
+    """The shared options reach the evaluation: required and excluded elements, sizes."""
+    asked = ["--require", "Li", "--exclude", "O-F", "--max-atoms", "6", "--spacegroup", "225"]
+    assert (
+        hullscape("evaluate", "generation", *asked, "-n", "4", "--workers", "1", "--json", "-") == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    constraints = told["asked"]["constraints"]
+    assert (constraints["required"], constraints["excluded"]) == (["Li"], ["O", "F"])
+    assert told["n"] == 4
+
+
 def test_relax_writes_energies_forces_and_stress(tmp_path, capsys):
     """A squeezed aluminium relaxes; the file can be read by ASE; the report is JSON."""
     (tmp_path / "POSCAR").write_text(AL)
@@ -162,6 +194,7 @@ def test_run_accounts_for_every_crystal_and_goes_on_after_kill_9(tmp_path, capsy
     assert "--resume" in capsys.readouterr().err
     assert hullscape("run", "-o", folder, "--resume", "--device", "cpu") == 0
     check_results(folder, 6)
+    assert all("Al" in row["formula"] for row in rows(folder))
     told = summary(folder)
     assert (told["n_targets"], told["targets"]) == (1, "target structures of al.vasp")
     assert told["targets_found"] + told["targets_missed"] == ["al"]
