@@ -14,6 +14,8 @@ Shapes: N atoms, D = 3 N + 6 coordinates, P pairs of atoms.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import vesin
 from ase import Atoms
@@ -59,6 +61,30 @@ class Descent:
         self._fresh = True
         self._reach = 1.0
         self._best: tuple[np.ndarray, float, np.ndarray] | None = None
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return all that decides the steps to come; there must have been one."""
+        best, energy, slope = self._best
+        return {
+            "cell0": self._cell0,
+            "x": self._x,
+            "inverse": self._inverse,
+            "fresh": np.array(self._fresh),
+            "reach": np.array(self._reach),
+            "best": best,
+            "energy": np.array(energy),
+            "slope": slope,
+        }
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, np.ndarray]) -> Descent:
+        """Go on from what `state` returned."""
+        descent = cls.__new__(cls)
+        descent._cell0, descent._x, descent._inverse = state["cell0"], state["x"], state["inverse"]
+        descent._atoms = len(descent._x) // 3 - 2
+        descent._fresh, descent._reach = bool(state["fresh"]), float(state["reach"])
+        descent._best = (state["best"], float(state["energy"]), state["slope"])
+        return descent
 
     @property
     def cell(self) -> np.ndarray:

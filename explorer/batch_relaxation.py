@@ -6,6 +6,7 @@ Those that are done leave and others enter; each goes its own way to its own min
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,11 @@ from explorer.batch_descent import Descent
 from explorer.batch_evaluation import Evaluation, evaluate
 from explorer.candidate import Relaxation
 from explorer.crystals import gate, to_atoms
+from explorer.partial import from_bytes, to_bytes
 from explorer.potentials import EnergyLevel
 from explorer.relax_symmetry import Symmetry
 from explorer.relaxation import Limits, failed, pack, unsound_cell
-from explorer.trace import Recorder
+from explorer.trace import Recorder, placed
 
 
 @dataclass(eq=False)
@@ -37,6 +39,39 @@ class _Flight:
     seconds: float = 0.0
     frame: tuple[Atoms, Evaluation] | None = field(default=None, repr=False)
     recorder: Recorder = field(default_factory=Recorder, repr=False)
+    told: float = field(default_factory=time.monotonic)
+
+    def state(self) -> bytes:
+        """Return all that it takes to go on from here in another process."""
+        atoms, answer = self.frame
+        frame = {"cell": atoms.cell.array, "positions": atoms.positions, **vars(answer)}
+        clock = {"steps": self.steps, "seconds": self.seconds}
+        return to_bytes(
+            {
+                "clock": clock,
+                "frame": frame,
+                "descent": self.descent.state(),
+                "recorder": self.recorder.state(),
+            }
+        )
+
+    def go_on(self, state: bytes) -> None:
+        """Go on from what `state` returned.
+
+        Raises
+        ------
+        KeyError, ValueError
+            When it is of another crystal or another version; nothing is changed then.
+        """
+        parts = from_bytes(state)
+        clock, frame = parts["clock"], parts["frame"]
+        last = placed(self.atoms, frame["cell"], frame["positions"])
+        answer = Evaluation(float(frame["energy"]), frame["forces"], frame["stress"])
+        descent = Descent.resumed(parts["descent"])
+        recorder = Recorder.resumed(parts["recorder"], last)
+        self.atoms = placed(self.atoms, descent.cell, descent.positions)
+        self.descent, self.recorder, self.frame = descent, recorder, (last, answer)
+        self.steps, self.seconds = int(clock["steps"]), float(clock["seconds"])
 
     def move(self, answer: Evaluation) -> str:
         """Take a step; returns why the crystal cannot go on, "" when it can."""
@@ -77,8 +112,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self._flights)
 
-    def add(self, key: Any, structure: Structure) -> Relaxation | None:
-        """Take a crystal in; one that no potential may see is answered at once."""
+    def add(self, key: Any, structure: Structure, state: bytes = b"") -> Relaxation | None:
+        """Take a crystal in; one that no potential may see is answered at once.
+
+        With a state, it goes on from where `states` found it.
+        """
         reason = gate(structure)
         if reason:
             return failed(self._level, reason)
@@ -89,8 +127,19 @@ class Batch:
             # spglib finds no group, or ASE stumbles over what it found.
             return failed(self._level, f"no space group that could be kept: {error}")
         flight = _Flight(key, atoms, Descent(atoms), atoms.get_volume(), atoms.copy(), symmetry)
+        if state:
+            with suppress(KeyError, ValueError):  # it begins anew
+                flight.go_on(state)
         self._flights.append(flight)
         return None
+
+    def states(self, seconds: float) -> list[tuple[Any, bytes]]:
+        """Return where those crystals are of which nothing was told for so long, by key."""
+        now = time.monotonic()
+        due = [f for f in self._flights if f.steps and now - f.told >= seconds]
+        for flight in due:
+            flight.told = now
+        return [(flight.key, flight.state()) for flight in due]
 
     def clear(self) -> list[Any]:
         """Forget every crystal in work; returns their keys."""

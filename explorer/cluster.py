@@ -8,7 +8,7 @@ handed out again, a result counts once, and it is committed by the runner that h
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -21,7 +21,7 @@ from explorer.candidate import Relaxation
 from explorer.cluster_task import Done, Order, relax_together
 from explorer.logs import log_event
 from explorer.potentials import Potential, PotentialError
-from explorer.relax import POLL_SECONDS, refusal
+from explorer.relax import NONE_BEGUN, POLL_SECONDS, ignore, refusal
 from explorer.relax_pool import Item, ItemQueue
 from explorer.relaxation import FMAX, MAX_SECONDS, MAX_STEPS, SMAX, Limits, failed
 
@@ -130,10 +130,14 @@ class ClusterRelaxer:
         self,
         items: Iterable[tuple[Any, Structure]],
         should_stop: Callable[[], bool] = lambda: False,
+        *,
+        begun: Mapping[Any, bytes] = NONE_BEGUN,
+        save: Callable[[dict[Any, bytes]], None] = ignore,
     ) -> Iterator[tuple[Any, Relaxation]]:
         """Yield (key, Relaxation) as they finish, in any order; see `Relaxer.relax`.
 
-        A scheduler that goes away is waited for, and gets again what it had.
+        All begin anew, and `save` hears of none: tasks are short. A scheduler that goes away is
+        waited for, and gets again what it had.
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 Every step that is done is committed, and what is committed is all there is to know: crystal i
 depends on (seed, i) alone, so after a crash drawing goes on from the number of crystals stored,
-and those that were waiting are relaxed again from where they were drawn.
+and those that were waiting go on from where their relaxation was last heard of.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from logging import WARNING
 from math import isnan
 
 from pymatgen.core import Structure
+from sqlalchemy.exc import OperationalError
 
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, Relaxation, State
 from explorer.laboratory import BLOCK, Laboratory
-from explorer.lease import Lease
+from explorer.lease import Lease, LeaseLostError
 from explorer.logs import log_event
 from explorer.store import Store
 from explorer.trace import Trace
@@ -75,7 +77,11 @@ class _Discovery:
         self.in_flight: dict[int, Candidate] = {}
         self.relaxing_since = time.perf_counter()
         relaxer = self.laboratory.relaxer
-        for index, relaxation in relaxer.relax(self.queue(), should_stop=self.stopping):
+        self.begun: dict[int, bytes] = {}
+        relaxed = relaxer.relax(
+            self.queue(), should_stop=self.stopping, begun=self.begun, save=self.save
+        )
+        for index, relaxation in relaxed:
             self.place(self.in_flight.pop(index), relaxation)
         if self.stopped:
             return False
@@ -93,6 +99,7 @@ class _Discovery:
         earlier, _ = self.store.candidates(self.lease.campaign_id)
         earlier.sort(key=lambda candidate: candidate.index)
         self.laboratory.screen.remember(earlier)
+        self.begun.update(self.store.underway(self.lease.campaign_id))
         yield from self.hand_over([item for item in earlier if item.state == State.WAITING])
         drawn = len(earlier)
         while drawn < self.spec.n and not self.stopping():
@@ -142,6 +149,13 @@ class _Discovery:
         traces = {placed.id: relaxation.trace} if relaxation.trace else {}
         self.commit([placed], traces, seconds_relaxing=max(now - self.relaxing_since, 0.0))
         self.relaxing_since = now
+
+    def save(self, underway: dict[int, bytes]) -> None:
+        """Write down where relaxations are; what cannot be written now would only be redone."""
+        try:
+            self.store.put_underway(self.lease, underway)
+        except (LeaseLostError, OperationalError) as error:
+            log_event("not saved", WARNING, campaign=self.lease.campaign_id, reason=error)
 
     def commit(
         self, changed: list[Candidate], traces: Mapping[str, Trace] | None = None, **seconds: float

@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, delete, func, select
 
-from explorer.candidate import Candidate
+from explorer.candidate import Candidate, State
 from explorer.database import folder_of, open_engine
 from explorer.lease import Lease, confirm
 from explorer.rows import candidate_row, replace_traces, upsert
-from explorer.schema import campaigns, candidates
+from explorer.schema import campaigns, candidates, underway
 from explorer.trace import Trace
 
 
@@ -80,8 +80,36 @@ class Ledger:
                 for place, item in enumerate(changed)
             ]
             upsert(connection, lease.campaign_id, rows)
+            settled = [item.index for item in changed if item.state != State.WAITING]
+            connection.execute(delete(underway).where(_of(lease.campaign_id, settled)))
             if traces:
                 replace_traces(connection, lease.campaign_id, traces)
+
+    def put_underway(self, lease: Lease, states: Mapping[int, bytes]) -> None:
+        """Write down where relaxations are, by draw index, in place of what was known of them.
+
+        Each stays until its candidate has a verdict.
+
+        Raises
+        ------
+        LeaseLostError
+            When another runner has taken the campaign since.
+        """
+        rows = [
+            {"campaign_id": lease.campaign_id, "number": number, "state": state}
+            for number, state in states.items()
+        ]
+        with self._writer.begin() as connection:
+            confirm(connection, lease)
+            connection.execute(delete(underway).where(_of(lease.campaign_id, list(states))))
+            connection.execute(underway.insert(), rows)
+
+    def underway(self, campaign_id: str) -> dict[int, bytes]:
+        """Return where relaxations are that have begun, by draw index."""
+        query = select(underway.c.number, underway.c.state)
+        with self.engine.begin() as connection:
+            rows = connection.execute(query.where(underway.c.campaign_id == campaign_id)).all()
+        return {row.number: row.state for row in rows}
 
     def describe(self, lease: Lease, provenance: Mapping[str, str]) -> None:
         """Write down what the campaign's results come from: checkpoint, potential, references."""
@@ -98,3 +126,8 @@ class Ledger:
         query = select(func.count()).where(candidates.c.campaign_id == campaign_id)
         with self.engine.begin() as connection:
             return connection.scalar(query)
+
+
+def _of(campaign_id: str, numbers: Sequence[int]) -> ColumnElement[bool]:
+    """Return what picks the relaxations underway of these draw indices."""
+    return (underway.c.campaign_id == campaign_id) & underway.c.number.in_(numbers)

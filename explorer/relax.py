@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from multiprocessing.connection import wait
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeVar
 
 from pymatgen.core import Structure
@@ -27,13 +28,18 @@ from explorer.relax_pool import (
     Worker,
     WorkerDiedError,
 )
-from explorer.relax_worker import ENGINES, Settings
+from explorer.relax_worker import ENGINES, SAVE_SECONDS, Settings
 from explorer.relaxation import FMAX, MAX_SECONDS, MAX_STEPS, SMAX, Limits, failed
 
 Key = TypeVar("Key", bound=Hashable)
 
+NONE_BEGUN: Mapping[Any, bytes] = MappingProxyType({})
 POLL_SECONDS = 0.2
 """How often the caller's `should_stop` is asked while nothing finishes."""
+
+
+def ignore(_: dict[Any, bytes]) -> None:
+    """Let go of where relaxations are: they are not to go on elsewhere."""
 
 
 class Relaxer:
@@ -63,6 +69,8 @@ class Relaxer:
         structure at a time in each worker, to compare with.
     keep_symmetry
         Whether each structure keeps the space group that it begins with (symprec 0.01 Å).
+    save_seconds
+        How often `relax` tells where each of the relaxations is.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class Relaxer:
         max_seconds: float = MAX_SECONDS,
         engine: str = "batched",
         keep_symmetry: bool = False,
+        save_seconds: float = SAVE_SECONDS,
     ) -> None:
         if keep_symmetry and engine != "batched":
             raise ValueError("only the batched engine can keep the symmetry, got 'ase'")
@@ -89,7 +98,8 @@ class Relaxer:
         self.workers = count
         self.max_seconds = max_seconds
         limits = Limits(fmax, smax, max_steps, max_seconds)
-        self._settings = Settings(potential, engine, limits, keep_symmetry)
+        self._settings = Settings(potential, engine, limits, keep_symmetry, save_seconds)
+        self._save: Callable[[dict[Any, bytes]], None] = ignore
         self._stop = SPAWN.Event()
         self._pool: list[Worker] = []
         self._suspects: list[list[Item]] = []
@@ -121,6 +131,9 @@ class Relaxer:
         self,
         items: Iterable[tuple[Key, Structure]],
         should_stop: Callable[[], bool] = lambda: False,
+        *,
+        begun: Mapping[Key, bytes] = NONE_BEGUN,
+        save: Callable[[dict[Key, bytes]], None] = ignore,
     ) -> Iterator[tuple[Key, Relaxation]]:
         """Yield (key, Relaxation) as they finish, in any order.
 
@@ -132,6 +145,11 @@ class Relaxer:
         should_stop
             Asked several times a second. After True, structures in flight are abandoned without a
             result, so that they can be relaxed again later, and the iterator ends.
+        begun
+            Where relaxations were that `save` heard of before: they go on from there, to the very
+            result that they would have had. Looked into when a structure is handed out.
+        save
+            Called every few seconds, and at a stop, with where the longer relaxations are.
 
         Raises
         ------
@@ -139,10 +157,11 @@ class Relaxer:
             When a worker cannot load the potential.
         """
         self._stop.clear()
+        self._save = save
         queue = ItemQueue(items, self._places)
         try:
             while not should_stop():
-                yield from self._hand_out(queue)
+                yield from self._hand_out(queue, begun)
                 if queue.empty and not self._busy() and not self._suspects:
                     return
                 yield from self._collect(POLL_SECONDS)
@@ -163,7 +182,9 @@ class Relaxer:
         self._pool.append(Worker(self._settings, self._stop))
         return self._pool[-1]
 
-    def _hand_out(self, queue: ItemQueue) -> Iterator[tuple[Any, Relaxation]]:
+    def _hand_out(
+        self, queue: ItemQueue, begun: Mapping[Any, bytes]
+    ) -> Iterator[tuple[Any, Relaxation]]:
         """Fill the workers, suspects first; refuse at once what no potential may see."""
         while self._suspects and (worker := self._idle()):
             worker.give(self._suspects.pop(), suspected=True)
@@ -174,7 +195,7 @@ class Relaxer:
             if reason:
                 yield item.key, failed(self.potential.level, reason)
                 continue
-            worker.give([item])
+            worker.give([replace(item, state=begun.get(item.key, b""))])
             yield from self._collect(0)
 
     def _idle(self) -> Worker | None:
@@ -196,9 +217,15 @@ class Relaxer:
             try:
                 if worker.connection in ready:
                     yield from worker.hear()
+                    self._pass_on(worker)
                 self._refuse_silence(worker)
             except WorkerDiedError as error:
                 yield from self._bury(worker, error)
+
+    def _pass_on(self, worker: Worker) -> None:
+        underway = worker.underway()
+        if underway:
+            self._save(underway)
 
     def _refuse_silence(self, worker: Worker) -> None:
         limit = self.max_seconds if worker.ready else START_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
 from explorer.isolation import SPAWN, exit_text, killed_from_outside, one_thread
-from explorer.relax_worker import Alive, Halted, Ready, Settings, bulk, work
+from explorer.relax_worker import Alive, Halted, Ready, Settings, Underway, bulk, work
 
 START_SECONDS = 300.0
 """How long a worker may take to import its libraries and to load the potential."""
@@ -46,11 +46,14 @@ class Item:
         Unique in a Relaxer.
     key
         The caller's.
+    state
+        Where its relaxation was when it was last heard of; empty before the first step.
     """
 
     place: int
     key: Any
     structure: Structure
+    state: bytes = b""
 
     @property
     def bulk(self) -> float:
@@ -96,6 +99,7 @@ class Worker:
         # With our copy closed, a dead worker shows as the end of the pipe.
         far_end.close()
         self.held: dict[int, Item] = {}
+        self._underway: dict[Any, bytes] = {}
         self.suspected = False
         self.ready = False
         self._room = Ready(1, float("inf"))
@@ -133,7 +137,7 @@ class Worker:
             self.held[item.place] = item
             # Dead already: the pipe reads as ended, and `hear` says why.
             with suppress(OSError):
-                self.connection.send((item.place, item.structure))
+                self.connection.send((item.place, item.structure, item.state))
 
     def hear(self) -> Iterator[tuple[Any, Relaxation]]:
         """Take in all that it has said, and yield what ended.
@@ -163,9 +167,20 @@ class Worker:
         elif isinstance(word, Halted):
             for place in word.keys:
                 self.held.pop(place, None)
+        elif isinstance(word, Underway):
+            for place, state in word.states:
+                self.held[place] = replace(self.held[place], state=state)
+                self._underway[self.held[place].key] = state
         elif not isinstance(word, Alive):
             place, relaxation = word
-            yield self.held.pop(place).key, relaxation
+            key = self.held.pop(place).key
+            self._underway.pop(key, None)
+            yield key, relaxation
+
+    def underway(self) -> dict[Any, bytes]:
+        """Return where relaxations are of which it has told since the last call, by key."""
+        told, self._underway = self._underway, {}
+        return told
 
     def kill(self) -> None:
         """End the process at once."""

@@ -28,6 +28,8 @@ BATCH_BULK = 25_000.0
 """Atoms times atoms per 1000 Å³ that share one: about 1 GB with CHGNet."""
 CUDA_STRUCTURES = 1024
 BYTES_PER_BULK = 40_000.0
+SAVE_SECONDS = 4.0
+"""How often it is told where a relaxation is: a crash costs no more of it."""
 ALIVE_SECONDS = 0.5
 """How often a worker that computes says so."""
 
@@ -40,6 +42,7 @@ class Settings:
     engine: str
     limits: Limits
     keep_symmetry: bool = False
+    save_seconds: float = SAVE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ class Halted:
     keys: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Underway:
+    """Where some relaxations are, so that they can go on from there elsewhere."""
+
+    states: tuple[tuple[Any, bytes], ...]
+
+
 def bulk(structure: Structure) -> float:
     """Return torch-sim's measure of memory: atoms times atoms per 1000 Å³."""
     return 1000 * len(structure) ** 2 / max(structure.volume, 1e-9)
@@ -73,8 +83,11 @@ class Engine(Protocol):
     def __len__(self) -> int:
         """Crystals in work."""
 
-    def add(self, key: Any, structure: Structure) -> Relaxation | None:
-        """Take a crystal in, or answer at once."""
+    def add(self, key: Any, structure: Structure, state: bytes = b"") -> Relaxation | None:
+        """Take a crystal in, perhaps in the state that it had elsewhere, or answer at once."""
+
+    def states(self, seconds: float) -> list[tuple[Any, bytes]]:
+        """Return where those crystals are of which nothing was told for so long, by key."""
 
     def advance(self) -> list[tuple[Any, Relaxation]]:
         """Go on, and return what ended."""
@@ -98,9 +111,13 @@ class OneByOne:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, key: Any, structure: Structure) -> None:
-        """Take a crystal in."""
+    def add(self, key: Any, structure: Structure, state: bytes = b"") -> None:
+        """Take a crystal in, which begins anew whatever its state was."""
         self._waiting.append((key, structure))
+
+    def states(self, seconds: float) -> list[tuple[Any, bytes]]:
+        """Return none: ASE's optimizer cannot go on elsewhere."""
+        return []
 
     def advance(self) -> list[tuple[Any, Relaxation]]:
         """Relax the first crystal that waits."""
@@ -153,7 +170,7 @@ def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
         return
     connection.send(ready)
     try:
-        _relax_all(connection, engine, stop, alone)
+        _relax_all(connection, engine, stop, alone, settings.save_seconds)
     except (EOFError, OSError):
         return
 
@@ -190,20 +207,27 @@ def _room(potential: Potential) -> Ready:
 
 
 def _relax_all(
-    connection: Connection, engine: Engine, stop: Event, alone: Callable[[], bool]
+    connection: Connection,
+    engine: Engine,
+    stop: Event,
+    alone: Callable[[], bool],
+    save_seconds: float,
 ) -> None:
     """Take structures in whenever some wait, work on all of them, tell what ended."""
     spoke = time.monotonic()
     while not alone():
         # With nothing to do it waits for the next structure, or for the end of the pipe.
         while connection.poll(0 if len(engine) else None):
-            key, structure = connection.recv()
-            answer = engine.add(key, structure)
+            key, structure, state = connection.recv()
+            answer = engine.add(key, structure, state)
             if answer is not None:
                 connection.send((key, answer))
         ended = engine.advance()
         for pair in ended:
             connection.send(pair)
+        underway = engine.states(0.0 if stop.is_set() else save_seconds)
+        if underway:
+            connection.send(Underway(tuple(underway)))
         if stop.is_set():
             _let_go(connection, engine)
         elif ended or time.monotonic() - spoke > ALIVE_SECONDS:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-VERSION = 4
+VERSION = 5
 
 metadata = MetaData()
 
@@ -95,6 +95,14 @@ traces = Table(
     Column("campaign_id", ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
     Column("candidate_id", String(32), primary_key=True),
     Column("trace", LargeBinary, nullable=False),  # an npz file, see explorer.trace
+)
+
+underway = Table(
+    "underway",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # the draw index of a waiting candidate
+    Column("state", LargeBinary, nullable=False),  # an npz file, see explorer.partial
 )
 
 runners = Table(

@@ -6,6 +6,7 @@ Shapes: S evaluations, K kept frames, N atoms.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,14 @@ class Trace:
             return cls(**{name: stored[name] for name in stored.files})
 
 
+def placed(atoms: Atoms, cell: np.ndarray, positions: np.ndarray) -> Atoms:
+    """Return a copy of atoms in another cell, (3, 3), at other positions, (N, 3), Å."""
+    moved = atoms.copy()
+    moved.set_cell(cell)
+    moved.positions = positions
+    return moved
+
+
 class Recorder:
     """Writes down a relaxation while it goes on; its memory does not grow with its steps."""
 
@@ -92,6 +101,26 @@ class Recorder:
         if len(self._frames) == MOST_FRAMES:  # one place is for the last frame
             self._stride *= 2
             self._frames = self._frames[::2]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what was written down so far; there must be an evaluation."""
+        return {
+            "numbers": np.array(self._numbers),
+            "stride": np.array(self._stride),
+            "steps": np.array([step for step, _ in self._frames]),
+            "cells": np.stack([atoms.cell.array for _, atoms in self._frames]),
+            "positions": np.stack([atoms.positions for _, atoms in self._frames]),
+        }
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, np.ndarray], last: Atoms) -> Recorder:
+        """Go on from what `state` returned and the frame that was evaluated last."""
+        recorder = cls()
+        recorder._numbers = [tuple(row) for row in state["numbers"].tolist()]
+        recorder._stride, recorder._last = int(state["stride"]), last
+        frames = zip(state["steps"].tolist(), state["cells"], state["positions"], strict=True)
+        recorder._frames = [(step, placed(last, *frame)) for step, *frame in frames]
+        return recorder
 
     def trace(self) -> Trace | None:
         """Return what was written down; None when nothing was evaluated."""

@@ -127,6 +127,7 @@ def test_a_campaign_killed_at_any_moment_ends_like_an_undisturbed_one(store):
         campaign = seen(store, campaign_id)
         assert (campaign.state, campaign.counts["drawn"]) == (CampaignState.FINISHED, N)
     assert settled(store, killed) > 2
+    assert store.underway(killed) == {}
     assert outcome(store, killed) == outcome(store, undisturbed)
     assert energies(store, killed) == pytest.approx(energies(store, undisturbed), abs=1e-4)
 
