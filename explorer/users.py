@@ -28,7 +28,17 @@ OPEN = {CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED}
 
 
 class QuotaError(StoreError):
-    """A user asks for more than the server gives each; says how much is left."""
+    """A user asks for more than the server gives each; says how much is left.
+
+    Attributes
+    ----------
+    field : str
+        The field of `CampaignSpec` that has to change; "" when there is none.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -172,5 +182,6 @@ def refuse_excess(
         left = max(quota.crystals - has.crystals, 0)
         raise QuotaError(
             f"your campaigns ask for {has.crystals} crystals, each user may ask for "
-            f"{quota.crystals:g}: ask for at most {left:g} now, or delete a campaign"
+            f"{quota.crystals:g}: ask for at most {left:g} now, or delete a campaign",
+            "n",
         )

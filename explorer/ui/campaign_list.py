@@ -12,6 +12,7 @@ from panel.custom import JSComponent
 from explorer.campaign import Campaign, CampaignState
 from explorer.candidate import Candidate
 from explorer.figures.words import energy_label, formula_label
+from explorer.users import User, may_change
 
 STATIC = Path(__file__).parent / "static"
 FATES = ("relaxed", "failed", "known", "duplicate", "rejected", "waiting")
@@ -30,7 +31,7 @@ class CampaignList(JSComponent):
 
 
 def campaign_row(
-    campaign: Campaign, lowest: Candidate | None, thumbnail: str = ""
+    campaign: Campaign, lowest: Candidate | None, thumbnail: str = "", user: User | None = None
 ) -> dict[str, Any]:
     """Return what the list shows of a campaign.
 
@@ -40,9 +41,12 @@ def campaign_row(
         The candidate nearest to the hull; None when there is none, or when it is not known yet.
     thumbnail
         SVG, see `explorer.figures.thumbnail`.
+    user
+        Who looks at the list; None without login.
     """
     spec, counts = campaign.spec, campaign.counts
     when = time.strftime("%d %b %Y %H:%M", time.localtime(campaign.created))
+    whose = "" if user is None else _whose(campaign, user)
     fates = [(kind, counts[kind] / max(spec.n, 1), counts[kind]) for kind in FATES if counts[kind]]
     return {
         "id": campaign.id,
@@ -51,13 +55,13 @@ def campaign_row(
         "title": spec.name or _system(campaign),
         "href": f"?campaign={campaign.id}",
         "state": campaign.state.value,
-        "facts": " · ".join(filter(None, (_question(campaign), when, campaign.id[:4]))),
+        "facts": " · ".join(filter(None, (_question(campaign), when, campaign.id[:4], whose))),
         "fates": [list(fate) for fate in fates],
         "counts": f"{counts['drawn']} of {spec.n} drawn, {counts['relaxed']} relaxed",
         "lowest": energy_label(lowest.energy_above_hull) if lowest else "",
         "lowest_of": f"lowest: {formula_label(lowest.formula)}" if lowest else "",
         "thumbnail": thumbnail,
-        "actions": [list(action) for action in _actions(campaign)],
+        "actions": [list(action) for action in _actions(campaign, user)],
         "deleted": bool(campaign.deleted),
     }
 
@@ -85,14 +89,29 @@ def _question(campaign: Campaign) -> str:
     )
 
 
-def _actions(campaign: Campaign) -> list[tuple[str, str]]:
+def _whose(campaign: Campaign, user: User) -> str:
+    if campaign.person != user.name:
+        return f"of {campaign.person}" if campaign.person else "from before the login"
+    return "shared" if campaign.shared else ""
+
+
+def _actions(campaign: Campaign, user: User | None) -> list[tuple[str, str]]:
+    if not may_change(user, campaign.person):
+        return [("reuse", "Use settings")]
     if campaign.deleted:
         return [("restore", "Restore")]
+    foreign = user is not None and user.name != campaign.person
     rest = campaign.state in {CampaignState.PAUSED, CampaignState.STOPPED, CampaignState.FAILED}
     return [
         *([("resume", "Resume")] if rest else []),
         *([("pause", "Pause")] if campaign.active else []),
+        *([("stop", "Stop")] if campaign.active and foreign else []),
         ("reuse", "Use settings"),
         ("rename", "Rename"),
+        *([_sharing(campaign)] if user is not None else []),
         ("delete", "Delete"),
     ]
+
+
+def _sharing(campaign: Campaign) -> tuple[str, str]:
+    return ("unshare", "Make private") if campaign.shared else ("share", "Share")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -87,6 +87,11 @@ class CampaignsView(Viewer):
             margin=(0, 8, 0, 0), disabled=True, description=COMPARE,
         )  # fmt: skip
         self.bin = pmui.Checkbox(label="Deleted ones", size="small", margin=0, align="center")
+        user = bench.store.user
+        self.everyone = pmui.Checkbox(
+            label="Of all users", size="small", margin=0, align="center",
+            visible=user is not None and user.admin,
+        )  # fmt: skip
         self.note = words(sizing_mode="stretch_width", align="center")
         self.undo = pmui.Button(label="Undo", icon="undo", variant="text", size="small", margin=0)
         self.told = pn.Row(
@@ -95,7 +100,8 @@ class CampaignsView(Viewer):
         self.list.param.watch(self._act, "request")
         self.list.param.watch(self._offer, "ticked")
         self.compare.on_click(lambda _: bench.param.update(versus=",".join(self.list.ticked)))
-        self.bin.param.watch(self._turn, "value")
+        for box in (self.bin, self.everyone):
+            box.param.watch(self._turn, "value")
         self.undo.on_click(self._restore_last)
 
     def _offer(self, *_: Any) -> None:
@@ -113,15 +119,18 @@ class CampaignsView(Viewer):
             self.list.param.update(rows=rows, empty=NONE_DELETED if deleted else NONE_YET)
 
     def _rows(self, deleted: bool) -> list[dict[str, Any]]:
-        campaigns: Sequence[Campaign] = self.bench.store.campaigns(deleted=deleted)
-        return [campaign_row(campaign, *self._lowest.of(campaign)) for campaign in campaigns]
+        store, everyone = self.bench.store, self.everyone.value
+        campaigns = store.campaigns(deleted=deleted, everyone=everyone)
+        return [campaign_row(item, *self._lowest.of(item), store.user) for item in campaigns]
 
     async def _turn(self, *_: Any) -> None:
         self.told.visible = False
         await self.refresh()
 
     async def _act(self, event: Any) -> None:
-        action, campaign_id, text, _ = event.new
+        await self._answer(*event.new[:3])
+
+    async def _answer(self, action: str, campaign_id: str, text: str = "") -> None:
         if action == "open":
             self.bench.campaign_id = campaign_id
             return
@@ -134,7 +143,7 @@ class CampaignsView(Viewer):
 
     async def _do(self, action: str, campaign_id: str, text: str) -> None:
         store = self.bench.store
-        if action in {"resume", "pause"}:
+        if action in {"resume", "pause", "stop"}:
             await asyncio.to_thread(store.command, campaign_id, action)
             if action == "resume":
                 await self._wake()
@@ -145,6 +154,8 @@ class CampaignsView(Viewer):
             self._tell("<p role='status'>The form holds these settings: change what you like.</p>")
         elif action == "rename":
             await asyncio.to_thread(store.rename, campaign_id, text)
+        elif action in {"share", "unshare"}:
+            await asyncio.to_thread(store.share, campaign_id, action == "share")
         elif action == "restore":
             await asyncio.to_thread(store.restore, campaign_id)
         elif action == "delete":
@@ -159,13 +170,11 @@ class CampaignsView(Viewer):
         self.told.visible = True
 
     async def _restore_last(self, *_: Any) -> None:
-        await asyncio.to_thread(self.bench.store.restore, self._deleted)
-        self.told.visible = False
-        await self.refresh()
+        await self._answer("restore", self._deleted)
 
     def __panel__(self) -> pn.Column:
         return card(
-            heading("Campaigns", self.compare, self.bin),
+            heading("Campaigns", self.compare, self.everyone, self.bin),
             self.told,
             self.list,
             name="campaigns",

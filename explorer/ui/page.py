@@ -15,6 +15,7 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.figures.known import known_of
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
+from explorer.ui.administration_view import AdministrationView
 from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.compare_view import CompareView
 from explorer.ui.constraints_view import ConstraintsView
@@ -23,6 +24,7 @@ from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.export_view import ExportView
 from explorer.ui.hull_view import HullView
+from explorer.ui.login import current_user, login_words
 from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
@@ -32,6 +34,7 @@ from explorer.ui.versus_view import VersusView
 from explorer.ui.viewer import ViewerView
 from explorer.ui.welcome import welcome
 from explorer.ui.workbench import Workbench
+from explorer.users import QuotaError
 
 PERIOD = 700  # ms between looks into the store
 LIST_EVERY = 6  # looks between two readings of the list of campaigns
@@ -97,7 +100,9 @@ class Session:
         self.campaigns = CampaignsView(self.bench, self.wake, self.draft.take_spec)
         self.versus = VersusView(self.bench)
         self.versus_page = pn.Column(self.versus, **BODY)
-        self.welcome = pn.Column(welcome(self.draft), self.campaigns, **BODY)
+        self.administration = AdministrationView(store)
+        lists = (self.campaigns, self.administration)
+        self.welcome = pn.Column(welcome(self.draft), *lists, **BODY)
         self._looks = 0
         self._looking = False
         self.bench.param.watch(self._arrange, ["campaign_id", "versus"])
@@ -116,6 +121,9 @@ class Session:
         targets = self.draft.upload.structures
         try:
             campaign_id = await asyncio.to_thread(self.store.create, spec, targets)
+        except QuotaError as error:
+            self.draft.param.update(problem=str(error), problem_field=error.field)
+            return
         except StoreError as error:
             self.bench.error = str(error)
             return
@@ -148,6 +156,7 @@ class Session:
                 await self.versus.refresh()
                 if self.welcome.visible:
                     await self.campaigns.refresh()
+                    await self.administration.refresh()
             self._looks += 1
             if not news.runner_alive:
                 await self.wake()
@@ -165,7 +174,10 @@ class Session:
         page = pmui.Page(
             title="Hullscape",
             logo=LOGO if LOGO.is_file() else None,
-            header=[words("<span>Search a chemical space, live</span>", HEADER)],
+            header=[
+                words("<span>Search a chemical space, live</span>", HEADER),
+                *login_words(self.store.user),
+            ],
             sidebar=[self.constraints],
             sidebar_width=420,
             sidebar_resizable=False,
@@ -212,5 +224,11 @@ HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"
 
 
 def open_page() -> pmui.Page:
-    """Return the page of a new session."""
-    return Session(shared_store()).page()
+    """Return the page of a new session, for whoever has logged in.
+
+    Raises
+    ------
+    StoreError
+        When the store cannot be opened; as `LoginError` when nobody has, and somebody should.
+    """
+    return Session(shared_store().of(current_user())).page()

@@ -13,6 +13,7 @@ from panel.viewable import Viewer
 
 from explorer.campaign import Campaign, CampaignState
 from explorer.figures.words import escape
+from explorer.schema import StoreError
 from explorer.ui.theme import card, words
 from explorer.ui.workbench import Workbench, may
 
@@ -116,7 +117,11 @@ class RunBar(Viewer):
 
     async def _command(self, command: str) -> None:
         bench = self.bench
-        await asyncio.to_thread(bench.store.command, bench.campaign_id, command)
+        try:
+            await asyncio.to_thread(bench.store.command, bench.campaign_id, command)
+        except StoreError as error:
+            self.banner.param.update(severity="warning", object=escape(error), visible=True)
+            return
         if command == "resume":
             await self._wake()
         bench.take(await asyncio.to_thread(bench.look))
@@ -136,7 +141,7 @@ class RunBar(Viewer):
 
     def _show(self, *_: Any) -> None:
         campaign = self.bench.campaign
-        allowed = may(campaign)
+        allowed = may(campaign if self.bench.is_mine else None)
         self.buttons["pause"].visible = campaign is not None and not allowed["resume"]
         self.buttons["resume"].visible = allowed["resume"]
         for name, button in self.buttons.items():

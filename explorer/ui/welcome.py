@@ -49,9 +49,9 @@ def welcome(draft: Draft) -> pn.Column:
 
 
 def broken(reason: str) -> pmui.Page:
-    """Return the page of a server that cannot open its store."""
+    """Return the page of a server that cannot open its store, or not to this visitor."""
     text = (
-        "<h1>The store cannot be opened</h1>"
+        "<h1>The campaigns cannot be opened</h1>"
         f"<p class='lead'>{escape(reason)}</p>"
         "<p>Mend this and reload the page. HULLSCAPE_HOME names the folder of the store.</p>"
     )

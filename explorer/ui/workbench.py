@@ -14,6 +14,7 @@ from explorer.candidate import Candidate, State
 from explorer.marks import Mark
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
+from explorer.users import may_change
 
 BATCH = 2000  # candidates read at once, so that opening a long campaign stays responsive
 
@@ -165,6 +166,12 @@ class Workbench(param.Parameterized):
     def select_candidate(self, candidate_id: str) -> None:
         """Select everywhere."""
         self.selected = f"candidate:{candidate_id}"
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the page's user may command the campaign, and mark its candidates."""
+        campaign = self.campaign
+        return campaign is not None and may_change(self.store.user, campaign.person)
 
     def mark(self, candidate_id: str, **change: Any) -> str:
         """Star, tag or annotate a candidate; returns why that was refused, "" when it was not."""

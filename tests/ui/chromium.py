@@ -51,16 +51,29 @@ POINTS = """() => {
   return []
 }"""
 
+MARKED_STEP = """() => {
+  const roots = [document]
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      const shapes = node.classList.contains("js-plotly-plot") ? node.layout.shapes ?? [] : []
+      const upright = shapes.find((shape) => shape.x0 === shape.x1)
+      if (upright) { return upright.x0 }
+    }
+  }
+  return null
+}"""
+
 
 @contextmanager
-def served(home: Path):
+def served(home: Path, *options: str):
     """Serve the app from a store in `home`; the server and its runners are gone afterwards."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"HULLSCAPE_HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment.pop("HULLSCAPE_STORE", None)
-    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port)]
+    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), *options]
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:
@@ -131,6 +144,11 @@ def candidates_on_hull(page) -> dict[str, tuple[float, float]]:
     """Return where each candidate lies on the hull figure, in pixels of the page."""
     points = page.evaluate(POINTS)
     return {key: (x, y) for key, x, y in points if key.startswith("candidate:")}
+
+
+def marked_step(page) -> float | None:
+    """Return the step that the curves of a relaxation mark."""
+    return page.evaluate(MARKED_STEP)
 
 
 def field(page, label: str):
