@@ -151,7 +151,9 @@ def _moved(dot: Dot, above: float) -> Dot:
 def _has_place(candidate: Candidate, known: HullPicture) -> bool:
     energies = (candidate.energy_above_hull, candidate.energy_per_atom)
     finite = all(energy is not None and math.isfinite(energy) for energy in energies)
-    return finite and candidate.state == State.RELAXED and bool(known.corners)
+    # a campaign of any elements has no hull of its own: each candidate's distance is all there is
+    drawable = bool(known.corners) or not known.elements
+    return finite and candidate.state == State.RELAXED and drawable
 
 
 def _candidate_dot(candidate: Candidate, known: HullPicture) -> Dot:

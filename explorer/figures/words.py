@@ -11,7 +11,7 @@ from functools import cache
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
-SUBSCRIPTS = str.maketrans("0123456789.", "₀₁₂₃₄₅₆₇₈₉.")
+SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
 # Last space group of each crystal system, International Tables A.
 CRYSTAL_SYSTEMS = {
     2: "triclinic",
@@ -22,8 +22,9 @@ CRYSTAL_SYSTEMS = {
     194: "hexagonal",
     230: "cubic",
 }
-# Counts stand behind an element or a bracket; fractions as in "0.5 CaAl2" stand before.
-COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?")
+# Counts, and ranges of counts, stand behind an element or a bracket; fractions as in "0.5 CaAl2"
+# stand before.
+COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?(?:-\d+)?")
 SCREW_AXIS = re.compile(r"_(\d)")
 NOT_KNOWN = "–"
 

@@ -13,7 +13,7 @@ from panel.viewable import Viewer
 from explorer.campaign import CampaignSpec
 from explorer.figures.words import escape
 from explorer.ui.draft import Draft, count_in_words, examine
-from explorer.ui.elements import model_elements
+from explorer.ui.elements import fields_of_states, model_elements, states_of
 from explorer.ui.periodic_table import PeriodicTable
 from explorer.ui.sites_view import SitesView
 from explorer.ui.spacegroup_picker import SpaceGroupPicker
@@ -25,6 +25,8 @@ FOOT = f"""
 :host {{ position: sticky; bottom: 0; z-index: 5; background: var(--panel-surface-color);
   border-top: 1px solid {LINE}; padding: 10px 16px 12px; box-sizing: border-box; }}
 """
+ELEMENT_FIELDS = ("elements", "required", "excluded", "subset")
+"""Fields that the periodic table shows."""
 STABILITIES = {
     "near the hull": "low",
     "far from the hull": "high",
@@ -94,7 +96,7 @@ class ConstraintsView(Viewer):
         fields = self.draft.param
         return {
             "formula": pmui.TextInput.from_param(
-                fields.formula, label="Formula", placeholder="any, or CaAl2", **small
+                fields.formula, label="Formula", placeholder="any, CaAl2 or CaAl1-4Cu1-3", **small
             ),
             "sites": self.sites.text,
             "max_atoms": pmui.IntInput.from_param(
@@ -124,16 +126,13 @@ class ConstraintsView(Viewer):
             "potential": pmui.Select.from_param(
                 fields.potential, label="Potential", options=potentials, **small
             ),
-            "subset": pmui.Checkbox.from_param(
-                fields.subset, label="Allow crystals of fewer elements", **look | {"margin": 0}
-            ),
         }  # fmt: skip
 
     def _wire(self) -> None:
         draft = self.draft
-        self.table.value = list(draft.elements)
-        self.table.param.watch(lambda event: draft.param.update(elements=event.new), "value")
-        draft.param.watch(lambda event: self.table.param.update(value=event.new), "elements")
+        self._show_elements()
+        self.table.param.watch(self._take_elements, ["states", "others"])
+        draft.param.watch(self._show_elements, list(ELEMENT_FIELDS))
         self.groups.value = list(draft.spacegroups)
         self.groups.param.watch(lambda event: draft.param.update(spacegroups=event.new), "value")
         draft.param.watch(lambda event: self.groups.param.update(value=event.new), "spacegroups")
@@ -145,6 +144,18 @@ class ConstraintsView(Viewer):
         self.table.blocked = dict(self._blocked_by(draft.potential))
         draft.check(self.table.blocked)
         self._tell()
+
+    def _take_elements(self, *_: Any) -> None:
+        """Write what the periodic table says into the fields."""
+        self.draft.param.update(**fields_of_states(self.table.states, self.table.others))
+
+    def _show_elements(self, *_: Any) -> None:
+        """Show the fields in the periodic table, unless it says the same already."""
+        now = self.draft.fields()
+        asked = fields_of_states(self.table.states, self.table.others)
+        if any(asked[name] != now[name] for name in asked):
+            states, others = states_of(now)
+            self.table.param.update(states=states, others=others)
 
     async def _check(self, *_: Any) -> None:
         """Examine the fields beside the event loop; an answer that came too late is dropped."""
@@ -172,7 +183,8 @@ class ConstraintsView(Viewer):
         for name in ("search", "temperature", "geometry_temperature"):
             self.inputs[name].disabled = not drawn
         self.inputs["again"].disabled = not drawn or draft.search == "independent"
-        at_elements = draft.problem_field == "elements" and bool(draft.elements)
+        chosen = draft.elements or draft.required or draft.excluded
+        at_elements = bool(chosen) and draft.problem_field in ELEMENT_FIELDS
         note = f"<p class='problem'>{escape(draft.problem)}</p>" if at_elements else ""
         self.element_note.object = note
         at_groups = draft.problem if draft.problem_field == "spacegroups" else ""
@@ -180,7 +192,7 @@ class ConstraintsView(Viewer):
         self.group_note.object = f"<p class='problem'>{escape(at_groups)}</p>" if at_groups else ""
         self.run_button.disabled = draft.spec is None
         self.reason.object = (
-            f"<p class='{'problem' if draft.elements else 'muted'}'>{escape(draft.problem)}</p>"
+            f"<p class='{'problem' if chosen else 'muted'}'>{escape(draft.problem)}</p>"
             if draft.problem
             else f"<p class='muted' role='status'>{escape(_summary(draft))}</p>"
         )
@@ -203,7 +215,6 @@ class ConstraintsView(Viewer):
             words("<h3>Elements</h3>", margin=(0, 0, 6, 0)),
             self.table,
             self.element_note,
-            box["subset"],
             words("<h3>Composition</h3>", margin=(10, 0, 2, 0)),
             box["formula"],
             pair("max_atoms", "stability"),
@@ -229,6 +240,17 @@ class ConstraintsView(Viewer):
 
 
 def _summary(draft: Draft) -> str:
-    system = draft.spec.chemical_system if draft.spec else ""
-    asked = f"{draft.n} crystals of {system or 'any elements'}, relaxed with {draft.potential}"
+    asked = f"{draft.n} crystals of {_composition(draft)}, relaxed with {draft.potential}"
     return f"{asked}; {draft.skeletons}" if draft.skeletons else asked
+
+
+def _composition(draft: Draft) -> str:
+    system = draft.spec.chemical_system if draft.spec else ""
+    if system:
+        return system
+    parts = [
+        f"{word} {', '.join(symbols)}"
+        for word, symbols in (("with", draft.required), ("without", draft.excluded))
+        if symbols
+    ]
+    return " ".join(["any elements", *parts])

@@ -72,7 +72,9 @@ class Draft(param.Parameterized):
 
     elements = param.List(default=[], item_type=str, doc="Chemical symbols")
     formula = param.String(
-        default="", doc="Reduced formula, such as CaAl2; empty for any stoichiometry"
+        default="",
+        doc="Reduced formula, such as CaAl2. Counts may be ranges, as in CaAl1-4Cu1-3, and commas "
+        "separate alternatives: CaAl2, CaCu5. Empty for any stoichiometry",
     )
     spacegroups = param.List(
         default=[], item_type=int, doc="Only these space groups; none chosen means any"
@@ -90,6 +92,12 @@ class Draft(param.Parameterized):
     )
     subset = param.Boolean(
         default=False, doc="Otherwise every crystal holds all of the chosen elements"
+    )
+    required = param.List(
+        default=[], item_type=str, doc="Elements that every crystal has, where others may appear"
+    )
+    excluded = param.List(
+        default=[], item_type=str, doc="Elements that no crystal has, where any others may appear"
     )
     n = param.Integer(default=64, doc="How many crystals the model draws")
     seed = param.Integer(default=1, doc="The same seed draws the same crystals")
@@ -142,6 +150,8 @@ class Draft(param.Parameterized):
         "max_atoms",
         "stability",
         "subset",
+        "required",
+        "excluded",
         "n",
         "seed",
         "temperature",
@@ -171,7 +181,8 @@ class Draft(param.Parameterized):
         """Fill the form with what an earlier campaign asked, and was given to look for."""
         self.upload = Upload(spec.targets, tuple(targets)) if spec.targets else NO_UPLOAD
         values = {name: getattr(spec, name) for name in self.FIELDS}
-        values["elements"] = sorted(spec.elements)
+        for name in ("elements", "required", "excluded"):
+            values[name] = sorted(getattr(spec, name))
         values["spacegroups"] = list(spec.spacegroups)
         values["sites"] = ", ".join(spec.sites)
         values["formula"] = spec.formula or ""
@@ -211,9 +222,9 @@ def examine(
     """
     if upload.problem:
         return SpecError(upload.problem, "targets")
-    if not fields["elements"] and not fields["formula"]:
+    if not any(fields[name] for name in ("elements", "required", "excluded", "formula")):
         return SpecError("choose at least one element in the periodic table", "elements")
-    for symbol in fields["elements"]:
+    for symbol in (*fields["elements"], *fields["required"]):
         if symbol in blocked:
             return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")
     try:

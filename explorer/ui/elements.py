@@ -1,13 +1,15 @@
-"""Which elements a campaign can be asked about: what the model has seen and the potential knows."""
+"""Which elements a campaign can be asked about, and what is asked of each. No widgets here."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib import resources
+from typing import Any
 
 from explorer.potentials import PotentialError, available, potential
-from explorer.ui.periodic_table import element_cells
+from explorer.ui.periodic_table import MAY, MUST, NEVER, element_cells
 
 
 def potential_names() -> list[str]:
@@ -33,3 +35,30 @@ def blocked_elements(name: str) -> dict[str, str]:
     unseen = set(symbols) - model_elements()
     blocked = dict.fromkeys(unseen, "the model has seen no crystal of it")
     return blocked | {s: f"{name} was not trained on it" for s in symbols if s not in known}
+
+
+def states_of(fields: Mapping[str, Any]) -> tuple[dict[str, str], bool]:
+    """Return what the fields of a form ask of each element, and whether any others may join."""
+    elements, required = fields["elements"], fields["required"]
+    chosen = elements or required
+    may = fields["subset"] or bool(required)
+    states = {s: MUST if not may or s in required else MAY for s in chosen}
+    others = not elements and bool(required or fields["excluded"])
+    return states | dict.fromkeys(fields["excluded"], NEVER), others
+
+
+def fields_of_states(states: Mapping[str, str], others: bool) -> dict[str, Any]:
+    """Return the fields that ask this of the elements; inverse of `states_of`.
+
+    Where others may join there is nothing to say of an element that may appear.
+    """
+    must, may, never = (
+        sorted(symbol for symbol, state in states.items() if state == wanted)
+        for wanted in (MUST, MAY, NEVER)
+    )
+    return {
+        "elements": [] if others else sorted(must + may),
+        "required": must if others or may else [],
+        "subset": bool(may) and not others,
+        "excluded": never,
+    }

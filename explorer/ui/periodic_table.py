@@ -1,4 +1,4 @@
-"""A clickable periodic table of all 118 elements."""
+"""A periodic table of all 118 elements, in which each is asked for, allowed or ruled out."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ CATEGORIES = {
     "transition": ("is_transition_metal", "transition metal"),
     "post": ("is_post_transition_metal", "post-transition metal"),
 }
+MUST, MAY, NEVER = "must", "may", "never"
+"""What can be asked of an element."""
 FIRST_LANTHANOID, FIRST_ACTINOID, LENGTH_OF_F_BLOCK = 57, 89, 15
 
 
@@ -65,9 +67,10 @@ def element_cells() -> tuple[dict[str, Any], ...]:
 
 
 class PeriodicTable(JSComponent):
-    """Elements chosen by click or keyboard; blocked ones say why they cannot be chosen."""
+    """What is asked of each element, by click or keyboard; blocked ones say why they cannot be."""
 
-    value = param.List(default=[], item_type=str, doc="chosen symbols, alphabetical")
+    states = param.Dict(default={}, doc="symbol -> must, may or never appear; others: not asked")
+    others = param.Boolean(default=False, doc="whether elements without a state may join")
     blocked = param.Dict(default={}, doc="symbol -> why it cannot be chosen")
     cells = param.List(default=[], doc="see element_cells")
 

@@ -12,10 +12,11 @@ from urllib.parse import parse_qsl, urlencode
 from explorer.campaign import SpecError
 from explorer.ui.draft import Draft
 from explorer.ui.sites import split_sites
+from model.spacegroups import read_spacegroups
 
 HEAD = "# Constraints of a Hullscape search. What is not named here keeps its usual value.\n"
 LARGEST_FILE = 64 * 1024
-LISTS = {"elements": "-", "spacegroups": ",", "sites": ", "}
+LISTS = {"elements": "-", "required": "-", "excluded": "-", "spacegroups": ",", "sites": ", "}
 """Fields with several values, and what stands between them in a text."""
 
 
@@ -34,17 +35,20 @@ def _one_of(name: str) -> Callable[[str], str]:
     return read
 
 
+SYMBOLS = (lambda text: re.findall(r"[^-,\s]+", text), "symbols such as Al-Ca-Cu")
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "elements": (lambda text: re.findall(r"[^-,\s]+", text), "symbols such as Al-Ca-Cu"),
-    "formula": (str.strip, "a formula such as CaAl2"),
+    "elements": SYMBOLS,
+    "formula": (str.strip, "a formula such as CaAl2, or a range such as CaAl1-4"),
     "spacegroups": (
-        lambda text: sorted({int(part) for part in re.findall(r"[^,\s]+", text)}),
-        "numbers such as 139,225",
+        lambda text: list(read_spacegroups(filter(str.strip, text.split(",")))),
+        "numbers, symbols or crystal systems such as 139,Fm-3m,cubic",
     ),
     "sites": (lambda text: ", ".join(split_sites(text)), "sites such as 139:2a=Ca"),
     "max_atoms": (int, "a whole number"),
     "stability": (_one_of("stability"), "low, high or any"),
     "subset": (_boolean, "true or false"),
+    "required": SYMBOLS,
+    "excluded": SYMBOLS,
     "n": (int, "a whole number"),
     "seed": (int, "a whole number"),
     "temperature": (float, "a number"),

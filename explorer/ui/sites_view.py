@@ -31,7 +31,7 @@ class SitesView(Viewer):
             draft.param.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=Al",
             sizing_mode="stretch_width", margin=(5, 0), size="small",
         )  # fmt: skip
-        draft.param.watch(self._show, ["sites", "spacegroups", "elements"])
+        draft.param.watch(self._show, ["sites", "spacegroups", "elements", "required"])
         self.panel.param.watch(self._write, "value")
         self.panel.param.watch(self._narrow, "narrow")
         self.panel.param.watch(self._drop, "dropped")
@@ -45,7 +45,7 @@ class SitesView(Viewer):
     def _show(self, *_: Any) -> None:
         focus = self.focus
         group = position_cards(focus.group) if focus.group else {}
-        symbols = sorted(self.draft.elements)
+        symbols = sorted(self.draft.elements or self.draft.required)
         chips = [{"symbol": s, "colour": element_colour(s)} for s in symbols]
         offered = [{"number": n, "label": spacegroup_label(n)} for n in focus.several]
         with pn.io.hold():

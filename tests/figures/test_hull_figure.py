@@ -47,6 +47,16 @@ def test_five_elements_show_distances(make_hull, make_candidate):
     assert list(trace_of(figure, Kind.CANDIDATE).y) == [0.2]
 
 
+def test_a_search_among_any_elements_shows_distances(make_candidate):
+    """There is no system to draw then, and no known phase; the candidates still stand in order."""
+    candidates = [
+        make_candidate(0, "Ca", "Cu", above=0.2, energy=-0.1),
+        make_candidate(1, "Mg", "O", above=0.1, energy=-0.3),
+    ]
+    figure = hull_figure(with_candidates(HullPicture(()), candidates))
+    assert sorted(y for trace in figure.data for y in trace.y or ()) == [0.1, 0.2]
+
+
 def test_an_empty_picture_is_an_empty_figure():
     """Before there is a campaign nothing is drawn and nothing fails."""
     figure = hull_figure(HullPicture(()))

@@ -66,7 +66,8 @@ def test_space_groups_are_found_by_any_of_their_names(site):
 
 def test_a_shared_link_reopens_the_constraints(site, tmp_path):
     """What the address says is in the form, Save writes it, and changes come back by a refresh."""
-    draft = Draft(elements=["Al", "Ca"], spacegroups=[225], sites="225:4a=Ca", n=5)
+    asked = {"elements": ["Al", "Ca"], "spacegroups": [225], "sites": "225:4a=Ca", "n": 5}
+    draft = Draft(**asked)
     with opened(site[0] + write_query(draft, ""), accept_downloads=True) as page:
         page.get_by_text("5 crystals of Al-Ca").wait_for()
         page.get_by_role("button", name="Remove space group 225").wait_for()
@@ -83,7 +84,47 @@ def test_a_shared_link_reopens_the_constraints(site, tmp_path):
             lambda: "Al" in field(page, "Wyckoff sites").input_value(), 60, "the changed sites"
         )
     saved = read_toml((tmp_path / "saved.toml").read_text("utf-8"))
-    assert saved == {"elements": ["Al", "Ca"], "spacegroups": [225], "sites": "225:4a=Ca", "n": 5}
+    assert saved == asked
+
+
+def test_elements_go_through_their_states_by_click_and_by_key(site):
+    """Must, may, never, none; a range is told wrong at its field; others may join; a link keeps it.
+
+    The address names what the server took over.
+    """
+    with opened(site[0]) as page:
+        choose(page, "Ca", "Cu", "Cu", "Al")
+        page.wait_for_url("**elements=Al-Ca-Cu&subset=true&required=Al-Ca*")
+        copper = page.locator("button.cell[data-symbol=Cu]")
+        assert copper.get_attribute("aria-label") == "Copper, Cu, may appear"
+        assert copper.get_attribute("aria-pressed") == "mixed"
+        copper.press("3")
+        page.keyboard.press("p")
+        page.keyboard.press("b")
+        page.keyboard.press("3")
+        page.wait_for_url("**elements=Al-Ca&excluded=Cu-Pb*")
+        page.get_by_text("so “never” changes nothing yet").wait_for()
+        page.keyboard.press("Delete")
+        page.get_by_label("Other elements may join").check()
+        page.wait_for_url("**required=Al-Ca&excluded=Cu*")
+        page.get_by_text("crystals of any elements with Al, Ca without Cu").wait_for()
+        page.get_by_label("Other elements may join").uncheck()
+        page.get_by_role("button", name="Remove Cu, never").click()
+        page.wait_for_url("**elements=Al-Ca")
+        field(page, "Formula").fill("CaAl4-1")
+        field(page, "Formula").press("Enter")
+        page.get_by_text("smaller count of a range first").first.wait_for()
+        field(page, "Formula").fill("CaAl1-4")
+        field(page, "Formula").press("Enter")
+        page.wait_for_url("**elements=Al-Ca&formula=CaAl1-4")
+        page.get_by_text("crystals of Al-Ca, relaxed").wait_for()
+        page.get_by_role("radio", name="never").click()
+        choose(page, "Pb")
+        page.wait_for_url("**excluded=Pb")
+        page.reload()
+        page.get_by_role("button", name="Remove Pb, never").wait_for()
+        assert page.get_by_role("button", name="Remove Ca, must appear").count() == 1
+        assert field(page, "Formula").input_value() == "CaAl1-4"
 
 
 def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_path):

@@ -6,6 +6,8 @@ from pymatgen.core import Lattice, Structure
 from explorer.campaign import CampaignSpec
 from explorer.structure_files import NamedStructure
 from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine
+from explorer.ui.elements import fields_of_states, states_of
+from explorer.ui.periodic_table import MAY, MUST, NEVER
 
 
 def checked(**values) -> Draft:
@@ -32,6 +34,10 @@ def test_presets_can_be_run(name):
         ("elements", {"elements": []}),
         ("elements", {"elements": ["Al", "Qq"]}),
         ("formula", {"formula": "CaMg2"}),
+        ("formula", {"formula": "CaAl4-1"}),
+        ("max_atoms", {"formula": "CaAl2-4Cu2-4", "max_atoms": 4}),
+        ("required", {"required": ["Mg"]}),
+        ("excluded", {"excluded": ["Al"]}),
         ("spacegroups", {"spacegroups": [231]}),
         ("sites", {"sites": "139:2z=Ca"}),
         ("sites", {"sites": "nonsense"}),
@@ -57,6 +63,48 @@ def test_mending_the_field_clears_the_problem():
     draft.check()
     assert draft.problem == draft.problem_field == ""
     assert draft.spec.formula == "CaAl2Cu"
+
+
+@pytest.mark.parametrize(
+    ("states", "others", "fields"),
+    [
+        ({"Al": MUST, "Ca": MUST}, False, {"elements": ["Al", "Ca"]}),
+        ({"Al": MAY, "Ca": MAY}, False, {"elements": ["Al", "Ca"], "subset": True}),
+        (
+            {"Ca": MUST, "Al": MAY},
+            False,
+            {"elements": ["Al", "Ca"], "subset": True, "required": ["Ca"]},
+        ),
+        ({"Ca": MUST, "Pb": NEVER}, True, {"required": ["Ca"], "excluded": ["Pb"]}),
+        ({"Pb": NEVER, "Tl": NEVER}, True, {"excluded": ["Pb", "Tl"]}),
+        ({}, False, {}),
+    ],
+    ids=str,
+)
+def test_the_states_of_elements_are_fields_and_back(states, others, fields):
+    """The periodic table and the fields of a search say the same, each in its way."""
+    usual = {"elements": [], "subset": False, "required": [], "excluded": []}
+    assert fields_of_states(states, others) == usual | fields
+    assert states_of(usual | fields) == (states, others)
+
+
+def test_old_fields_are_shown_as_states():
+    """A subset of some elements means that each may appear; a required one must, in a subset."""
+    both = {"elements": ["Al", "Ca"], "subset": True, "required": [], "excluded": []}
+    assert states_of(both) == ({"Al": MAY, "Ca": MAY}, False)
+    draft = checked(required=["Ca"])
+    assert draft.spec.subset
+    other = Draft()
+    other.take_spec(draft.spec)
+    assert states_of(other.fields()) == ({"Al": MAY, "Ca": MUST, "Cu": MAY}, False)
+
+
+def test_any_elements_but_some_can_be_asked_for():
+    """No system is chosen then; blocked elements are refused among the required ones too."""
+    draft = checked(elements=[], required=["Li"], excluded=["Pb"])
+    assert draft.spec.chemical_system == ""
+    draft.check({"Li": "chgnet was not trained on it"})
+    assert "Li: chgnet" in draft.problem
 
 
 def test_blocked_elements_are_refused_with_their_reason():

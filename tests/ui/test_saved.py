@@ -11,12 +11,14 @@ from explorer.ui.saved import changed_fields, read_query, read_toml, write_query
 
 FULL = {
     "elements": ["Al", "Ca", "Cu"],
-    "formula": "CaAl2Cu2",
+    "formula": "CaAl1-4Cu1-3, CaAl2Cu2",
     "spacegroups": [139, 225],
     "sites": "139:2a=Ca, 139:4e=Al,Cu",
     "max_atoms": 20,
     "stability": "any",
     "subset": True,
+    "required": ["Ca"],
+    "excluded": ["Pb", "Tl"],
     "n": 7,
     "seed": 9,
     "temperature": 0.8,
@@ -58,7 +60,8 @@ def test_a_link_is_readable_and_keeps_what_else_it_holds():
         ("elements = ", "TOML"),
         ("element = ['Al']", "unknown field 'element'"),
         ("max_atoms = 'many'", "max_atoms: expected a whole number"),
-        ("spacegroups = ['cubic']", "spacegroups: expected numbers"),
+        ("spacegroups = ['squarish']", "spacegroups: expected numbers, symbols or crystal systems"),
+        ("required = {Al = 1}", "required: expected symbols"),
         ("stability = 'nice'", "low, high or any"),
         ("subset = 3", "true or false"),
         ("elements = {Al = 1}", "elements: expected symbols"),
@@ -70,6 +73,17 @@ def test_a_bad_file_says_what_was_expected(text, told):
     with pytest.raises(SpecError, match=told) as caught:
         read_toml(text)
     assert "\n" not in str(caught.value)
+
+
+def test_groups_and_states_are_read_as_people_write_them():
+    """A link made by hand may name a crystal system; ranges and states keep their notation."""
+    read = read_query("?spacegroups=cubic,I4/mmm&formula=CaAl1-4&required=Ca&excluded=Pb-Tl")
+    assert read["spacegroups"] == [139, *range(195, 231)]
+    assert (read["formula"], read["required"], read["excluded"]) == (
+        "CaAl1-4",
+        ["Ca"],
+        ["Pb", "Tl"],
+    )
 
 
 def test_a_bad_link_is_refused():
