@@ -6,6 +6,7 @@ Those that are done leave and others enter; each goes its own way to its own min
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from explorer.batch_descent import Descent
 from explorer.batch_evaluation import Evaluation, evaluate
 from explorer.candidate import Relaxation
 from explorer.crystals import gate, to_atoms
+from explorer.hopeless import GIVEN_UP, beyond_hope
 from explorer.partial import from_bytes, to_bytes
 from explorer.potentials import EnergyLevel
 from explorer.relax_symmetry import Symmetry
@@ -40,6 +42,7 @@ class _Flight:
     frame: tuple[Atoms, Evaluation] | None = field(default=None, repr=False)
     recorder: Recorder = field(default_factory=Recorder, repr=False)
     told: float = field(default_factory=time.monotonic)
+    ceiling: float | None = None
 
     def state(self) -> bytes:
         """Return all that it takes to go on from here in another process."""
@@ -95,6 +98,9 @@ class Batch:
         When a crystal counts as relaxed, and when it is given up.
     keep_symmetry
         Whether each crystal keeps the space group that it begins with.
+    ceiling
+        From a structure to the energy per atom above which it may be given up, see
+        `explorer.hopeless`; without it, or where it tells None, none is.
     """
 
     def __init__(
@@ -104,7 +110,9 @@ class Batch:
         limits: Limits,
         *,
         keep_symmetry: bool = False,
+        ceiling: Callable[[Structure], float | None] | None = None,
     ) -> None:
+        self._ceiling = ceiling
         self._model, self._level, self._limits = model, level, limits
         self._keep_symmetry = keep_symmetry
         self._flights: list[_Flight] = []
@@ -127,6 +135,7 @@ class Batch:
             # spglib finds no group, or ASE stumbles over what it found.
             return failed(self._level, f"no space group that could be kept: {error}")
         flight = _Flight(key, atoms, Descent(atoms), atoms.get_volume(), atoms.copy(), symmetry)
+        flight.ceiling = self._ceiling(structure) if self._ceiling else None
         if state:
             with suppress(KeyError, ValueError):  # it begins anew
                 flight.go_on(state)
@@ -178,6 +187,8 @@ class Batch:
             return limits.too_many_steps
         if flight.seconds > limits.max_seconds:
             return limits.too_long
+        if flight.ceiling is not None and beyond_hope(flight.recorder.energies, flight.ceiling):
+            return f"{GIVEN_UP}, after {flight.steps} steps"
         return flight.move(answer) or None
 
     def _result(self, flight: _Flight, reason: str) -> Relaxation:

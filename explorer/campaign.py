@@ -49,9 +49,10 @@ NEW = {
     "hull": "auto",
     "search": "likeliest",
     "geometry_temperature": 0.5,
-    "again": 1.5,
+    "again": 2.0,
     "templates": True,
-    "unknown": 0.0,
+    "unknown": 1.0,
+    "give_up": 1.0,
 }
 """What a new campaign does when not told otherwise. What a stored one does not say is told by the
 defaults of the fields: those of the version that stored it."""
@@ -97,6 +98,11 @@ class CampaignSpec(BaseModel):
         Largest force component at which a relaxation has converged, eV/angstrom.
     max_steps : int
         Relaxation steps allowed for each crystal.
+    first : str or None
+        A fast potential that relaxes every crystal before the accurate one does.
+    give_up : float or None
+        eV/atom above the hull from which on a relaxation is given up when its energy hardly falls,
+        see `explorer.hopeless`; None: never.
     relax_known : bool
         Whether crystals that match a known phase are relaxed too.
     targets : str or None
@@ -141,6 +147,8 @@ class CampaignSpec(BaseModel):
     potential: str = Field(default="chgnet", min_length=1, max_length=500)
     fmax: float = Field(default=0.05, gt=0)
     max_steps: int = Field(default=200, ge=1, le=100_000)
+    first: str | None = Field(default=None, max_length=500)
+    give_up: float | None = Field(default=None, gt=0, le=1000)
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None
@@ -166,7 +174,14 @@ class CampaignSpec(BaseModel):
         return value
 
     @field_validator(
-        "formula", "targets", "references", "checkpoint", "samples", "samples_of", mode="before"
+        "formula",
+        "targets",
+        "references",
+        "checkpoint",
+        "samples",
+        "samples_of",
+        "first",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

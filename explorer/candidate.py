@@ -88,6 +88,9 @@ class Candidate:
         coordinates. The parts add up to the whole; None where a generator has no model.
     template
         Formula of the known crystal whose geometry it was drawn with; "" when it has its own.
+    stability
+        Log-odds, before any relaxation, that it ends within 0.075 eV/atom of the hull, by the
+        model; None where a generator has no model.
     state, reason
         Where it stands and, when it went no further, why.
     novel
@@ -121,6 +124,7 @@ class Candidate:
     log_likelihood: float = float("nan")
     log_parts: dict[str, float] | None = None
     template: str = ""
+    stability: float | None = None
     state: State = State.DRAWN
     reason: str = ""
     novel: bool | None = None

@@ -31,7 +31,8 @@ from explorer.cli_options import (
     KeepSymmetry,
     Method,
     Placing,
-    Relaxing,
+    RelaxingMany,
+    RelaxingTwice,
     Samples,
     Searching,
     StoreUrl,
@@ -85,7 +86,7 @@ def relax(
     file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="extxyz or other file to write.")],
-    relaxing: Relaxing,
+    relaxing: RelaxingTwice,
     engine: Engine = "batched",
     keep_symmetry: KeepSymmetry = False,
     workers: Workers = None,
@@ -118,7 +119,7 @@ def run(
     drawing: Searching,
     generator: Method = "transformer",
     sampled: Samples,
-    relaxing: Relaxing,
+    relaxing: RelaxingMany,
     relax_known: Annotated[
         bool, typer.Option("--relax-known", help="Relax what matches a known phase too.")
     ] = False,

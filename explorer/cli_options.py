@@ -96,6 +96,16 @@ HullMode = Annotated[
 ]
 Fmax = Annotated[float, typer.Option(help="Largest force when converged, eV/Å.")]
 MaxSteps = Annotated[int, typer.Option(help="Relaxation steps for each crystal.")]
+First = Annotated[
+    str | None, typer.Option(help="A fast potential that relaxes before the accurate one does.")
+]
+GiveUp = Annotated[
+    float,
+    typer.Option(
+        help="Give a relaxation up whose energy is so far above the hull, eV/atom, and hardly "
+        "falls; 0 for never."
+    ),
+]
 Engine = Annotated[
     str,
     typer.Option(help="batched: many crystals at once; ase: ASE's FIRE, one crystal at a time."),
@@ -166,7 +176,8 @@ class Searching(Drawing):
 
     search: Search = "likeliest"
     geometry_temperature: GeometryTemperature = 0.5
-    again: Again = 1.5
+    again: Again = 2.0
+    unknown: Unknown = 1.0
 
 
 @dataclass(frozen=True)
@@ -180,6 +191,24 @@ class Relaxing:
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class RelaxingTwice(Relaxing):
+    """What relaxes, and what relaxes before it."""
+
+    first: First = None
+
+
+@dataclass(frozen=True)
+class RelaxingMany(RelaxingTwice):
+    """What relaxes candidates, and when it gives one up."""
+
+    give_up: GiveUp = 1.0
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec."""
+        return super().fields() | {"give_up": self.give_up or None}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ from explorer.relax_worker import ENGINES
 from explorer.store import Store
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
-from model.sample import Draw, log_likelihood, sample
+from model.sample import Draw, likelihood_ratio, log_likelihood, sample, stability_score
+from model.templates import load_templates
 from model.tokens import STABILITY, TokenError, crystal_to_row
 from model.train import Recipe, Trainer
 
@@ -84,7 +85,7 @@ def sample_to_file(
         spec.constraints(),
         seed=spec.seed,
         count=spec.n,
-        **spec.drawing(),
+        **spec.drawing() | {"templates": load_templates() if spec.templates else None},
     ):
         draws.append(draw)
         ticker.tick(f"drawn {len(draws)}/{spec.n}")
@@ -123,6 +124,7 @@ def _with_likelihood(table: pa.Table, draws: Sequence[Draw]) -> pa.Table:
             f"log_likelihood_{part}": [draw.parts[part] for draw in draws]
             for part in ("spacegroup", "skeleton", "lattice", "coordinates")
         },
+        "template": [draw.template for draw in draws],
         "wyckoff": [json.dumps(draw.crystal.to_dict()) for draw in draws],
     }
     for name, values in more.items():
@@ -157,6 +159,7 @@ def relax_file(
         workers=workers,
         engine=engine,
         keep_symmetry=keep_symmetry,
+        first=potential(spec.first, chosen.device) if spec.first else None,
     ) as relaxer:
         for place, relaxation in relaxer.relax(enumerate(item.structure for item in named)):
             done[place] = relaxation
@@ -166,7 +169,7 @@ def relax_file(
     results = [(item.name, done[place]) for place, item in enumerate(named) if place in done]
     write_relaxed(output, results)
     report = _relaxation_report(results, seconds, str(chosen.level))
-    return report | {"engine": engine, "output": str(output)}
+    return report | {"engine": engine, "first": spec.first, "output": str(output)}
 
 
 def read_foreign(file: Path) -> list[NamedStructure]:
@@ -257,18 +260,19 @@ def score_file(
     loaded = load_network(checkpoint, choose_device(device))
     crystals = [_described(item.structure) for item in named]
     good = [crystal for crystal in crystals if not isinstance(crystal, str)]
-    likely = {kind: log_likelihood(loaded, good, kind) for kind in STABILITY}
-    scores = zip(likely[stability], likely["low"] - likely["high"], strict=True)
+    likely = log_likelihood(loaded, good, stability)
+    scores = zip(likely, stability_score(loaded, good), likelihood_ratio(loaded, good), strict=True)
     rows = []
     for item, crystal in zip(named, crystals, strict=True):
         bad = isinstance(crystal, str)
-        likelihood, score = (None, None) if bad else next(scores)
+        likelihood, score, ratio = (None, None, None) if bad else next(scores)
         rows.append(
             {
                 "id": item.name,
                 "formula": item.structure.composition.reduced_formula,
                 "log_likelihood": None if bad else round(float(likelihood), 4),
                 "stability_score": None if bad else round(float(score), 4),
+                "likelihood_ratio": None if bad else round(float(ratio), 4),
                 "reason": crystal if bad else "",
             }
         )

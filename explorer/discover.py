@@ -128,8 +128,8 @@ class _Discovery:
         draws = self.sampled(start, stop - start)
         if draws is None:
             return None
+        block = self.laboratory.appraise([self.laboratory.screen.judge(draw) for draw in draws])
         sampled = time.perf_counter()
-        block = [self.laboratory.screen.judge(draw) for draw in draws]
         self.commit(block, seconds_sampling=sampled - began)
         self.relaxing_since += time.perf_counter() - began
         return block

@@ -39,6 +39,7 @@ COLUMNS = (
     "spacegroup_relaxed",
     "log_likelihood",
     "template",
+    "stability",
     "state",
     "reason",
     "energy_per_atom",

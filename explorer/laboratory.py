@@ -16,6 +16,7 @@ from explorer.candidate import Candidate, State
 from explorer.crystals import spacegroup_of
 from explorer.dft_hull import competing_phases
 from explorer.generators import Source, open_source
+from explorer.hopeless import Ceiling
 from explorer.hull import Hull
 from explorer.potentials import Potential, potential
 from explorer.references import HULL_WORDS, POTENTIAL, ReferencePhases
@@ -27,6 +28,7 @@ from explorer.targets import TargetList, default_targets, given_targets
 
 if TYPE_CHECKING:
     from explorer.cluster import ClusterRelaxer
+    from model.checkpoint import LoadedNetwork
     from model.constraints import Constraints
 
 BLOCK = 32
@@ -66,6 +68,8 @@ class Laboratory:
         What the campaign looks for.
     provenance : mapping of str
         What the results come from, in words.
+    network : LoadedNetwork or None
+        The model, where the generator has one.
     """
 
     source: Source
@@ -75,6 +79,7 @@ class Laboratory:
     library: Library
     targets: TargetList
     provenance: Mapping[str, str]
+    network: LoadedNetwork | None = None
     _drawing: Drawing = field(default_factory=Drawing, init=False, repr=False)
 
     def draws(self, spec: CampaignSpec, start: int, count: int) -> Iterator[Drawn]:
@@ -92,6 +97,17 @@ class Laboratory:
         for draw in islice(drawing.rest, count):
             drawing.next_index = draw.index + 1
             yield draw
+
+    def appraise(self, block: Sequence[Candidate]) -> list[Candidate]:
+        """Tell of candidates that wait for their relaxation how likely they are to be worth it."""
+        waiting = [one for one in block if one.state == State.WAITING and one.crystal is not None]
+        if self.network is None or not waiting:
+            return list(block)
+        from model.sample import stability_score  # noqa: PLC0415 - imports torch
+
+        scores = stability_score(self.network, [one.crystal for one in waiting])
+        known = {one.id: float(score) for one, score in zip(waiting, scores, strict=True)}
+        return [replace(one, stability=known.get(one.id)) for one in block]
 
     def place(self, candidate: Candidate) -> Candidate:
         """Put a relaxed candidate on the hull of its elements; a failed one stays as it is."""
@@ -198,19 +214,35 @@ def open_laboratory(
         screen=Screen(
             library.references, relax_known=spec.relax_known, targets=looked_for.structures
         ),
-        relaxer=open_relaxer(chosen, spec.fmax, spec.max_steps, workers),
+        relaxer=open_relaxer(
+            chosen,
+            spec.fmax,
+            spec.max_steps,
+            workers,
+            first=potential(spec.first, device) if spec.first else None,
+            ceiling=_ceiling(spec, library, chosen),
+        ),
         library=library,
         targets=looked_for,
         provenance={
             "generator": source.name,
             "checkpoint": source.identity,
             "potential": str(chosen.level),
+            **({"first": str(potential(spec.first, device).level)} if spec.first else {}),
             "references": competing.name,
             "hull": HULL_WORDS[competing.mode],
             "coverage": competing.coverage if library.system else "",
             "device": device,
         },
+        network=network,
     )
+
+
+def _ceiling(spec: CampaignSpec, library: Library, chosen: Potential) -> Ceiling | None:
+    """Tell when a relaxation is given up; the worker processes read the hulls for themselves."""
+    if spec.give_up is None:
+        return None
+    return Ceiling(replace(library, _hulls={}), chosen.level, spec.give_up)
 
 
 def check_references(library: Library, chosen: Potential) -> ReferencePhases:

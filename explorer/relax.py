@@ -69,6 +69,10 @@ class Relaxer:
         structure at a time in each worker, to compare with.
     keep_symmetry
         Whether each structure keeps the space group that it begins with (symprec 0.01 Å).
+    first
+        A fast potential that relaxes every structure before `potential` does.
+    ceiling
+        Energy per atom above which a structure may be given up, see `explorer.hopeless`.
     save_seconds
         How often `relax` tells where each of the relaxations is.
     """
@@ -84,10 +88,15 @@ class Relaxer:
         max_seconds: float = MAX_SECONDS,
         engine: str = "batched",
         keep_symmetry: bool = False,
+        first: Potential | None = None,
+        ceiling: Callable[[Structure], float | None] | None = None,
         save_seconds: float = SAVE_SECONDS,
     ) -> None:
-        if keep_symmetry and engine != "batched":
-            raise ValueError("only the batched engine can keep the symmetry, got 'ase'")
+        if (keep_symmetry or first or ceiling) and engine != "batched":
+            raise ValueError(
+                "only the batched engine can keep the symmetry, give structures up or begin with "
+                f"another potential, got {engine!r}"
+            )
         if engine not in ENGINES:
             raise ValueError(f"expected the engine {' or '.join(ENGINES)}, got {engine!r}")
         cores = 1 if potential.device.startswith("cuda") else len(os.sched_getaffinity(0))
@@ -98,7 +107,9 @@ class Relaxer:
         self.workers = count
         self.max_seconds = max_seconds
         limits = Limits(fmax, smax, max_steps, max_seconds)
-        self._settings = Settings(potential, engine, limits, keep_symmetry, save_seconds)
+        self._settings = Settings(
+            potential, engine, limits, keep_symmetry, save_seconds, first, ceiling
+        )
         self._save: Callable[[dict[Any, bytes]], None] = ignore
         self._stop = SPAWN.Event()
         self._pool: list[Worker] = []

@@ -43,6 +43,8 @@ class Settings:
     limits: Limits
     keep_symmetry: bool = False
     save_seconds: float = SAVE_SECONDS
+    first: Potential | None = None
+    ceiling: Callable[[Structure], float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,18 @@ def open_engine(settings: Settings, should_stop: Callable[[], bool]) -> tuple[En
         return OneByOne(settings, should_stop), Ready(1, float("inf"))
     from explorer.batch_relaxation import Batch  # noqa: PLC0415 - torch-sim takes seconds
 
-    batch = Batch(
-        potential.model(), potential.level, settings.limits, keep_symmetry=settings.keep_symmetry
-    )
-    return batch, _room(potential)
+    def batch_of(chosen: Potential, ceiling: Callable[..., float | None] | None) -> Batch:
+        keep = settings.keep_symmetry
+        limits = settings.limits
+        return Batch(chosen.model(), chosen.level, limits, keep_symmetry=keep, ceiling=ceiling)
+
+    batch = batch_of(potential, settings.ceiling)
+    if settings.first is None:
+        return batch, _room(potential)
+    from explorer.relax_stages import Stages  # noqa: PLC0415
+
+    first = batch_of(settings.first, None)
+    return Stages(first, batch, settings.first, settings.limits), _room(potential)
 
 
 def _room(potential: Potential) -> Ready:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from pymatgen.core import Structure
 
 from explorer.potential_base import need
 from explorer.potentials import Potential
@@ -20,25 +23,41 @@ RESOURCES = "HULLSCAPE_RESOURCES"
 
 
 def open_relaxer(
-    chosen: Potential, fmax: float = FMAX, max_steps: int = MAX_STEPS, workers: int | None = None
+    chosen: Potential,
+    fmax: float = FMAX,
+    max_steps: int = MAX_STEPS,
+    workers: int | None = None,
+    *,
+    first: Potential | None = None,
+    ceiling: Callable[[Structure], float | None] | None = None,
 ) -> Relaxer | ClusterRelaxer:
     """Return what relaxes: the cluster that HULLSCAPE_SCHEDULER names, or else this machine.
 
     Parameters
     ----------
-    chosen, fmax, max_steps
-        As in `explorer.relax.Relaxer`.
+    chosen, fmax, max_steps, first, ceiling
+        As in `explorer.relax.Relaxer`. A cluster gives no structure up.
     workers
         Processes on this machine; a cluster has its own.
 
     Raises
     ------
     ValueError
-        When HULLSCAPE_RESOURCES cannot be read, or the package for clusters is missing.
+        When HULLSCAPE_RESOURCES cannot be read, the package for clusters is missing, or a cluster
+        is to begin with another potential.
     """
     address = os.environ.get(SCHEDULER, "").strip()
     if not address:
-        return Relaxer(chosen, fmax=fmax, max_steps=max_steps, workers=workers)
+        return Relaxer(
+            chosen,
+            fmax=fmax,
+            max_steps=max_steps,
+            workers=workers,
+            first=first,
+            ceiling=ceiling,
+        )
+    if first is not None:
+        raise ValueError(f"{SCHEDULER}: a cluster relaxes with one potential, got {first.name} too")
     need("distributed", "cluster")
     from explorer.cluster import ClusterRelaxer  # noqa: PLC0415 - an optional package
 

@@ -26,7 +26,7 @@ from explorer.potentials import potential
 from explorer.store import Store
 from explorer.targets import read_targets
 from model.checkpoint import LoadedNetwork, load_network
-from model.sample import log_likelihood
+from model.sample import stability_score
 
 
 def strategies(
@@ -164,7 +164,7 @@ def _unrelaxed_energies(
 def stability_scores(
     network: LoadedNetwork, candidates: Sequence[Candidate], workers: int | None
 ) -> np.ndarray:
-    """Return log p(x | low) - log p(x | high); NaN for what the model cannot read."""
+    """Return `model.sample.stability_score`; NaN for what the model cannot read."""
     structures = [candidate.initial for candidate in candidates]
     tasks = [(structures[k : k + 32],) for k in range(0, len(structures), 32)]
     described = [one for some in spread(describe, tasks, workers, ordered=True) for one in some]
@@ -172,8 +172,7 @@ def stability_scores(
     scores = np.full(len(structures), np.nan)
     if readable:
         crystals = [described[k] for k in readable]
-        low, high = (log_likelihood(network, crystals, kind) for kind in ("low", "high"))
-        scores[readable] = low - high
+        scores[readable] = stability_score(network, crystals)
     return scores
 
 

@@ -102,6 +102,11 @@ class Recorder:
             self._stride *= 2
             self._frames = self._frames[::2]
 
+    @property
+    def energies(self) -> list[float]:
+        """Of each evaluation so far, eV/atom."""
+        return [energy for energy, _, _ in self._numbers]
+
     def state(self) -> dict[str, np.ndarray]:
         """Return what was written down so far; there must be an evaluation."""
         return {

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model.network import Network, NetworkConfig
+from model.stability import StabilityHead, load_head
 
 SHIPPED = Path(__file__).with_name("weights")
 SHARD_BYTES = 15_000_000
@@ -37,6 +38,10 @@ class LoadedNetwork:
     """Symbols that the training crystals hold."""
     info: dict[str, Any]
     """What the training wrote down: data, tokens, losses."""
+    sha256: str = ""
+    """Of the weights."""
+    stability: StabilityHead | None = None
+    """Tells from the network's states how likely a crystal is to lie near the hull."""
 
 
 def save_network(
@@ -99,6 +104,8 @@ def load_network(folder: Path | str | None = None, device: str = "cpu") -> Loade
         f"{description['name']}-{digest[:12]}",
         tuple(description["known_elements"]),
         description["info"],
+        digest,
+        load_head(folder, digest, network.config.width, device),
     )
 
 

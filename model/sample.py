@@ -21,10 +21,18 @@ from model.likelihood import part_nll, token_nll
 from model.sampler import Sampler
 from model.search import Skeleton, SkeletonSearch
 from model.shards import pad
+from model.stability import log_odds
 from model.templates import Templates
 from model.tokens import crystal_to_row, row_to_crystal
 
-__all__ = ["SEARCHES", "Draw", "log_likelihood", "sample"]
+__all__ = [
+    "SEARCHES",
+    "Draw",
+    "likelihood_ratio",
+    "log_likelihood",
+    "sample",
+    "stability_score",
+]
 
 
 SEARCHES = ("independent", "distinct", "likeliest")
@@ -204,3 +212,29 @@ def log_likelihood(
                 -total({name: value[k] for name, value in parts.items()}) for k in range(len(some))
             ]
     return totals
+
+
+def stability_score(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:
+    """Tell how much likelier a crystal is to lie near the hull than not, before any relaxation.
+
+    The log-odds of an energy above the hull up to ``LOW_LIMIT`` by the stability head, or,
+    of a network without one, log p(x | low) - log p(x | high).
+
+    Returns
+    -------
+    ndarray, shape (len(crystals),)
+
+    Raises
+    ------
+    TokenError
+        If a crystal does not fit the vocabulary.
+    """
+    if loaded.stability is not None:
+        return log_odds(loaded.network, loaded.stability, crystals)
+    return likelihood_ratio(loaded, crystals)
+
+
+def likelihood_ratio(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:
+    """Return log p(x | low) - log p(x | high) of each crystal, (len(crystals),)."""
+    low, high = (log_likelihood(loaded, crystals, kind) for kind in ("low", "high"))
+    return low - high

@@ -16,7 +16,7 @@ from explorer.evaluate.pool import spread
 from explorer.targets import with_hull_energy
 from model.checkpoint import LoadedNetwork
 from model.crystal import WyckoffCrystal
-from model.sample import log_likelihood
+from model.sample import likelihood_ratio, stability_score
 from model.shards import LOW_LIMIT
 from model.tokens import TokenError, crystal_to_row
 
@@ -39,7 +39,7 @@ def evaluate_score(
     limit: float = LOW_LIMIT,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Rank crystals by log p(x | low) - log p(x | high) and compare with their hull distance.
+    """Rank crystals by their stability score and compare with their hull distance.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ def evaluate_score(
     dict
         ``n`` crystals scored, ``stable`` of them, ``auc`` (the chance that a stable crystal scores
         higher than another), its 95 % ``interval`` (bootstrap over crystals), ``by_elements`` the
-        same by number of elements, ``not_scored`` structures that do not fit the model.
+        same by number of elements, ``likelihood_ratio`` the same for log p(x | low) -
+        log p(x | high), ``not_scored`` structures that do not fit the model.
 
     Raises
     ------
@@ -68,8 +69,8 @@ def evaluate_score(
             f"expected crystals on both sides of {limit:g} eV/atom above the hull, got "
             f"{int(stable.sum())} of {len(stable)} below"
         )
-    low, high = (log_likelihood(loaded, crystals, kind) for kind in ("low", "high"))
-    scores, sizes = low - high, np.array([len(crystal.elements) for crystal in crystals])
+    scores = stability_score(loaded, crystals)
+    sizes = np.array([len(crystal.elements) for crystal in crystals])
     told = {"n": len(kept), **area(scores, stable), "limit": limit}
     told["by_elements"] = {
         str(size): {
@@ -78,6 +79,7 @@ def evaluate_score(
         }
         for size in np.unique(sizes)
     }
+    told["likelihood_ratio"] = area(likelihood_ratio(loaded, crystals), stable)
     return told | {"not_scored": len(labelled) - len(kept)}
 
 

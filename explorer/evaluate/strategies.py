@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 SCORES = ("likelihood", "likelihood_per_atom", "stability", "energy")
 """What is known before relaxing, higher first: log p of the model; the same per atom;
-log p(x | low) - log p(x | high); minus the unrelaxed energy above the hull."""
+the stability score; minus the unrelaxed energy above the hull."""
 STRATEGIES: dict[str, tuple[str, ...]] = {
     "drawn": (),
     "likelihood": ("likelihood",),

@@ -262,7 +262,8 @@ def test_a_database_of_another_version_is_refused(store, tmp_path):
     """The message names both versions; the file is left as it is."""
     with store.engine.begin() as connection:
         connection.execute(update(versions).values(version=99))
-    with pytest.raises(StoreError, match=f"expected version {VERSION} of the store or older, got 99"):
+    told = f"expected version {VERSION} of the store or older, got 99"
+    with pytest.raises(StoreError, match=told):
         Store(tmp_path / "campaigns.db")
     with store.engine.begin() as connection:
         assert connection.scalar(select(versions.c.version)) == 99
