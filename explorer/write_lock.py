@@ -2,8 +2,8 @@
 
 A process that is frozen in the middle of a transaction keeps the lock until it goes on or ends,
 and no lease helps against that: to take one over is a write too. Linux tells who has the lock. A
-runner of this machine that keeps it and gives no sign of life is ended, which costs what it had not
-committed; the lock of any other program is waited for.
+runner of this machine that keeps it and is stopped, or has given no sign of life for long, is
+ended, which costs what it had not committed; the lock of any other program is waited for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from explorer.logs import log_event
 
 WRITE_LOCK_BYTE = 120
 """Of the file "-shm": whoever writes has locked it (sqlite.org/walformat.html, 2.3)."""
+PROGRAMS = {"explorer.runner", "hullscape"}
+"""What the command line of a runner begins with, after Python and its options."""
 CLOCK_SECONDS = 1.0
 """By how much the system may be wrong about when a process started."""
 LOCKS = Path("/proc/locks")
@@ -34,7 +36,7 @@ class Watch:
         self._suspect: tuple[int, float] | None = None
 
     def look(self, connection: Connection) -> None:
-        """End a runner that keeps the lock and has been silent for long, when seen twice so.
+        """End a runner that keeps the lock and is stopped or silent, when seen twice so.
 
         Twice with the same last sign of life: one that only now got the lock, after somebody else
         had it for long, is about to give the next.
@@ -51,8 +53,10 @@ class Watch:
         log_event("ended a frozen runner", logging.WARNING, pid=pid, heard_of=heartbeat)
 
     def _silent_holder(self, connection: Connection) -> tuple[int, float] | None:
-        """Return process and last sign of life of a runner that keeps the lock in silence."""
+        """Return process and last sign of life, 0.0 for none, of a runner that keeps the lock."""
         holder = lock_holder(self._database)
+        if holder is None:
+            return None
         for owner, heartbeat in last_heartbeats(connection).items():
             host, pid, _ = owner.rsplit("/", 2)
             if host != socket.gethostname() or int(pid) != holder:
@@ -60,7 +64,18 @@ class Watch:
             silent = abs(time.time() - heartbeat) > HEARTBEAT_EXPIRY
             if silent and _began_before(int(pid), heartbeat):
                 return int(pid), heartbeat
-        return None
+        return (holder, 0.0) if _is_stopped_runner(holder) else None
+
+
+def _is_stopped_runner(pid: int) -> bool:
+    """Whether a process is a runner of this user that somebody, or the system, has stopped."""
+    try:
+        process = psutil.Process(pid)
+        program = PROGRAMS & {Path(word).name for word in process.cmdline()[:3]}
+        mine = process.uids().real == psutil.Process().uids().real
+        return bool(program) and mine and process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def _began_before(pid: int, moment: float) -> bool:

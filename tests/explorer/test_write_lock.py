@@ -22,7 +22,7 @@ from explorer.lease import Leases, new_owner
 from explorer.schema import runners
 from explorer.store import Store
 store = Store(sys.argv[1])
-if sys.argv[2] != "another program":
+if sys.argv[2] not in {"another program", "beginner"}:
     Leases(store.engine, new_owner()).take_slot("gpu")
 if "long gone" in sys.argv[2]:
     with store.engine.begin() as connection:
@@ -82,6 +82,18 @@ def test_a_runner_that_froze_while_it_wrote_is_ended_and_its_slot_taken(store, k
     assert lock_holder(store.folder / "campaigns.db") == frozen.pid
     assert slot_taken(store)
     assert frozen.wait(10) == -signal.SIGKILL
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_runner_that_froze_in_its_first_transaction_is_ended(store, tmp_path):
+    """Nobody has heard of it yet; it is known by its program, and by being stopped."""
+    program = tmp_path / "hullscape"
+    program.write_text(KEEPER)
+    command = [sys.executable, str(program), store.url, "beginner"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as frozen:
+        assert frozen.stdout.readline() == "has it\n"
+        assert slot_taken(store)
+        assert frozen.wait(10) == -signal.SIGKILL
 
 
 @pytest.mark.usefixtures("impatient")

@@ -75,6 +75,7 @@ def freeze_writing_runner(machine: Machine, witness: Witness, random: Random) ->
         if lock_holder(file) == runner.pid:
             break
         runner.send_signal(signal.SIGCONT)
+        witness.watch(random.uniform(0, 0.05))
     _replace_frozen(machine, witness, random)
 
 

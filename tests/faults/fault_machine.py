@@ -36,6 +36,7 @@ class Machine:
         self.home = home
         self.store = Store(home / "campaigns.db")
         self._slots = count()
+        self._started: list[subprocess.Popen] = []
         self.runner = self.start_runner()
         self.serves = web
         self.web = self.start_web() if web else None
@@ -44,8 +45,8 @@ class Machine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (self.runner, self.web):
-            if process is not None:
+        for process in self._started:
+            if process.poll() is None:
                 kill_tree(process)
         self.store.close()
 
@@ -69,7 +70,9 @@ class Machine:
             "OMP_NUM_THREADS": "1",
         }
         with (self.home / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self._started.append(process)
+        return process
 
     def web_is_ready(self) -> bool:
         """Whether the server of the page says that it can work."""

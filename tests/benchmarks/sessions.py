@@ -1,0 +1,180 @@
+"""How many pages one server holds, and how fast it answers clicks while a campaign relaxes.
+
+`python tests/benchmarks/sessions.py --open 300 --watching 30 --clicks 200` starts the server and a
+runner, opens pages as a browser does (document and websocket, without drawing them), lets some of
+them watch a campaign that is being relaxed, clicks a checkbox of one, and prints the figures as
+JSON. A click is answered when the server has handled it and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import psutil
+from tornado.httpclient import AsyncHTTPClient
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+
+from fault_machine import Machine
+
+from explorer.campaign import CampaignSpec
+
+CLICKED = "Allow crystals of fewer elements"
+READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+PATIENCE = 120.0
+"""Seconds after which a page that does not come counts as an error."""
+
+
+class Page:
+    """A session as its browser's end of the wire sees it: whole messages, answers by their number.
+
+    Parameters
+    ----------
+    socket
+        Open websocket in Bokeh's protocol: three frames for each message, and two for each buffer.
+    """
+
+    def __init__(self, socket: WebSocketClientConnection) -> None:
+        self._socket = socket
+        self._numbers = count()
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._begun = asyncio.Event()
+        self._reader = asyncio.ensure_future(self._read())
+
+    @classmethod
+    async def open(cls, address: str) -> Page:
+        """Load the page and tell the server that it is ready."""
+        reply = await AsyncHTTPClient().fetch(address, request_timeout=PATIENCE)
+        token = re.search(r'"token":"([^"]+)"', reply.body.decode()).group(1)
+        where = re.sub("^http", "ws", address.partition("?")[0]) + "/ws"
+        page = cls(await websocket_connect(where, subprotocols=["bokeh", token]))
+        await asyncio.wait_for(page._begun.wait(), PATIENCE)
+        await page.patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": READY})
+        return page
+
+    async def ask(self, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+        """Send a message and return the content of its answer."""
+        number = f"bench-{next(self._numbers)}"
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        for part in ({"msgid": number, "msgtype": kind}, {}, content):
+            self._socket.write_message(json.dumps(part))
+        return await asyncio.wait_for(self._waiting[number], PATIENCE)
+
+    async def patch(self, event: dict[str, Any]) -> None:
+        """Change the document on the server."""
+        await self.ask("PATCH-DOC", {"events": [event]})
+
+    async def close(self) -> None:
+        """Leave as a closed tab does."""
+        self._socket.close()
+        await self._reader
+
+    async def _read(self) -> None:
+        while (header := await self._socket.read_message()) is not None:
+            told = json.loads(header)
+            await self._socket.read_message()
+            content = await self._socket.read_message()
+            for _ in range(2 * told.get("num_buffers", 0)):
+                await self._socket.read_message()
+            if told["msgtype"] == "ACK":  # before that the server takes no message
+                self._begun.set()
+            waiting = self._waiting.pop(told.get("reqid", ""), None)
+            if waiting is not None:
+                waiting.set_result(json.loads(content))
+
+
+def find(node: Any, label: str) -> str | None:
+    """Return the id of the model with a label in a document as JSON."""
+    if isinstance(node, dict):
+        if node.get("attributes", {}).get("label") == label:
+            return node["id"]
+        node = list(node.values())
+    if isinstance(node, list):
+        return next(filter(None, (find(item, label) for item in node)), None)
+    return None
+
+
+async def clicks(page: Page, times: int, pause: float = 0.1) -> list[float]:
+    """Tick a checkbox again and again; returns how long the server took, in milliseconds."""
+    model = find(await page.ask("PULL-DOC-REQ", {}), CLICKED)
+    took = []
+    for number in range(times):
+        change = {"kind": "ModelChanged", "model": {"id": model}, "attr": "value"}
+        began = time.perf_counter()
+        await page.patch(change | {"new": number % 2 == 0})
+        took.append(1000 * (time.perf_counter() - began))
+        await asyncio.sleep(pause)  # people do not click without a break
+    return took
+
+
+async def measure(machine: Machine, address: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Open the pages, click, close them, and say what that took."""
+    server = psutil.Process(machine.web.pid)
+    spec = CampaignSpec.parse(elements="Al-Ca-Cu", n=2000, max_steps=500, fmax=0.001)
+    campaign = machine.store.create(spec)
+    first = await Page.open(address)
+    while not machine.store.campaign(campaign).counts["relaxed"]:
+        await asyncio.sleep(0.2)
+    before = server.memory_info().rss
+    pages, loads = [first], []
+    for number in range(options.open):
+        began = time.perf_counter()
+        watched = f"{address}?campaign={campaign}" if number < options.watching else address
+        pages.append(await Page.open(watched))
+        loads.append(time.perf_counter() - began)
+    after = server.memory_info().rss
+    began, busy = time.perf_counter(), sum(server.cpu_times()[:2])
+    took = await clicks(first, options.clicks)
+    busy = (sum(server.cpu_times()[:2]) - busy) / (time.perf_counter() - began)
+    for page in pages:
+        await page.close()
+    return {
+        "pages": {"open": len(pages), "watching": min(options.watching, options.open)},
+        "page_load_seconds": quantiles(loads),
+        "click_milliseconds": quantiles(took),
+        "server_cores_used": round(busy, 2),
+        "megabytes_for_each_page": round((after - before) / 1e6 / max(options.open, 1), 2),
+        "relaxed_meanwhile": machine.store.campaign(campaign).counts["relaxed"],
+        "load_average": round(psutil.getloadavg()[0], 1),
+    }
+
+
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Return the median, the 95th percentile and the largest."""
+    middle, late, last = np.percentile(values, (50, 95, 100)).round(2).tolist()
+    return {"n": len(values), "median": middle, "p95": late, "max": last}
+
+
+def main() -> int:
+    """Measure, in a folder that is thrown away."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--open", type=int, default=300, help="pages")
+    parser.add_argument("--watching", type=int, default=30, help="of these on the live campaign")
+    parser.add_argument("--clicks", type=int, default=200)
+    options = parser.parse_args()
+    with (
+        TemporaryDirectory(prefix="hullscape-bench-") as folder,
+        Machine(Path(folder), web=True) as machine,
+    ):
+        while not machine.page_answers():
+            time.sleep(0.5)
+        address = f"http://127.0.0.1:{machine.port}/app"
+        print(json.dumps(asyncio.run(measure(machine, address, options)), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
