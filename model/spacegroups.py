@@ -44,6 +44,12 @@ def read_spacegroups(asked: int | str | Iterable[int | str]) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+@cache
+def crystal_system(number: int) -> str:
+    """Crystal system of a space group: 139 is tetragonal."""
+    return next(name for name, numbers in CRYSTAL_SYSTEMS.items() if number in numbers)
+
+
 def _groups_of(part: int | str) -> set[int]:
     if isinstance(part, str):
         name = _plain(part)

@@ -111,14 +111,6 @@ def freedoms_of(found: spglib.SpglibDataset | None) -> tuple[int, int, int, int]
     return tuple(counts)
 
 
-def crystal_system(spacegroup: int) -> str:
-    """One of the seven crystal systems of a space group."""
-    bounds = (2, 15, 74, 142, 167, 194, 230)
-    names = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal",
-             "cubic")  # fmt: skip
-    return names[int(np.searchsorted(bounds, spacegroup))]
-
-
 def _group_kept(found: spglib.SpglibDataset | None, asked: int | None) -> tuple[bool, bool]:
     """Whether the group found holds the asked one, and whether it is exactly that one.
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from explorer.baselines import Drawn
 from explorer.crystals import NamedStructure, read_structures
-from explorer.evaluate.checks import Check, check_all, crystal_system
+from explorer.evaluate.checks import Check, check_all
 from explorer.evaluate.distances import describe, distances
 from explorer.evaluate.distinct import distinct
 from explorer.evaluate.pool import spread
+from model.spacegroups import crystal_system
 
 MAX_REFERENCE = 5000
 """Reference structures that distributions are made of, drawn at random from a larger file."""

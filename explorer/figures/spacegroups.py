@@ -8,7 +8,8 @@ from typing import Any
 
 import spglib
 
-from explorer.figures.words import crystal_system, spacegroup_symbol
+from explorer.figures.words import spacegroup_symbol
+from model.spacegroups import crystal_system
 
 HALL_SYMBOLS = 530
 UNIQUE_B = re.compile(r"^([a-z])1(\S+)1$")

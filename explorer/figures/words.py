@@ -11,17 +11,9 @@ from functools import cache
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
+from model.spacegroups import crystal_system
+
 SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
-# Last space group of each crystal system, International Tables A.
-CRYSTAL_SYSTEMS = {
-    2: "triclinic",
-    15: "monoclinic",
-    74: "orthorhombic",
-    142: "tetragonal",
-    167: "trigonal",
-    194: "hexagonal",
-    230: "cubic",
-}
 # Counts, and ranges of counts, stand behind an element or a bracket; fractions as in "0.5 CaAl2"
 # stand before.
 COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?(?:-\d+)?")
@@ -51,12 +43,6 @@ def spacegroup_symbol(number: int) -> str:
 def spacegroup_label(number: int | None) -> str:
     """Symbol and number, "I4/mmm (139)"; a dash when there is none."""
     return f"{spacegroup_symbol(number)} ({number})" if number else NOT_KNOWN
-
-
-@cache
-def crystal_system(number: int) -> str:
-    """Crystal system of a space group: 139 is tetragonal."""
-    return next(name for last, name in CRYSTAL_SYSTEMS.items() if number <= last)
 
 
 def energy_label(energy: float | None, signed: bool = False) -> str:

@@ -11,12 +11,13 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
 from explorer.crystals import NamedStructure, write_structures
-from explorer.evaluate.checks import Check, check, crystal_system, is_smact_valid
+from explorer.evaluate.checks import Check, check, is_smact_valid
 from explorer.evaluate.distances import describe, distances
 from explorer.evaluate.distinct import judge
 from explorer.evaluate.generation import by_crystal_system, evaluate_generation
 from explorer.evaluate.matching import MATCHING, Same, reduced
 from model.crystal import Site, WyckoffCrystal
+from model.spacegroups import crystal_system
 
 
 def salt(a: float = 5.64, cation: str = "Na", anion: str = "Cl") -> WyckoffCrystal:

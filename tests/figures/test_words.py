@@ -6,7 +6,6 @@ import pytest
 
 from explorer.figures.words import (
     NOT_KNOWN,
-    crystal_system,
     energy_label,
     escape,
     formula_label,
@@ -15,6 +14,7 @@ from explorer.figures.words import (
     spacegroup_label,
     spacegroup_symbol,
 )
+from model.spacegroups import crystal_system
 
 
 @pytest.mark.parametrize(
