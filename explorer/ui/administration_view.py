@@ -11,13 +11,10 @@ from panel.viewable import Viewer
 from explorer.administration import Slot, read_slots, read_usage
 from explorer.figures.words import escape
 from explorer.store import Store
+from explorer.ui.campaigns_view import WIDE
 from explorer.ui.theme import LINE, card, heading, words
 from explorer.users import Usage
 
-WIDE = """
-:host { width: calc(100% - 24px) !important; max-width: 1120px; margin: 0 auto 24px !important;
-  padding: 16px 22px 12px !important; }
-"""
 TABLE = """
 table { border-collapse: collapse; width: 100%; margin: 4px 0 12px; }
 th { text-align: left; font-weight: 600; }

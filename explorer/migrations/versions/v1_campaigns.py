@@ -48,7 +48,7 @@ def upgrade() -> None:
 def _create_candidates() -> None:
     op.create_table(
         "candidates",
-        _campaign_id(),
+        campaign_id(),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
@@ -67,13 +67,14 @@ def create_targets() -> None:
     """Make the table that the first stores of version 1 did not have yet."""
     op.create_table(
         "targets",
-        _campaign_id(),
+        campaign_id(),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("structure", sa.LargeBinary, nullable=False),
     )
 
 
-def _campaign_id() -> sa.Column:
+def campaign_id() -> sa.Column:
+    """Return the first column of a table whose rows belong to campaigns."""
     owner = sa.ForeignKey("campaigns.id", ondelete="CASCADE")
     return sa.Column("campaign_id", sa.String(64), owner, primary_key=True)

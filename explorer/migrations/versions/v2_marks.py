@@ -6,7 +6,7 @@ Version 2.
 import sqlalchemy as sa
 from alembic import op
 
-from explorer.migrations.versions.v1_campaigns import create_targets
+from explorer.migrations.versions.v1_campaigns import campaign_id, create_targets
 
 revision = "2"
 down_revision = "1"
@@ -21,12 +21,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "marks",
-        sa.Column(
-            "campaign_id",
-            sa.String(64),
-            sa.ForeignKey("campaigns.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        campaign_id(),
         sa.Column("candidate_id", sa.String(32), primary_key=True),
         sa.Column("starred", sa.Integer, nullable=False),
         sa.Column("tags", sa.Text, nullable=False),

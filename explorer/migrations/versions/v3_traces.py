@@ -6,6 +6,8 @@ Version 3.
 import sqlalchemy as sa
 from alembic import op
 
+from explorer.migrations.versions.v1_campaigns import campaign_id
+
 revision = "3"
 down_revision = "2"
 
@@ -14,12 +16,7 @@ def upgrade() -> None:
     """Add what version 2 lacks."""
     op.create_table(
         "traces",
-        sa.Column(
-            "campaign_id",
-            sa.String(64),
-            sa.ForeignKey("campaigns.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        campaign_id(),
         sa.Column("candidate_id", sa.String(32), primary_key=True),
         sa.Column("trace", sa.LargeBinary, nullable=False),
     )

@@ -6,6 +6,8 @@ Version 5.
 import sqlalchemy as sa
 from alembic import op
 
+from explorer.migrations.versions.v1_campaigns import campaign_id
+
 revision = "5"
 down_revision = "4"
 
@@ -14,12 +16,7 @@ def upgrade() -> None:
     """Add what version 4 lacks."""
     op.create_table(
         "underway",
-        sa.Column(
-            "campaign_id",
-            sa.String(64),
-            sa.ForeignKey("campaigns.id", ondelete="CASCADE"),
-            primary_key=True,
-        ),
+        campaign_id(),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.LargeBinary, nullable=False),
     )
