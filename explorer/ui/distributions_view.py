@@ -25,7 +25,10 @@ class DistributionsView(Viewer):
         super().__init__(**params)
         self.bench = bench
         self._drawing = asyncio.Lock()
-        self.plot = PlotView(sizing_mode="stretch_both", min_height=330, margin=0)
+        self.plot = PlotView(
+            label="Energies above the hull, densities, space groups and elements of the crystals",
+            sizing_mode="stretch_both", min_height=330, margin=0,
+        )  # fmt: skip
         self.note = words()
         bench.param.watch(self._redraw, ["revision", "campaign_id", "threshold", "dark"])
 

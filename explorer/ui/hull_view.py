@@ -23,7 +23,7 @@ from explorer.figures.picture import HullPicture
 from explorer.figures.words import escape
 from explorer.hull import Hull
 from explorer.ui.plot import PlotView, figure_json
-from explorer.ui.theme import HIDDEN_LABEL, TAB_LOOK, card, heading, words
+from explorer.ui.theme import HEADING, HIDDEN_LABEL, TAB_LOOK, card, heading, words
 from explorer.ui.workbench import Workbench
 
 LIMIT = "Largest energy above the hull that is shown, in eV per atom"
@@ -48,7 +48,7 @@ class HullView(Viewer):
         self.picture = HullPicture(())
         self._drawing = asyncio.Lock()
         self.plot = PlotView(sizing_mode="stretch_both", min_height=390, margin=0)
-        self.title = words("<h2>Convex hull</h2>", align="center")
+        self.title = words("<h2>Convex hull</h2>", align="center", min_width=HEADING)
         self.slider = pmui.FloatSlider.from_param(
             bench.param.threshold, label=LIMIT, start=0.02, end=1.0, step=0.02, show_value=False,
             description="", width=120, size="small", sx=HIDDEN_LABEL,
@@ -127,6 +127,7 @@ class HullView(Viewer):
         title = (
             TITLES.get(len(picture.elements), TITLES[0]) if self.bench.campaign else "Convex hull"
         )
+        self.plot.label = f"{title} {system}"
         self.title.object = f"<h2>{title}</h2><span class='muted'>{escape(system)}</span>"
         if picture.message:
             self.level.object = f"<p class='problem'>{escape(picture.message)}</p>"

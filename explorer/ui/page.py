@@ -33,6 +33,7 @@ from explorer.ui.theme import PAGE, THEME, words
 from explorer.ui.versus_view import VersusView
 from explorer.ui.viewer import ViewerView
 from explorer.ui.welcome import welcome
+from explorer.ui.window import Window
 from explorer.ui.workbench import Workbench
 from explorer.users import QuotaError
 
@@ -49,6 +50,10 @@ GRID = """
   height: auto !important; }
 .table { grid-area: table; } .retrieval { grid-area: retrieval; }
 .distributions { grid-area: distributions; }
+@media (max-width: 1100px) {
+  :host { grid-template-columns: minmax(0, 1fr);
+    grid-template-areas: "hull" "viewer" "table" "retrieval" "distributions"; }
+}
 @media (min-width: 1600px) {
   :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
     grid-template-areas: "hull viewer retrieval" "table table distributions"; }
@@ -103,6 +108,7 @@ class Session:
         self.administration = AdministrationView(store)
         lists = (self.campaigns, self.administration)
         self.welcome = pn.Column(welcome(self.draft), *lists, **BODY)
+        self.window = Window()
         self._looks = 0
         self._looking = False
         self.bench.param.watch(self._arrange, ["campaign_id", "versus"])
@@ -183,7 +189,13 @@ class Session:
             sidebar_resizable=False,
             main=[
                 pn.Column(
-                    self.run_bar, self.welcome, self.results, self.versus_page, self.compare, **BODY
+                    self.window,
+                    self.run_bar,
+                    self.welcome,
+                    self.results,
+                    self.versus_page,
+                    self.compare,
+                    **BODY,
                 )
             ],
             theme_config=THEME,
@@ -196,6 +208,7 @@ class Session:
             pn.state.location.sync(page, {"dark_theme": "dark"})
             self._follow_link(pn.state.location)
             pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
+        pn.state.onload(lambda: self._fit(page))
         pn.state.onload(self._begin)
         return page
 
@@ -213,6 +226,15 @@ class Session:
             location.search = write_query(self.draft, location.search)
 
         self.draft.param.watch(note, list(self.draft.FIELDS))
+
+    def _fit(self, page: pmui.Page) -> None:
+        """Close the form where there is no room beside it, once the browser takes changes."""
+
+        def fit(*_: Any) -> None:
+            page.sidebar_open = not self.window.narrow
+
+        self.window.param.watch(fit, "narrow")
+        fit()
 
     async def _begin(self) -> None:
         """Start reading once the browser is there: Panel drops changes made while it connects."""

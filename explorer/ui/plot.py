@@ -27,6 +27,7 @@ class PlotView(JSComponent):
     """A figure whose points carry a key in ``customdata``; the last one clicked is `clicked`."""
 
     figure = param.Dict(default={}, doc="data and layout, plain JSON values")
+    label = param.String(default="Figure", doc="what it shows, for screen readers")
     clicked = param.List(default=[], doc="[key of the point, number of the click]")
     scripts = param.List(default=[], item_type=str, doc="URLs in loading order")
 

@@ -14,7 +14,7 @@ from panel.viewable import Viewer
 from explorer.campaign import Campaign, CampaignState
 from explorer.figures.words import escape
 from explorer.schema import StoreError
-from explorer.ui.theme import card, words
+from explorer.ui.theme import WRAP, card, words
 from explorer.ui.workbench import Workbench, may
 
 NEW = "All campaigns, or a new search"
@@ -175,7 +175,7 @@ class RunBar(Viewer):
     def __panel__(self) -> pn.Column:
         line = pn.Row(
             self.chooser, self.chip, pn.Spacer(sizing_mode="stretch_width"), self.copy,
-            *self.buttons.values(), sizing_mode="stretch_width", margin=0,
+            *self.buttons.values(), sizing_mode="stretch_width", margin=0, stylesheets=[WRAP],
         )  # fmt: skip
         return card(line, self.progress, self.banner, name="run-bar", margin=12)
 

@@ -7,7 +7,9 @@ from typing import Any
 import panel as pn
 
 # Material UI's theme; the names are its own.
+NARROW = 960  # CSS pixels; a window below has no room for the form beside the results
 _SHARED = {
+    "breakpoints": {"values": {"xs": 0, "sm": NARROW, "md": 1100, "lg": 1280, "xl": 1920}},
     "typography": {"fontSize": 12.5, "button": {"textTransform": "none", "fontWeight": 500}},
     "shape": {"borderRadius": 6},
 }
@@ -72,6 +74,10 @@ p { margin: 0; }
 """
 
 
+HEADING = 130  # pixels that a card's title needs beside its tools
+WRAP = ":host { flex-wrap: wrap; row-gap: 4px; }"
+
+
 def words(html: str = "", extra: str = "", **params: Any) -> pn.pane.HTML:
     """Return a text pane; whatever comes from data must have gone through `words.escape`."""
     params.setdefault("sizing_mode", "stretch_width")
@@ -88,5 +94,10 @@ def card(*objects: Any, name: str, extra: str = "", **params: Any) -> pn.Column:
 
 def heading(title: str, *tools: Any) -> pn.Row:
     """Return a card's first line: what it shows, and its tools at the right."""
-    label = words(f"<h2>{title}</h2>", sizing_mode="stretch_width", align="center")
-    return pn.Row(label, *tools, margin=(0, 0, 6, 0), sizing_mode="stretch_width", min_height=30)
+    label = words(
+        f"<h2>{title}</h2>", sizing_mode="stretch_width", align="center", min_width=HEADING
+    )
+    return pn.Row(
+        label, *tools, margin=(0, 0, 6, 0), sizing_mode="stretch_width", min_height=30,
+        stylesheets=[WRAP],
+    )  # fmt: skip

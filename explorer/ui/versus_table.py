@@ -11,12 +11,13 @@ from explorer.ui.theme import LINE
 
 TABLE_LOOK = """
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: 13px; margin-top: 4px;
+table { border-collapse: collapse; width: 100%; min-width: 500px; font-size: 13px; margin-top: 4px;
   font-variant-numeric: tabular-nums; table-layout: fixed; }
-th, td { text-align: left; padding: 4px 14px 4px 0; vertical-align: top; overflow-wrap: anywhere; }
+th, td { text-align: left; padding: 4px 14px 4px 0; vertical-align: top; }
+td, thead th { overflow-wrap: anywhere; }
 tr + tr > *, tbody tr:first-child > * { border-top: 1px solid LINE; }
 thead th { font-weight: 600; padding-bottom: 7px; }
-thead th:first-child { width: 21%; min-width: 130px; }
+thead th:first-child { width: max(21%, 130px); }
 th[scope=row] { font-weight: 400; color: var(--muted); }
 td b { font-weight: 600; }
 td .share { color: var(--muted); margin-left: 6px; }

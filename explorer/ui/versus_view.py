@@ -51,6 +51,10 @@ GRID = """
 .numbers { grid-area: numbers; align-self: start !important; } .found { grid-area: found; }
 .hull { grid-area: hull; } .energies { grid-area: energies; }
 .found, .hull, .energies { align-self: stretch !important; height: auto !important; }
+@media (max-width: 1100px) {
+  :host { grid-template-columns: minmax(0, 1fr);
+    grid-template-areas: "numbers" "found" "hull" "energies"; }
+}
 @media (min-width: 1700px) {
   :host { grid-template-areas: "numbers numbers" "found hull" "energies hull"; }
 }
@@ -58,6 +62,11 @@ GRID = """
 NO_TARGETS = "None of these campaigns looks for anything: there is no known phase to find again."
 HEIGHTS = {"found": 280, "energies": 300, "hull": 380}
 """Of the plots, pixels."""
+LABELS = {
+    "found": "Targets found against crystals drawn, and against relaxations",
+    "energies": "Crystals within each energy above the hull",
+    "hull": "Known hull with the candidates of each campaign",
+}
 OTHER_SYSTEMS = "These campaigns search different elements, so they share no hull."
 NO_PICTURE = f"A hull of more than {LARGEST_PICTURE} elements, or of any elements, has no picture."
 
@@ -127,7 +136,9 @@ class VersusView(Viewer):
         )
         self.spent, self.table = words(), words(extra=TABLE_LOOK)
         self.plots = {
-            name: PlotView(sizing_mode="stretch_both", min_height=height, margin=0)
+            name: PlotView(
+                label=LABELS[name], sizing_mode="stretch_both", min_height=height, margin=0
+            )
             for name, height in HEIGHTS.items()
         }
         # A component of its own stays in the flow when it is hidden; a column does not.

@@ -49,6 +49,9 @@ export function render({model}) {
   const plot = document.createElement("div")
   plot.style.cssText = "width: 100%; height: 100%"
   box.append(plot)
+  box.setAttribute("role", "figure")
+  box.setAttribute("aria-label", model.label)
+  model.on("label", () => box.setAttribute("aria-label", model.label))
   let Plotly = null
   let clicks = 0
 

@@ -1,0 +1,31 @@
+"""How wide the browser's window is: a narrow one has the form over the results, not beside them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from explorer.ui.theme import NARROW
+
+
+class Window(JSComponent):
+    """Tells when the window becomes narrow, by its size or by zooming in; shows nothing."""
+
+    narrow = param.Boolean(default=False)
+    limit = param.Integer(default=NARROW, constant=True, doc="CSS pixels")
+
+    _esm: ClassVar[str] = """
+    export function render({model}) {
+      const query = window.matchMedia(`(max-width: ${model.limit - 1}px)`)
+      const tell = () => { model.narrow = query.matches }
+      query.addEventListener("change", tell)
+      model.on("remove", () => query.removeEventListener("change", tell))
+      tell()
+      return document.createElement("span")
+    }
+    """
+
+    def __init__(self, **params: object) -> None:
+        super().__init__(**{"margin": 0, "height": 0} | params)
