@@ -43,12 +43,20 @@ class CrystalScene:
     message: str = ""
 
 
-def crystal_scene(structure: Structure) -> CrystalScene:
-    """Draw the conventional cell with bonds (CrystalNN for small cells, else by distance)."""
+def crystal_scene(structure: Structure, as_given: bool = False) -> CrystalScene:
+    """Draw a cell with bonds (CrystalNN for small cells, else by distance).
+
+    Parameters
+    ----------
+    structure
+        Any cell of the crystal.
+    as_given
+        Whether that cell is drawn, as it stands; otherwise the conventional one.
+    """
     reason = gate(structure)
     if reason:
         return CrystalScene(None, {}, len(structure), f"This structure cannot be shown: {reason}")
-    shown = _upright(_conventional(structure))
+    shown = _upright(structure if as_given else _conventional(structure))
     legend = Legend(shown, color_scheme=COLOURS)
     with warnings.catch_warnings():  # CrystalNN guesses where no oxidation states are given
         warnings.simplefilter("ignore")
@@ -76,6 +84,11 @@ def _conventional(structure: Structure) -> Structure:
     return conventional if len(conventional) <= MOST_ATOMS_CONVENTIONAL else structure
 
 
+def upright(lattice: np.ndarray) -> np.ndarray:
+    """Turn vectors, in rows, so that c stands upwards on the screen."""
+    return lattice @ UPRIGHT
+
+
 def _upright(structure: Structure) -> Structure:
-    matrix = structure.lattice.matrix @ UPRIGHT
+    matrix = upright(structure.lattice.matrix)
     return Structure(Lattice(matrix), structure.species, structure.frac_coords)

@@ -1,30 +1,52 @@
-"""Simulated powder patterns (pymatgen's kinematic model)."""
+"""Simulated powder patterns (pymatgen's kinematic model), and a measured one on the same axes."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import plotly.graph_objects as go
-from pymatgen.analysis.diffraction.xrd import XRDCalculator
+from pymatgen.analysis.diffraction.xrd import WAVELENGTHS, XRDCalculator
 from pymatgen.core import Structure
 
-from explorer.figures.style import layout, palette
+from explorer.figures.style import Palette, layout, palette
+from explorer.powder import MeasuredPattern
 
 WAVELENGTH = "CuKa"
+RADIATIONS = {
+    f"{name[:2]} K{name[3:].replace('a', 'α').replace('1', '₁')} ({WAVELENGTHS[name]:.4f} Å)": name
+    for name in ("CuKa", "CuKa1", "CoKa", "CoKa1", "FeKa", "CrKa", "MoKa", "MoKa1", "AgKa")
+}
+"""What people read, to pymatgen's name."""
 TWO_THETA = (5.0, 90.0)
 LABELLED = 5
 """So many of the highest peaks carry their indices."""
 WIDTH = 9.0
 """Degrees that a label takes in a narrow figure."""
+MOST_POINTS = 4000
+"""Of a measured pattern, drawn."""
 
 
-def diffraction_figure(structure: Structure, dark: bool = False) -> go.Figure:
-    """Draw the pattern for Cu K-alpha: intensity, 100 for the highest peak, over 2 theta.
+def diffraction_figure(
+    structure: Structure,
+    dark: bool = False,
+    wavelength: str = WAVELENGTH,
+    measured: MeasuredPattern | None = None,
+) -> go.Figure:
+    """Draw intensity, 100 for the highest peak, over 2 theta.
 
     Parameters
     ----------
     structure
         Any cell of an ordered crystal; indices belong to this cell.
+    wavelength
+        As pymatgen names it, a value of `RADIATIONS`.
+    measured
+        Drawn behind, from its lowest intensity at 0 to its highest at 100.
     """
-    pattern = XRDCalculator(WAVELENGTH).get_pattern(structure, two_theta_range=TWO_THETA)
+    low, high = TWO_THETA
+    if measured is not None:
+        low, high = min(low, measured.angles[0]), max(high, measured.angles[-1])
+    pattern = XRDCalculator(wavelength).get_pattern(structure, two_theta_range=(low, high))
     colours = palette(dark)
     names = [", ".join(_indices(each["hkl"]) for each in peak) for peak in pattern.hkls]
     told = [
@@ -34,18 +56,40 @@ def diffraction_figure(structure: Structure, dark: bool = False) -> go.Figure:
     highest = _apart(list(pattern.x), sorted(range(len(names)), key=lambda k: -pattern.y[k]))
     peaks = go.Bar(
         x=list(pattern.x), y=list(pattern.y), width=0.35, marker={"color": colours.stable},
-        hovertext=told, hoverinfo="text",
+        hovertext=told, hoverinfo="text", name="simulated",
     )  # fmt: skip
     labels = go.Scatter(
         x=[pattern.x[k] for k in highest], y=[pattern.y[k] for k in highest], mode="text",
         text=[names[k].split(", ")[0] for k in highest], textposition="top center",
-        textfont={"size": 10, "color": colours.muted}, hoverinfo="skip",
+        textfont={"size": 10, "color": colours.muted}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
-    figure = go.Figure([peaks, labels])
-    figure.update_layout(layout(colours, "diffraction", showlegend=False))
-    figure.update_layout(margin={"l": 40, "r": 8, "t": 8, "b": 40})
+    behind = [] if measured is None else [_measured(measured, colours)]
+    figure = go.Figure([*behind, peaks, labels])
+    return _framed(figure, (float(low), float(high)), wavelength, colours, bool(behind))
+
+
+def _measured(measured: MeasuredPattern, colours: Palette) -> dict[str, Any]:
+    angles, intensities = measured.thinned(MOST_POINTS)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "measured",
+        "x": angles.tolist(),
+        "y": intensities.tolist(),
+        "line": {"color": colours.candidate, "width": 1.3},
+        "hovertemplate": "measured<br>2θ %{x:.2f}°, intensity %{y:.0f}<extra></extra>",
+    }
+
+
+def _framed(
+    figure: go.Figure, angles: tuple[float, float], wavelength: str, colours: Palette, both: bool
+) -> go.Figure:
+    radiation = next(words for words, name in RADIATIONS.items() if name == wavelength)
+    title = f"2θ, degrees, {radiation.split(' (')[0]}"
+    figure.update_layout(layout(colours, f"diffraction {wavelength}", showlegend=both))
+    figure.update_layout(margin={"l": 40, "r": 8, "t": 22 if both else 8, "b": 40})
     line = {"gridcolor": colours.grid, "zeroline": False}
-    figure.update_xaxes(title="2θ, degrees (Cu Kα)", range=TWO_THETA, **line | {"showgrid": False})
+    figure.update_xaxes(title=title, range=angles, **line | {"showgrid": False})
     figure.update_yaxes(title="intensity", range=[0, 115], fixedrange=True, **line)
     return figure
 

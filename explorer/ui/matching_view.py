@@ -18,12 +18,16 @@ FIELDS = {
     "stol": ("stol", USUAL.stol, 0.05, "Tolerance of positions, in units of ∛(volume per atom)"),
     "angle_tol": ("angle, °", USUAL.angle_tol, 1.0, "Tolerance of angles, degrees"),
 }
+OVERLAY_HELP = (
+    "Cubes where the atoms of the nearest phase stand in this crystal's cell; rods to its atoms"
+)
 
 
 class MatchingView(Viewer):
     """Three numbers of pymatgen's StructureMatcher; they change what is shown here alone."""
 
     matcher = param.ClassSelector(default=USUAL, class_=Matcher)
+    overlay = param.Boolean(default=False, doc="draw the nearest phase over the crystal")
 
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
@@ -40,9 +44,13 @@ class MatchingView(Viewer):
             label="Side by side", icon="compare", variant="outlined", size="small",
             margin=(8, 0, 0, 0), align="center",
         )  # fmt: skip
+        self.over = pmui.Checkbox.from_param(
+            self.param.overlay, label="Overlay", size="small", margin=(8, 10, 0, 0),
+            align="center", description=OVERLAY_HELP,
+        )  # fmt: skip
         self.box = pn.FlexBox(
-            *self.fields.values(), self.beside, visible=False, margin=0, align_items="center",
-            sizing_mode="stretch_width",
+            *self.fields.values(), self.over, self.beside, visible=False, margin=0,
+            align_items="center", sizing_mode="stretch_width",
         )  # fmt: skip
         for field in self.fields.values():
             field.param.watch(self._change, "value")
@@ -59,7 +67,7 @@ class MatchingView(Viewer):
     def show(self, visible: bool, nearest: str) -> None:
         """Show the tolerances, with a button when there is a phase to put beside the crystal."""
         self._nearest = nearest
-        self.beside.visible = bool(nearest)
+        self.beside.visible = self.over.visible = bool(nearest)
         self.box.visible = visible
 
     def __panel__(self) -> pn.FlexBox:

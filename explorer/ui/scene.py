@@ -32,6 +32,7 @@ class CrystalView(JSComponent):
     scene = param.Dict(default=None, allow_None=True, doc="Scene.to_json() of Crystal Toolkit")
     subject = param.String(default="", doc="the view is kept while this stays the same")
     dark = param.Boolean(default=False, doc="light cell edges for a dark page")
+    label = param.String(default="Crystal in 3-D", doc="what it shows, for screen readers")
     placeholder = param.String(default="", doc="words shown while there is no scene")
     scripts = param.List(default=[], item_type=str, doc="URLs in loading order")
 

@@ -17,6 +17,7 @@ from explorer.crystals import gate
 from explorer.figures.crystal import CrystalScene, crystal_scene
 from explorer.figures.geometry import density_words, oxidation_words
 from explorer.figures.known import known_of
+from explorer.figures.style import palette
 from explorer.figures.words import (
     NOT_KNOWN,
     energy_label,
@@ -29,7 +30,8 @@ from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.matching_view import MatchingView
 from explorer.ui.notes_view import NotesView
-from explorer.ui.plot import PlotView
+from explorer.ui.pattern_view import PatternView
+from explorer.ui.relaxation_view import Path, RelaxationView
 from explorer.ui.scene import CrystalView
 from explorer.ui.table_view import novelty_words
 from explorer.ui.theme import TAB_LOOK, card, heading, words
@@ -39,13 +41,14 @@ from explorer.ui.viewer_tabs import (
     MATCH,
     NOTES,
     PATTERN,
+    RELAXATION,
     SITES,
     SITES_LOOK,
     TABS,
     bonds_html,
     matches_html,
     matches_of,
-    pattern_json,
+    overlaid,
     sites_html,
 )
 from explorer.ui.workbench import Workbench
@@ -60,17 +63,23 @@ dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
   border: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 35%, transparent); }
 """
 NOTHING_SELECTED = "Click a point of the hull or a row of the table to see the crystal."
+ONLY_CANDIDATES = {
+    NOTES: "Notes belong to candidates.",
+    RELAXATION: "Known phases were relaxed beforehand; their steps are not kept.",
+}
+NARROW_TABS = {"& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"] | {"padding": "2px 6px"}}
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
 
 
 class Shown(NamedTuple):
-    """What the card holds for one selection, stage and tab."""
+    """What the card holds for one selection, stage, tab and frame."""
 
     drawn: CrystalScene | None = None
     details: str = ""
     note: str = ""
     pattern: Mapping[str, Any] = MappingProxyType({})
     nearest: str = ""
+    path: Path | None = None
 
 
 class ViewerView(Viewer):
@@ -89,18 +98,18 @@ class ViewerView(Viewer):
         self.legend = words(extra=DETAILS)
         self.tab = pmui.RadioButtonGroup(
             label="", options=TABS, value=FACTS, size="small", margin=(8, 0, 0, 0),
-            visible=False, sx=TAB_LOOK,
+            visible=False, sx=NARROW_TABS,
         )  # fmt: skip
         self.details = words(extra=DETAILS + SITES_LOOK)
-        self.pattern = PlotView(sizing_mode="stretch_width", height=230, margin=0)
-        # A component of its own stays in the flow when it is hidden; a column does not.
-        self.pattern_box = pn.Column(
-            self.pattern, visible=False, margin=(6, 0, 0, 0), sizing_mode="stretch_width"
-        )
+        self.pattern = PatternView()
         self.notes = NotesView(bench)
         self.matching = MatchingView(bench)
         self._shown: tuple[Any, ...] = ()
-        self.matching.param.watch(self._show, "matcher")
+        self.relaxation = RelaxationView(bench)
+        self._drawing = asyncio.Lock()
+        self.matching.param.watch(self._show, ["matcher", "overlay"])
+        self.relaxation.param.watch(self._show, "frame")
+        self.pattern.param.watch(self._show, ["wavelength", "measured"])
         bench.param.watch(self._show, ["selected", "stage", "revision", "campaign_id", "dark"])
         self.tab.param.watch(self._show, "value")
         bench.param.watch(lambda event: self.scene.param.update(dark=event.new), "dark")
@@ -109,16 +118,23 @@ class ViewerView(Viewer):
         """Read and draw beside the event loop; what was overtaken by another click is dropped."""
         candidate = self.bench.selected_candidate
         bench = self.bench
-        tab, dark, matcher = self.tab.value, bench.dark, self.matching.matcher
-        wanted = (bench.selected, bench.stage, candidate and candidate.state, tab, dark, matcher)
+        tab, dark = self.tab.value, bench.dark
+        matching = (self.matching.matcher, self.matching.overlay) if tab == MATCH else ()
+        frame = self.relaxation.frame if tab == RELAXATION else None
+        what = (bench.selected, bench.stage, candidate and candidate.state)
+        pattern = (self.pattern.wavelength, self.pattern.measured) if tab == PATTERN else ()
+        wanted = (*what, tab, dark, matching, frame, pattern)
         if wanted == self._shown:
             return
         self._shown = wanted
         if tab == MATCH and bench.selected:
             self.details.object = "<p class='muted' role='status'>comparing …</p>"
-        shown = await asyncio.to_thread(self._prepare, tab)
-        if wanted == self._shown:
-            self._present(shown, tab)
+        async with self._drawing:  # so that frames which are scrubbed past are not all drawn
+            if wanted != self._shown:
+                return
+            shown = await asyncio.to_thread(self._prepare, tab)
+            if wanted == self._shown:
+                self._present(shown, tab)
 
     def _prepare(self, tab: str) -> Shown:
         bench = self.bench
@@ -137,13 +153,16 @@ class ViewerView(Viewer):
             candidate = bench.store.candidate(bench.campaign_id, name)
         except StoreError as error:
             return Shown(note=str(error))
+        path = self.relaxation.read(candidate) if tab == RELAXATION else ""
+        if isinstance(path, Path):
+            return Shown(path.scene, path=path)
         structure, note = staged(candidate, bench.stage)
         if structure is None:
             return Shown(details=candidate_details(candidate), note=note)
         drawn_as_is = candidate.crystal if structure is candidate.initial else None
-        return self._told(
-            tab, drawn_as_is, structure, candidate_details(candidate, structure), phases
-        )
+        facts = f"<p class='muted'>{escape(path)}</p>" if path else ""
+        facts = facts or candidate_details(candidate, structure)
+        return self._told(tab, drawn_as_is, structure, facts, phases)
 
     def _told(
         self,
@@ -160,14 +179,28 @@ class ViewerView(Viewer):
         if tab == BONDS:
             return Shown(scene, bonds_html(structure))
         if tab == MATCH:
-            found, problem = matches_of(structure, phases, self.matching.matcher)
-            nearest = found[0].name if found else ""
-            return Shown(scene, matches_html(found, phases, problem), nearest=nearest)
+            return self._matched(scene, structure, phases)
         if tab == PATTERN:
-            pattern = pattern_json(structure, self.bench.dark)
+            pattern = self.pattern.draw(structure, self.bench.dark)
             told = "" if pattern else "<p class='muted'>This structure has no powder pattern.</p>"
             return Shown(scene, told, pattern=pattern)
         return Shown(scene, "" if tab == NOTES else facts)
+
+    def _matched(
+        self, scene: CrystalScene, structure: Structure, phases: Mapping[str, Phase]
+    ) -> Shown:
+        """Tell which known phases are nearest; lay the first over the crystal when asked to."""
+        found, problem = matches_of(structure, phases, self.matching.matcher)
+        told = matches_html(found, phases, problem)
+        nearest = found[0].name if found else ""
+        if nearest and self.matching.overlay:
+            colour = palette(self.bench.dark).stable
+            over = overlaid(structure, phases[nearest], colour)
+            if isinstance(over, CrystalScene):
+                scene = over
+            else:
+                told = f"<p class='muted'>{escape(over)}</p>{told}"
+        return Shown(scene, told, nearest=nearest)
 
     def _present(self, shown: Shown, tab: str) -> None:
         drawn = shown.drawn
@@ -181,13 +214,13 @@ class ViewerView(Viewer):
             self.legend.object = legend_html(drawn) if visible else ""
             self.details.object = shown.details
             self.tab.visible = bool(self.bench.selected)
-            self.pattern.figure = dict(shown.pattern)
-            self.pattern_box.visible = tab == PATTERN and bool(shown.pattern)
+            self.pattern.show(shown.pattern)
             is_candidate = self.bench.selected.startswith("candidate:")
             self.stage.disabled = not is_candidate
             self.notes.box.visible = tab == NOTES and is_candidate
-            if tab == NOTES and self.bench.selected and not is_candidate:
-                self.details.object = "<p class='muted'>Notes belong to candidates.</p>"
+            self.relaxation.show(shown.path)
+            if tab in ONLY_CANDIDATES and self.bench.selected and not is_candidate:
+                self.details.object = f"<p class='muted'>{ONLY_CANDIDATES[tab]}</p>"
             self.matching.show(
                 tab == MATCH and bool(shown.nearest), shown.nearest if is_candidate else ""
             )
@@ -195,7 +228,7 @@ class ViewerView(Viewer):
     def __panel__(self) -> pn.Column:
         return card(
             heading("Crystal", self.stage), self.scene, self.legend, self.tab, self.details,
-            self.pattern_box, self.matching, self.notes, name="viewer",
+            self.pattern, self.relaxation, self.matching, self.notes, name="viewer",
         )  # fmt: skip
 
 

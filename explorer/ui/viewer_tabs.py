@@ -1,16 +1,16 @@
-"""What stands below the crystal: its facts, sites, bonds, nearest known phases, powder pattern."""
+"""What stands below the crystal as text: its sites, bonds and nearest known phases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from pymatgen.core import Structure
 
-from explorer.crystals import gate, spacegroup_of
+from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
-from explorer.figures.diffraction import diffraction_figure
+from explorer.figures.crystal import CrystalScene
 from explorer.figures.geometry import bond_words, site_bonds
+from explorer.figures.overlay import laid_over, overlay_scene
 from explorer.figures.sites import cell_words, site_rows
 from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
 from explorer.isolation import IsolationError
@@ -18,18 +18,18 @@ from explorer.likeness import Likeness, likenesses
 from explorer.novelty import Matcher
 from explorer.phases import Phase
 from explorer.structure_files import NamedStructure
-from explorer.ui.plot import figure_json
 from model.crystal import WyckoffCrystal
 
-FACTS, SITES, BONDS, MATCH, PATTERN, NOTES = (
+FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES = (
     "Facts",
     "Sites",
     "Bonds",
+    "Relaxation",
     "Match",
     "Powder",
     "Notes",
 )
-TABS = [FACTS, SITES, BONDS, MATCH, PATTERN, NOTES]
+TABS = [FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES]
 SITES_LOOK = """
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   margin-top: 6px; font-size: 12.5px; }
@@ -92,13 +92,6 @@ def bonds_html(structure: Structure) -> str:
     return told + table_html(("Site", "Coordination", "Bonds"), rows)
 
 
-def pattern_json(structure: Structure, dark: bool) -> dict[str, Any]:
-    """Return the powder pattern of a structure; {} when it has none."""
-    if gate(structure) or spacegroup_of(structure) is None:
-        return {}
-    return figure_json(diffraction_figure(structure.to_conventional(), dark))
-
-
 def matches_of(
     structure: Structure, phases: Mapping[str, Phase], matcher: Matcher
 ) -> tuple[list[Likeness], str]:
@@ -114,6 +107,17 @@ def matches_of(
         return likenesses(structure, named, matcher), ""
     except IsolationError as error:
         return [], f"The comparison {error}."
+
+
+def overlaid(structure: Structure, phase: Phase, colour: str) -> CrystalScene | str:
+    """Lay a known phase over a crystal; or say why that cannot be done."""
+    try:
+        frames = laid_over(structure, phase.structure)
+    except IsolationError as error:
+        return f"Laying {phase.id} over it {error}."
+    if frames is None:
+        return f"{phase.id} is too unlike this crystal to be laid over it."
+    return overlay_scene(frames, phase.id, colour)
 
 
 def matches_html(found: Sequence[Likeness], phases: Mapping[str, Phase], problem: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 from chromium import served
-from handmade import HOSTILE, candidate, put
+from handmade import HOSTILE, candidate, put, trace_of
 
 from explorer.candidate import State
 from explorer.store import Store
@@ -27,7 +27,8 @@ def site(home):
     """Serve a store that holds two campaigns made by hand; gives the address and one's id."""
     store = Store(home / "campaigns.db")
     items = (candidate(1), candidate(4), candidate(2, State.FAILED, reason=HOSTILE))
-    campaign = put(store, *items, name=HOSTILE)
+    traces = {item.id: trace_of(item) for item in items[:2]}
+    campaign = put(store, *items, name=HOSTILE, traces=traces)
     put(store, candidate(3), candidate(5), name="The other one")
     store.close()
     with served(home) as address:

@@ -1,9 +1,10 @@
 """Campaigns made by hand: candidates whose energies are invented, in a store that is real."""
 
+import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from explorer.campaign import CampaignSpec, CampaignState
-from explorer.candidate import Candidate, State
+from explorer.candidate import Candidate, State, Trace
 from explorer.lease import Leases, new_owner
 from explorer.potentials import EnergyLevel
 from explorer.store import Store
@@ -43,17 +44,38 @@ def candidate(index: int, state: State = State.RELAXED, **changes) -> Candidate:
     return Candidate(id=f"{index:06d}", index=index, state=state, **(facts | changes))
 
 
+def trace_of(relaxed: Candidate, steps: int = 5) -> Trace:
+    """Return a relaxation that shrinks a cell to that of a candidate, every step kept."""
+    scale = np.linspace(1.05, 1.0, steps)
+    cell = relaxed.relaxed
+    falling = np.geomspace(0.5, 1e-3, steps)
+    return Trace(
+        energies=relaxed.energy_per_atom + falling,
+        forces=falling,
+        stresses=0.1 * falling,
+        frames=np.arange(steps),
+        lattices=scale[:, None, None] * cell.lattice.matrix,
+        coordinates=np.stack([cell.frac_coords] * steps),
+        species=np.array(cell.atomic_numbers),
+    )
+
+
 def put(
-    store: Store, *candidates: Candidate, state=CampaignState.FINISHED, given=None, **spec
+    store: Store,
+    *candidates: Candidate,
+    state=CampaignState.FINISHED,
+    given=None,
+    traces=None,
+    **spec,
 ) -> str:
     """Store a campaign with these candidates, at rest in `state`; returns its id.
 
-    `given` are the structures that it looks for.
+    `given` are the structures that it looks for, `traces` how its candidates were relaxed.
     """
     fields = {"elements": ("Ca", "Cu"), "n": max(len(candidates), 1)} | spec
     campaign_id = store.create(CampaignSpec(**fields), given)
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign_id)
-    store.put_candidates(lease, list(candidates))
+    store.put_candidates(lease, list(candidates), traces=traces)
     leases.release(lease, state, "the disk is full" if state == CampaignState.FAILED else "")
     return campaign_id

@@ -5,7 +5,7 @@ import re
 import time
 import zipfile
 
-from chromium import candidates_on_hull, field, opened, wait_for
+from chromium import candidates_on_hull, field, marked_step, opened, wait_for
 from pymatgen.core import Structure
 
 
@@ -52,6 +52,13 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
         selected = page.locator(".tabulator-row", has_text="●")
         selected.locator("[tabulator-field=star]").click()
         selected.filter(has_text="★").wait_for()
+        page.get_by_role("button", name="Relaxation").click()
+        step = page.get_by_role("slider", name="Step")
+        wait_for(lambda: step.get_attribute("aria-valuetext") == "4", 60, "the last step")
+        step.focus()
+        page.keyboard.press("Home")
+        wait_for(lambda: marked_step(page) == 0, 60, "the curves at the first step")
+        page.get_by_role("button", name="Facts").click()
         page.get_by_role("button", name="Formats").click()
         page.get_by_role("menuitem", name="POSCAR").click()
         page.keyboard.press("Escape")

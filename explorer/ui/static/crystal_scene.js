@@ -60,6 +60,9 @@ export function render({model}) {
   note.className = "scene-note"
   note.setAttribute("role", "status")
   box.append(stage, note)
+  box.setAttribute("role", "figure")
+  box.setAttribute("aria-label", model.label)
+  model.on("label", () => box.setAttribute("aria-label", model.label))
   let root = null
   let gone = false
   let drawn = {}       // the scene handed over last, and what it was made of

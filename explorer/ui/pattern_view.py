@@ -1,0 +1,105 @@
+"""The powder pattern of the crystal, and one that was measured on the same axes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+from panel.viewable import Viewer
+from pymatgen.core import Structure
+
+from explorer.crystals import gate, spacegroup_of
+from explorer.figures.diffraction import RADIATIONS, WAVELENGTH, diffraction_figure
+from explorer.figures.words import escape
+from explorer.powder import MAX_MEGABYTES, MeasuredPattern, PatternError, read_pattern
+from explorer.ui.plot import PlotView, figure_json
+from explorer.ui.targets_view import DROP
+from explorer.ui.theme import words
+
+HELP = (
+    "<p class='muted'>Compare with a measured pattern: a text file with two columns, 2θ in degrees "
+    "and intensity (.xy, .csv, .dat, .txt). Both are drawn with their highest point at 100.</p>"
+)
+
+
+class PatternView(Viewer):
+    """Plot, wavelength and upload; what was measured stays while crystals are clicked through."""
+
+    wavelength = param.Selector(default=WAVELENGTH, objects=RADIATIONS)
+    measured = param.ClassSelector(class_=MeasuredPattern, allow_None=True)
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.plot = PlotView(
+            label="Powder pattern", sizing_mode="stretch_width", height=240, margin=0
+        )
+        self.radiation = pmui.Select.from_param(
+            self.param.wavelength, label="Radiation", size="small", width=190, margin=(8, 0, 0, 0)
+        )
+        self.note = words(HELP, margin=(6, 0, 4, 0))
+        self.clear = pmui.Button(
+            label="Remove", variant="text", size="small", margin=0, visible=False, align="center",
+            description="Remove the measured pattern", on_click=self._clear,
+        )  # fmt: skip
+        self.slot = pn.Column(sizing_mode="stretch_width", margin=0)
+        told = pn.Row(self.note, self.clear, sizing_mode="stretch_width", margin=0)
+        # A component of its own stays in the flow when it is hidden; a column does not.
+        self.box = pn.Column(
+            self.plot, self.radiation, told, self.slot, visible=False, margin=(6, 0, 0, 0),
+            sizing_mode="stretch_width",
+        )  # fmt: skip
+        self._offer()
+
+    def _offer(self) -> None:
+        """Put an empty drop area in place: one that holds a file cannot be emptied from here."""
+        self.dropper = pn.widgets.FileDropper(
+            multiple=False, max_file_size=f"{MAX_MEGABYTES}MB", chunk_size=2_000_000,
+            layout="compact", previews=[], sizing_mode="stretch_width", height=44, margin=0,
+            stylesheets=[DROP],
+        )  # fmt: skip
+        self.dropper.param.watch(self._take, "value")
+        self.slot[:] = [self.dropper]
+
+    async def _take(self, *_: Any) -> None:
+        """Read what was dropped beside the event loop; one that cannot be read leaves the last."""
+        files = dict(self.dropper.value)
+        if not files:
+            return
+        name, content = next(reversed(files.items()))
+        data = content.encode() if isinstance(content, str) else content
+        short = Path(name.replace("\\", "/")).name[:200]
+        try:
+            self.measured = await asyncio.to_thread(read_pattern, short, data)
+        except PatternError as error:
+            self.note.object = f"<p class='problem' role='alert'>{escape(error)}</p>"
+            self._offer()
+            return
+        points = len(self.measured.angles)
+        self.note.object = f"<p class='muted'>{escape(short)}: {points} points</p>"
+        self.clear.visible, self.slot.visible = True, False
+
+    def _clear(self, *_: Any) -> None:
+        self._offer()
+        self.measured = None
+        self.note.object = HELP
+        self.clear.visible, self.slot.visible = False, True
+
+    def draw(self, structure: Structure, dark: bool) -> dict[str, Any]:
+        """Return the pattern of a structure; {} when it has none. Safe in a thread."""
+        if gate(structure) or spacegroup_of(structure) is None:
+            return {}
+        cell = structure.to_conventional()
+        return figure_json(diffraction_figure(cell, dark, self.wavelength, self.measured))
+
+    def show(self, pattern: Mapping[str, Any]) -> None:
+        """Show a pattern; {} hides it."""
+        self.plot.figure = dict(pattern)
+        self.box.visible = bool(pattern)
+
+    def __panel__(self) -> pn.Column:
+        return self.box
