@@ -13,7 +13,8 @@ from explorer.users import User
 
 GUEST = "guest"  # what Panel calls everybody whose cookie says so, signed or not
 LOOK = """
-:host { color: #b9c6d8; font-size: 13px; margin-left: auto; white-space: nowrap; }
+:host { color: #b9c6d8; font-size: 13px; margin-right: 18px; text-align: right;
+  white-space: nowrap; }
 a { color: inherit; margin-left: 12px; }
 """
 

@@ -32,7 +32,7 @@ from fault_machine import Machine
 
 from explorer.campaign import CampaignSpec
 
-CLICKED = "Allow crystals of fewer elements"
+CLICKED = "Deleted ones"
 READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
 PATIENCE = 120.0
 """Seconds after which a page that does not come counts as an error."""
@@ -110,6 +110,8 @@ def find(node: Any, label: str) -> str | None:
 async def clicks(page: Page, times: int, pause: float = 0.1) -> list[float]:
     """Tick a checkbox again and again; returns how long the server took, in milliseconds."""
     model = find(await page.ask("PULL-DOC-REQ", {}), CLICKED)
+    if model is None:
+        raise LookupError(f"the page has no {CLICKED!r} to click")
     took = []
     for number in range(times):
         change = {"kind": "ModelChanged", "model": {"id": model}, "attr": "value"}
