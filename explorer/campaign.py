@@ -272,6 +272,13 @@ class CampaignSpec(BaseModel):
         """The elements in alphabetical order with dashes, "Al-Ca-Cu"; "" for any."""
         return "-".join(sorted(self.elements))
 
+    @property
+    def composition(self) -> str:
+        """What is asked of the composition, in words: a formula, a system, or which elements."""
+        ruled = (("with", self.required), ("without", self.excluded))
+        named = [f"{word} {', '.join(sorted(symbols))}" for word, symbols in ruled if symbols]
+        return self.formula or self.chemical_system or " ".join(["any elements", *named])
+
     def refuse_unknown(self, known: Iterable[str], who: str) -> None:
         """Raise `SpecError` when `who` ("the model", "the potential chgnet") lacks an element."""
         unknown = sorted({*self.elements, *self.required} - set(known))

@@ -88,7 +88,7 @@ class Contents:
 def campaign_report(contents: Contents) -> str:
     """Return the report as one HTML document with its plots and their script inside."""
     campaign = contents.campaign
-    title = campaign.spec.name or campaign.spec.formula or campaign.spec.chemical_system or "Search"
+    title = campaign.spec.name or campaign.spec.composition
     sections = [
         f"<h1>{escape(title)}</h1>",
         f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "

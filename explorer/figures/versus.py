@@ -51,8 +51,7 @@ class Contender:
     def title(self) -> str:
         """The campaign's name, else what it searches, with its generator."""
         spec = self.campaign.spec
-        system = spec.formula or spec.chemical_system or "any elements"
-        return spec.name or f"{system}, {spec.generator}"
+        return spec.name or f"{spec.composition}, {spec.generator}"
 
     @property
     def curve(self) -> Curve:

@@ -68,7 +68,8 @@ def campaign_row(
 
 def _system(campaign: Campaign) -> str:
     spec = campaign.spec
-    return formula_label(spec.formula or "") or spec.chemical_system or "Any elements"
+    told = formula_label(spec.composition)
+    return told[0].upper() + told[1:]
 
 
 def _question(campaign: Campaign) -> str:
@@ -81,6 +82,7 @@ def _question(campaign: Campaign) -> str:
             None,
             (
                 _system(campaign) if spec.name else "",
+                f"always {', '.join(spec.required)}" if spec.elements and spec.required else "",
                 f"space group {', '.join(groups[:3])}{more}" if groups else "",
                 f"{len(spec.sites)} Wyckoff sites" if spec.sites else "",
                 spec.potential,

@@ -240,17 +240,6 @@ class ConstraintsView(Viewer):
 
 
 def _summary(draft: Draft) -> str:
-    asked = f"{draft.n} crystals of {_composition(draft)}, relaxed with {draft.potential}"
+    composition = draft.spec.chemical_system or draft.spec.composition if draft.spec else ""
+    asked = f"{draft.n} crystals of {composition or 'any elements'}, relaxed with {draft.potential}"
     return f"{asked}; {draft.skeletons}" if draft.skeletons else asked
-
-
-def _composition(draft: Draft) -> str:
-    system = draft.spec.chemical_system if draft.spec else ""
-    if system:
-        return system
-    parts = [
-        f"{word} {', '.join(symbols)}"
-        for word, symbols in (("with", draft.required), ("without", draft.excluded))
-        if symbols
-    ]
-    return " ".join(["any elements", *parts])

@@ -103,6 +103,8 @@ def test_elements_that_must_appear_leave_the_others_to_choose():
     wide = CampaignSpec.parse(required="Li", excluded="Pb-Tl", spacegroups="cubic")
     assert wide.spacegroups == tuple(range(195, 231))
     assert wide.chemical_system == ""
+    assert wide.composition == "any elements with Li without Pb, Tl"
+    assert spec.composition == "Al-Ca-Cu"
     assert wide.constraints().allows_elements({"Li", "O"})
     assert not wide.constraints().allows_elements({"Li", "Pb"})
     with pytest.raises(SpecError, match="does not know Li"):
