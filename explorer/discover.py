@@ -174,11 +174,16 @@ class _Discovery:
 
 
 def rank(waiting: Sequence[Candidate]) -> list[Candidate]:
-    """Order a block so that what the model finds likeliest, per atom, is relaxed first."""
+    """Order a block so that what is likeliest to lie near the hull is relaxed first.
 
-    def likelihood(candidate: Candidate) -> float:
-        return candidate.log_likelihood / max(len(candidate.initial), 1)
+    By the stability score where the model has one, else by the log-likelihood per atom.
+    """
 
-    if any(isnan(candidate.log_likelihood) for candidate in waiting):
+    def score(candidate: Candidate) -> float:
+        if any(one.stability is None for one in waiting):
+            return candidate.log_likelihood / max(len(candidate.initial), 1)
+        return candidate.stability
+
+    if any(isnan(score(candidate)) for candidate in waiting):
         return list(waiting)  # without a model the order of drawing is all there is
-    return sorted(waiting, key=likelihood, reverse=True)
+    return sorted(waiting, key=score, reverse=True)

@@ -135,3 +135,5 @@ def test_candidates_without_a_likelihood_wait_in_the_order_of_drawing() -> None:
     assert rank(waiting) == waiting
     likely = [replace(one, log_likelihood=float(one.index)) for one in waiting]
     assert [one.index for one in rank(likely)] == [2, 1, 0]
+    stable = [replace(one, stability=-float((one.index - 1) ** 2)) for one in likely]
+    assert [one.index for one in rank(stable)] == [1, 0, 2]
