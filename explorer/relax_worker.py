@@ -170,8 +170,8 @@ def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
         # No structure can be relaxed then; the parent raises it for all of them.
         connection.send(PotentialError(f"{settings.potential.name} cannot be loaded: {error}"))
         return
-    connection.send(ready)
     try:
+        connection.send(ready)
         _relax_all(connection, engine, stop, alone, settings.save_seconds)
     except (EOFError, OSError):
         return
