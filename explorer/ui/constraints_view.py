@@ -32,6 +32,8 @@ STABILITIES = {
     "far from the hull": "high",
     "anywhere": "any",
 }
+SWITCHES = ("generator", "search", "templates")
+"""What decides which other fields have a meaning."""
 SEARCHES = {
     "likeliest first": "likeliest",
     "random, no repeats": "distinct",
@@ -123,6 +125,15 @@ class ConstraintsView(Viewer):
             "again": pmui.FloatInput.from_param(
                 fields.again, label="Cost of another try (nats)", step=0.5, **small
             ),
+            "templates": pmui.Checkbox.from_param(
+                fields.templates, label="Known geometries first", **small
+            ),
+            "unknown": pmui.FloatInput.from_param(
+                fields.unknown, label="Cost of unknown skeletons (nats)", step=0.5, **small
+            ),
+            "give_up": pmui.FloatInput.from_param(
+                fields.give_up, label="Give up above hull (eV/atom)", step=0.5, **small
+            ),
             "potential": pmui.Select.from_param(
                 fields.potential, label="Potential", options=potentials, **small
             ),
@@ -137,9 +148,7 @@ class ConstraintsView(Viewer):
         self.groups.param.watch(lambda event: draft.param.update(spacegroups=event.new), "value")
         draft.param.watch(lambda event: self.groups.param.update(value=event.new), "spacegroups")
         draft.param.watch(self._check, [*draft.FIELDS, "upload"])
-        draft.param.watch(
-            self._tell, ["spec", "problem", "problem_field", "skeletons", "generator", "search"]
-        )
+        draft.param.watch(self._tell, ["spec", "problem", "problem_field", "skeletons", *SWITCHES])
         self.run_button.on_click(self._start)
         self.table.blocked = dict(self._blocked_by(draft.potential))
         draft.check(self.table.blocked)
@@ -182,7 +191,10 @@ class ConstraintsView(Viewer):
         drawn = draft.generator == "transformer"
         for name in ("search", "temperature", "geometry_temperature"):
             self.inputs[name].disabled = not drawn
-        self.inputs["again"].disabled = not drawn or draft.search == "independent"
+        searched = drawn and draft.search != "independent"
+        for name in ("again", "templates"):
+            self.inputs[name].disabled = not searched
+        self.inputs["unknown"].disabled = not searched or not draft.templates
         chosen = draft.elements or draft.required or draft.excluded
         at_elements = bool(chosen) and draft.problem_field in ELEMENT_FIELDS
         note = f"<p class='problem'>{escape(draft.problem)}</p>" if at_elements else ""
@@ -226,9 +238,10 @@ class ConstraintsView(Viewer):
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "generator"),
             pair("search", "again"),
+            pair("templates", "unknown"),
             pair("temperature", "geometry_temperature"),
-            box["seed"],
             pair("potential", "hull"),
+            pair("give_up", "seed"),
             self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",

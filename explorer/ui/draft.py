@@ -128,11 +128,25 @@ class Draft(param.Parameterized):
         "of the rest",
     )
     again = param.Number(
-        default=1.5,
+        default=2.0,
         doc="In a search a skeleton with free coordinates comes again, for other values of them, "
         "when it is the likeliest less so many nats for each time before. 0: never",
     )
+    templates = param.Boolean(
+        default=True,
+        doc="In a search a skeleton is first tried with the geometry of the chemically nearest "
+        "known crystal that has it; otherwise the network draws all coordinates",
+    )
+    unknown = param.Number(
+        default=1.0,
+        doc="In such a search skeletons that no known crystal has come later, by so many nats",
+    )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
+    give_up = param.Number(
+        default=1.0,
+        doc="eV/atom above the hull from which on a relaxation is given up when its energy hardly "
+        "falls any more. 0: never",
+    )
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
     n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
@@ -160,10 +174,13 @@ class Draft(param.Parameterized):
         "search",
         "geometry_temperature",
         "again",
+        "templates",
+        "unknown",
         "potential",
+        "give_up",
     )
 
-    OPTIONAL = ("geometry_temperature", "again")
+    OPTIONAL = ("geometry_temperature", "again", "give_up")
     """Numbers that are 0 here where a spec has none."""
 
     def fields(self) -> dict[str, Any]:

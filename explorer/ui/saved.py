@@ -57,6 +57,9 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "search": (_one_of("search"), "likeliest, distinct or independent"),
     "geometry_temperature": (float, "a number"),
     "again": (float, "a number"),
+    "templates": (_boolean, "true or false"),
+    "unknown": (float, "a number"),
+    "give_up": (float, "a number"),
     "potential": (str.strip, "the name of a potential"),
 }
 """How each field is read from a text, and what is expected there."""

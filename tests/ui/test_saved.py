@@ -27,6 +27,9 @@ FULL = {
     "search": "distinct",
     "geometry_temperature": 0.7,
     "again": 0.0,
+    "templates": False,
+    "unknown": 0.5,
+    "give_up": 0.0,
     "potential": 'odd "name"',
 }
 
