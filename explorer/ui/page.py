@@ -111,15 +111,17 @@ class Session:
         self.window = Window()
         self._looks = 0
         self._looking = False
-        self.bench.param.watch(self._arrange, ["campaign_id", "versus"])
+        self.bench.param.watch(self._arrange, ["campaign_id", "versus", "error"])
         self._arrange()
 
     def _arrange(self, *_: Any) -> None:
         self._looks = 0  # the list of campaigns is read at the next look
         compared = bool(self.bench.versus)
-        self.results.visible = bool(self.bench.campaign_id)
+        lost = bool(self.bench.error) and self.bench.campaign is None
+        shown = bool(self.bench.campaign_id) and not lost
+        self.results.visible = shown
         self.versus_page.visible = compared
-        self.welcome.visible = not self.bench.campaign_id and not compared
+        self.welcome.visible = not shown and not compared
 
     async def run(self) -> None:
         """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""

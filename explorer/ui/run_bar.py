@@ -165,7 +165,7 @@ class RunBar(Viewer):
         bench, campaign = self.bench, self.bench.campaign
         severity, text = "warning", ""
         if bench.error:
-            severity, text = "error", bench.error
+            severity, text = "error", bench.error[:1].upper() + bench.error[1:]
         elif campaign is not None and campaign.state == CampaignState.FAILED:
             severity, text = "error", f"This campaign failed: {campaign.message}"
         elif campaign is not None and campaign.active and not bench.runner_alive:

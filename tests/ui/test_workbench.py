@@ -5,6 +5,7 @@ from handmade import candidate, put
 
 from explorer.campaign import CampaignState
 from explorer.candidate import State
+from explorer.ui.page import Session
 from explorer.ui.workbench import Workbench, is_placed, lowest, may
 
 
@@ -97,3 +98,23 @@ def test_a_paused_campaign_can_be_resumed(store):
     store.command(campaign_id, "pause")
     bench = look(Workbench(store, campaign_id=campaign_id))
     assert may(bench.campaign) == {"pause": False, "resume": True, "stop": True}
+
+
+def test_the_page_shows_what_it_looks_at(store):
+    """A campaign, several compared, or the list: that one too when a link leads nowhere."""
+    first, second = put(store, candidate(0)), put(store, candidate(1))
+    session = Session(store)
+    pages = (session.results, session.versus_page, session.welcome)
+
+    def shown() -> list[bool]:
+        look(session.bench)
+        return [page.visible for page in pages]
+
+    assert shown() == [False, False, True]
+    session.bench.campaign_id = first
+    assert shown() == [True, False, False]
+    session.bench.versus = f"{first},{second}"
+    assert shown() == [False, True, False]
+    session.bench.campaign_id = "nowhere"
+    assert shown() == [False, False, True]
+    assert session.bench.versus == ""
