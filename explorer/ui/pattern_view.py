@@ -17,8 +17,8 @@ from explorer.crystals import gate, spacegroup_of
 from explorer.figures.diffraction import RADIATIONS, WAVELENGTH, diffraction_figure
 from explorer.figures.words import escape
 from explorer.powder import MAX_MEGABYTES, MeasuredPattern, PatternError, read_pattern
+from explorer.ui.drop_area import drop_area
 from explorer.ui.plot import PlotView, figure_json
-from explorer.ui.targets_view import DROP
 from explorer.ui.theme import words
 
 HELP = (
@@ -57,12 +57,7 @@ class PatternView(Viewer):
 
     def _offer(self) -> None:
         """Put an empty drop area in place: one that holds a file cannot be emptied from here."""
-        self.dropper = pn.widgets.FileDropper(
-            multiple=False, max_file_size=f"{MAX_MEGABYTES}MB", chunk_size=2_000_000,
-            layout="compact", previews=[], sizing_mode="stretch_width", height=44, margin=0,
-            stylesheets=[DROP],
-        )  # fmt: skip
-        self.dropper.param.watch(self._take, "value")
+        self.dropper = drop_area(MAX_MEGABYTES, self._take)
         self.slot[:] = [self.dropper]
 
     async def _take(self, *_: Any) -> None:

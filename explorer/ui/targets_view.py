@@ -16,6 +16,7 @@ from explorer.figures.words import escape
 from explorer.structure_files import safe_name
 from explorer.targets import read_targets
 from explorer.ui.draft import NO_UPLOAD, Draft, Upload
+from explorer.ui.drop_area import drop_area
 from explorer.ui.theme import words
 
 MAX_MEGABYTES = 16
@@ -27,17 +28,6 @@ the known phases of the system.</p>
 LOOK = """
 .label { font-size: 12.5px; }
 p { font-size: 12px; margin-top: 1px; }
-"""
-DROP = """
-:host { --line: color-mix(in srgb, var(--panel-on-surface-color) 35%, transparent); }
-.bk-input.filepond--root { margin: 0; font: inherit; font-size: 12.5px; padding: 0; border: 0;
-  background: transparent; outline: 1px dashed var(--line); outline-offset: -1px;
-  border-radius: 6px; }
-.filepond--panel-root { background: transparent !important; border: 0 !important; }
-.bk-input.filepond--root .filepond--drop-label { min-height: 44px; background: transparent;
-  color: var(--panel-on-surface-color); }
-.filepond--drop-label label { font-size: 12.5px !important; padding: 4px; }
-.filepond--credits { display: none; }
 """
 
 
@@ -59,12 +49,7 @@ class TargetsView(Viewer):
 
     def _offer(self) -> None:
         """Put an empty drop area in place: one that holds a file cannot be emptied from here."""
-        self.dropper = pn.widgets.FileDropper(
-            multiple=False, max_file_size=f"{MAX_MEGABYTES}MB", chunk_size=2_000_000,
-            layout="compact", previews=[], sizing_mode="stretch_width", height=44, margin=0,
-            stylesheets=[DROP],
-        )  # fmt: skip
-        self.dropper.param.watch(self._take, "value")
+        self.dropper = drop_area(MAX_MEGABYTES, self._take)
         self.slot[:] = [self.dropper]
 
     async def _take(self, *_: Any) -> None:
