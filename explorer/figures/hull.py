@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.marks import kind_traces, line_traces, selected_trace
+from explorer.figures.marks import EYE, kind_traces, line_traces, selected_trace
 from explorer.figures.picture import Dot, HullPicture, barycentric
 from explorer.figures.style import Palette, layout, palette
 
@@ -215,7 +215,7 @@ def _quaternary(
         **dict(zip("xyz", names.T.tolist(), strict=True)),
     }
     hidden = {"visible": False, "showbackground": False}
-    camera = {"eye": {"x": 1.15, "y": -1.55, "z": 0.6}, "center": {"x": 0, "y": 0, "z": -0.04}}
+    camera = {"eye": dict(zip("xyz", EYE, strict=True)), "center": {"x": 0, "y": 0, "z": -0.04}}
     scene = {
         "xaxis": hidden,
         "yaxis": hidden,

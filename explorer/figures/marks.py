@@ -25,6 +25,7 @@ SIZES_3D = {Kind.STABLE: 6, Kind.UNSTABLE: 4, Kind.CANDIDATE: 5, Kind.FOUND: 7}
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
 ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.STABLE, Kind.FOUND)
 FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
+EYE = (1.15, -1.55, 0.6)  # where a tetrahedron is seen from at first, in sizes of the figure
 DEFAULT_SPAN = 0.5  # eV/atom, the colour scale's length when nothing is hidden
 
 
@@ -141,20 +142,27 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
     dots : sequence of Dot
         All that is drawn.
     points : numpy.ndarray
-        Shape (N, 2) or (N, 3), where it is drawn; a turning tetrahedron has no fixed sides.
+        Shape (N, 2) or (N, 3), where it is drawn; a tetrahedron as it is seen before it is turned.
     """
     named = picture.named()
     if points.shape[1] == 3:
-        return {dot.key: "top center" for dot in dots if dot.key in named}
+        points = points @ _seen_from(EYE)
     spans = np.ptp(points, axis=0) if len(points) else np.ones(2)
     scale = np.array(FRAME) / np.where(spans > 0, spans, 1.0)
-    if len(picture.elements) == 3:  # one scale for both axes
+    if len(picture.elements) in {3, 4}:  # one scale for both axes
         scale = np.full(2, FRAME[1])
     texts = [formula_label(dot.formula) if dot.key in named else "" for dot in dots]
     order = sorted(range(len(dots)), key=lambda place: dots[place].energy_above_hull)
     soft = [dot.kind in {Kind.CANDIDATE, Kind.UNSTABLE} for dot in dots]
     sides = place_labels(points * scale, texts, order, soft)
     return {dots[place].key: side for place, side in sides.items()}
+
+
+def _seen_from(eye: tuple[float, float, float]) -> np.ndarray:
+    """Return the projection (3, 2) of what is seen from there, z upwards: to the right, and up."""
+    right = np.cross(np.negative(eye), (0.0, 0.0, 1.0))
+    up = np.cross(right, np.negative(eye))
+    return np.column_stack([right / np.linalg.norm(right), up / np.linalg.norm(up)])
 
 
 def kind_traces(

@@ -14,7 +14,7 @@ from explorer.figures.hull_picture import (
     with_candidates,
     with_live_hull,
 )
-from explorer.figures.picture import HullPicture, Kind
+from explorer.figures.picture import Dot, HullPicture, Kind
 from explorer.figures.style import palette
 
 SYSTEMS = [("Al",), ("Al", "Ca"), ("Al", "Ca", "Cu"), ("Al", "Ca", "Cu", "Mg")]
@@ -230,3 +230,13 @@ def test_before_and_after_the_campaign(make_hull, make_candidate):
     assert after.live_lines == ()
     assert first.key in after.named()
     assert second.key not in after.named()
+
+
+def test_labels_of_a_tetrahedron_keep_apart():
+    """Of many compounds on one spot, as it is seen at first, only those have names that fit."""
+    middle = Dot("a", Kind.STABLE, "AlCaCuMg", 1, (0.25,) * 4, -0.5, 0.0)
+    heap = [replace(middle, id=str(k), formula=f"Al{k}CaCuMg") for k in range(20, 36)]
+    corner = replace(middle, id="c", formula="Al8Ca", fractions=(0.9, 0.1, 0.0, 0.0))
+    shown = trace_of(hull_figure(HullPicture(SYSTEMS[3], (*heap, corner))), Kind.STABLE)
+    assert 0 < sum(bool(text) for text in shown.text) <= 9
+    assert "Al₈Ca" in shown.text
