@@ -16,11 +16,13 @@ import numpy as np
 from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 
 from explorer.baselines import Drawn
+from explorer.encode import descriptions
 from explorer.prototypes import Prototype, PrototypeLibrary, load_library
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
 from model.elements import atomic_number
 
+MOST_PROPOSALS = 100_000
 Choice = tuple[Prototype, tuple[str, ...]]
 """A prototype and the element on each of its kinds of atoms."""
 
@@ -58,6 +60,19 @@ def substitution(
         )
     library = library or load_library()
     return islice(_stream(constraints, n, seed, similar, library), start, None)
+
+
+def proposals(constraints: Constraints) -> Iterator[WyckoffCrystal]:
+    """Fill prototypes with the elements of the constraints, the most similar first, canonically.
+
+    None where no elements are given; each skeleton once, in a choice of origin and axes that
+    satisfies the constraints.
+    """
+    if not constraints.elements:
+        return
+    for drawn in substitution(constraints, n=MOST_PROPOSALS, similar=True):
+        fitting = (d for d in descriptions(drawn.crystal) if satisfies(d, constraints))
+        yield next(fitting, drawn.crystal)
 
 
 def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:

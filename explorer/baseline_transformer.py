@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from explorer.baseline_substitution import proposals
 from explorer.baselines import Drawn
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
@@ -20,13 +21,12 @@ def transformer(
     seed: int = 0,
     start: int = 0,
     batch_size: int = 256,
-    templates: bool = False,
     **how: Any,
 ) -> Iterator[Drawn]:
     """Draw crystals ``start`` to ``n - 1`` with the trained network.
 
-    How it draws and what it raises is told at `model.sample.sample`, which takes ``how``; with
-    ``templates`` the shipped ones.
+    How it draws and what it raises is told at `model.sample.sample`; ``how`` is what `sampling`
+    takes.
     """
     draws = sample(
         loaded,
@@ -35,8 +35,7 @@ def transformer(
         start=start,
         count=n - start,
         batch_size=batch_size,
-        templates=load_templates() if templates else None,
-        **how,
+        **sampling(constraints, **how),
     )
     for draw in draws:
         yield Drawn(
@@ -47,3 +46,21 @@ def transformer(
             log_parts={name: value for name, value in draw.parts.items() if name != "elements"},
             template=draw.template,
         )
+
+
+def sampling(
+    constraints: Constraints, *, templates: bool = False, prototypes: bool = False, **how: Any
+) -> dict[str, Any]:
+    """Return the keywords of `model.sample.sample` for the drawing of a campaign.
+
+    Parameters
+    ----------
+    templates : bool
+        Whether known geometries are tried first: the shipped ones.
+    prototypes : bool
+        Whether known prototypes are proposed, the chemically most similar first.
+    """
+    return how | {
+        "templates": load_templates() if templates else None,
+        "proposed": proposals(constraints) if prototypes else (),
+    }

@@ -52,6 +52,7 @@ NEW = {
     "again": 2.0,
     "templates": True,
     "unknown": 1.0,
+    "prototypes": True,
     "give_up": 1.0,
 }
 """What a new campaign does when not told otherwise. What a stored one does not say is told by the
@@ -86,6 +87,9 @@ class CampaignSpec(BaseModel):
         chemically nearest before others.
     unknown : float
         Nats by which skeletons that no known crystal has come later in such a search.
+    prototypes : bool
+        Whether every second skeleton of a search for the likeliest is that of a known prototype,
+        the chemically most similar first, see `explorer.baseline_substitution.proposals`.
     generator : str
         What draws: "transformer"; "substitution" of known prototypes, the most frequent first, or
         by "similarity" of elements; "random" symmetric crystals or "random-neutral" ones; a "file"
@@ -139,6 +143,7 @@ class CampaignSpec(BaseModel):
     again: float | None = Field(default=None, gt=0, le=100)
     templates: bool = False
     unknown: float = Field(default=0.0, ge=0, le=100)
+    prototypes: bool = False
     generator: Literal[
         "transformer", "substitution", "similarity", "random", "random-neutral", "file"
     ] = TRANSFORMER
@@ -265,7 +270,7 @@ class CampaignSpec(BaseModel):
     def drawing(self) -> dict[str, Any]:
         """Return how to draw, as the keywords of `model.sample.sample`."""
         names = ("temperature", "top_p", "search", "geometry_temperature", "again", "templates")
-        return {name: getattr(self, name) for name in (*names, "unknown")}
+        return {name: getattr(self, name) for name in (*names, "unknown", "prototypes")}
 
     @property
     def chemical_system(self) -> str:

@@ -72,6 +72,14 @@ Unknown = Annotated[
     float,
     typer.Option(help="In such a search: nats by which skeletons of no known crystal come later."),
 ]
+Prototypes = Annotated[
+    bool,
+    typer.Option(
+        "--prototypes/--no-prototypes",
+        help="In a search for the likeliest: every second skeleton is that of a known prototype, "
+        "the chemically most similar first.",
+    ),
+]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
 Method = Annotated[
     str,
@@ -163,6 +171,7 @@ class Drawing:
     again: Again = None
     templates: KnownFirst = True
     unknown: Unknown = 0.0
+    prototypes: Prototypes = True
     checkpoint: Checkpoint = None
 
     def fields(self) -> dict[str, Any]:

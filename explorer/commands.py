@@ -17,6 +17,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 
 from explorer import isolation
+from explorer.baseline_transformer import sampling
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, Relaxation
 from explorer.crystals import (
@@ -37,7 +38,6 @@ from explorer.store import Store
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
 from model.sample import Draw, likelihood_ratio, log_likelihood, sample, stability_score
-from model.templates import load_templates
 from model.tokens import STABILITY, TokenError, crystal_to_row
 from model.train import Recipe, Trainer
 
@@ -85,7 +85,7 @@ def sample_to_file(
         spec.constraints(),
         seed=spec.seed,
         count=spec.n,
-        **spec.drawing() | {"templates": load_templates() if spec.templates else None},
+        **sampling(spec.constraints(), **spec.drawing()),
     ):
         draws.append(draw)
         ticker.tick(f"drawn {len(draws)}/{spec.n}")

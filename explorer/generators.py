@@ -132,8 +132,9 @@ def open_source(
 
 
 def _network(loaded: LoadedNetwork, spec: CampaignSpec) -> str:
-    searches = spec.templates and spec.search != "independent"
-    return loaded.checkpoint_id + (f" with {_named(TEMPLATES)}" if searches else "")
+    files = [TEMPLATES] if spec.templates and spec.search != "independent" else []
+    files += [SHIPPED] if spec.prototypes and spec.search == "likeliest" else []
+    return ", ".join([loaded.checkpoint_id, *map(_named, files)])
 
 
 def _named(file: Path) -> str:

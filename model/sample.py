@@ -5,7 +5,7 @@ Letters in shapes: N crystals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 
@@ -18,11 +18,12 @@ from model.crystal import WyckoffCrystal
 from model.growth import Draw, Growth, total
 from model.headers import HeaderGrammar
 from model.likelihood import part_nll, token_nll
+from model.proposals import in_turn
 from model.sampler import Sampler
 from model.search import Skeleton, SkeletonSearch
 from model.shards import pad
 from model.stability import log_odds
-from model.templates import Templates
+from model.templates import MOST_TRIES, Templates
 from model.tokens import crystal_to_row, row_to_crystal
 
 __all__ = [
@@ -54,6 +55,7 @@ def sample(
     again: float | None = None,
     templates: Templates | None = None,
     unknown: float = 0.0,
+    proposed: Iterable[WyckoffCrystal] = (),
     batch_size: int = 128,
 ) -> Iterator[Draw]:
     """Draw crystals ``start`` to ``start + count - 1`` in order, as soon as each is finished.
@@ -77,6 +79,10 @@ def sample(
         it, the chemically nearest first; the network draws what comes after.
     unknown : float
         Nats by which skeletons without a known geometry come later, given ``templates``.
+    proposed : iterable of WyckoffCrystal
+        In the search for the likeliest, the skeletons of these crystals come in turn with its own,
+        those that the constraints' header does not allow left out. They have to satisfy the other
+        constraints.
 
     Raises
     ------
@@ -103,18 +109,17 @@ def sample(
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
     if search == "independent":
         return _alone(sampler, seed, range(start, start + count), batch_size)
-    skeletons = _rounds(
-        partial(
-            SkeletonSearch,
-            loaded,
-            grammar,
-            temperature=temperature,
-            noise=search == "distinct",
-            seed=seed,
-            again=again,
-            strange=(lambda tokens: not templates.knows(tokens), unknown) if templates else None,
-        )
+    search_anew = partial(
+        SkeletonSearch,
+        loaded,
+        grammar,
+        temperature=temperature,
+        noise=search == "distinct",
+        seed=seed,
+        again=again,
+        strange=(lambda tokens: not templates.knows(tokens), unknown) if templates else None,
     )
+    skeletons = _rounds(search_anew, proposed if search == "likeliest" else (), grammar)
     wanted = islice(skeletons, start, start + count)
     return _filled(sampler, seed, start, wanted, batch_size, templates)
 
@@ -168,10 +173,16 @@ def _told(
     return told
 
 
-def _rounds(search: Callable[[], SkeletonSearch]) -> Iterator[Skeleton]:
+def _rounds(
+    search: Callable[[], SkeletonSearch],
+    proposed: Iterable[WyckoffCrystal],
+    grammar: HeaderGrammar,
+) -> Iterator[Skeleton]:
     """All skeletons; where there are fewer than asked for, again and again for other numbers."""
+    yield from in_turn(search(), proposed, grammar)
     while True:
-        yield from search()
+        for skeleton in search():
+            yield skeleton._replace(times=MOST_TRIES)  # all known geometries were tried
 
 
 def log_likelihood(

@@ -129,7 +129,10 @@ class ConstraintsView(Viewer):
                 fields.templates, label="Known geometries first", **small
             ),
             "unknown": pmui.FloatInput.from_param(
-                fields.unknown, label="Cost of unknown skeletons (nats)", step=0.5, **small
+                fields.unknown, label="Cost if unknown (nats)", step=0.5, **small
+            ),
+            "prototypes": pmui.Checkbox.from_param(
+                fields.prototypes, label="Known prototypes in turn", **small
             ),
             "give_up": pmui.FloatInput.from_param(
                 fields.give_up, label="Give up above hull (eV/atom)", step=0.5, **small
@@ -194,6 +197,7 @@ class ConstraintsView(Viewer):
         searched = drawn and draft.search != "independent"
         for name in ("again", "templates"):
             self.inputs[name].disabled = not searched
+        self.inputs["prototypes"].disabled = not drawn or draft.search != "likeliest"
         self.inputs["unknown"].disabled = not searched or not draft.templates
         chosen = draft.elements or draft.required or draft.excluded
         at_elements = bool(chosen) and draft.problem_field in ELEMENT_FIELDS
@@ -237,8 +241,9 @@ class ConstraintsView(Viewer):
             self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "generator"),
-            pair("search", "again"),
-            pair("templates", "unknown"),
+            box["search"],
+            pair("again", "unknown"),
+            pair("templates", "prototypes"),
             pair("temperature", "geometry_temperature"),
             pair("potential", "hull"),
             pair("give_up", "seed"),

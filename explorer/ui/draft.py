@@ -141,6 +141,11 @@ class Draft(param.Parameterized):
         default=1.0,
         doc="In such a search skeletons that no known crystal has come later, by so many nats",
     )
+    prototypes = param.Boolean(
+        default=True,
+        doc="In a search for the likeliest every second skeleton is that of a known prototype, the "
+        "one whose known members resemble these elements most first",
+    )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     give_up = param.Number(
         default=1.0,
@@ -176,6 +181,7 @@ class Draft(param.Parameterized):
         "again",
         "templates",
         "unknown",
+        "prototypes",
         "potential",
         "give_up",
     )

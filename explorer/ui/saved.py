@@ -59,6 +59,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "again": (float, "a number"),
     "templates": (_boolean, "true or false"),
     "unknown": (float, "a number"),
+    "prototypes": (_boolean, "true or false"),
     "give_up": (float, "a number"),
     "potential": (str.strip, "the name of a potential"),
 }

@@ -29,6 +29,7 @@ FULL = {
     "again": 0.0,
     "templates": False,
     "unknown": 0.5,
+    "prototypes": False,
     "give_up": 0.0,
     "potential": 'odd "name"',
 }
