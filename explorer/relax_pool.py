@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from pymatgen.core import Structure
@@ -100,6 +102,9 @@ class Worker:
         far_end.close()
         self.held: dict[int, Item] = {}
         self._underway: dict[Any, bytes] = {}
+        self._outbox: SimpleQueue[tuple[int, Structure, bytes] | None] = SimpleQueue()
+        self._sender = threading.Thread(target=self._send, daemon=True, name="outbox")
+        self._sender.start()
         self.suspected = False
         self.ready = False
         self._room = Ready(1, float("inf"))
@@ -135,9 +140,18 @@ class Worker:
         self.suspected = suspected
         for item in items:
             self.held[item.place] = item
-            # Dead already: the pipe reads as ended, and `hear` says why.
-            with suppress(OSError):
-                self.connection.send((item.place, item.structure, item.state))
+            self._outbox.put((item.place, item.structure, item.state))
+
+    def _send(self) -> None:
+        """Send what is given, in a thread of its own.
+
+        Worker and caller may both have more to say than the pipe holds; were the caller to wait
+        until the worker has read, it would not read what the worker waits to have said.
+        """
+        # Dead already: the pipe reads as ended, and `hear` says why.
+        with suppress(OSError):
+            while (words := self._outbox.get()) is not None:
+                self.connection.send(words)
 
     def hear(self) -> Iterator[tuple[Any, Relaxation]]:
         """Take in all that it has said, and yield what ended.
@@ -186,12 +200,18 @@ class Worker:
         """End the process at once."""
         self.process.kill()
         self.process.join(STOP_SECONDS)
-        self.connection.close()
+        self._hang_up()
 
     def end(self) -> None:
         """Ask the process to leave, and make it when it does not."""
-        self.connection.close()
+        self._hang_up()
         self.process.join(STOP_SECONDS)
         if self.process.is_alive():
             self.process.kill()
             self.process.join(STOP_SECONDS)
+
+    def _hang_up(self) -> None:
+        """Close the pipe, once nothing is being written: its number may soon be another file's."""
+        self._outbox.put(None)
+        self._sender.join(STOP_SECONDS)
+        self.connection.close()
