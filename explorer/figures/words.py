@@ -61,6 +61,18 @@ def fractions(formula: str, elements: tuple[str, ...]) -> tuple[float, ...]:
     return tuple(float(composition.get_atomic_fraction(symbol)) for symbol in elements)
 
 
+def geometry_words(template: str) -> str:
+    """Say whose geometry a crystal was drawn with, "as in CaAl2Ni2"; "" for its own."""
+    return f"as in {formula_label(template)}" if template else ""
+
+
+def odds_label(log_odds: float | None) -> str:
+    """Return log-odds as a probability, "73 % within 0.075 eV/atom of the hull"; "" for none."""
+    if log_odds is None:
+        return ""
+    return f"{100 / (1 + math.exp(-log_odds)):.0f} % within 0.075 eV/atom of the hull"
+
+
 def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> str:
     """Return a log-likelihood and its parts, such as "-42.10 (skeleton -9.12, lattice -8.01)"."""
     if math.isnan(whole):

@@ -22,7 +22,9 @@ from explorer.figures.words import (
     energy_label,
     escape,
     formula_label,
+    geometry_words,
     likelihood_label,
+    odds_label,
     spacegroup_label,
 )
 from explorer.marks import Mark
@@ -160,6 +162,8 @@ def compared_candidate(candidate: Candidate, mark: Mark) -> Compared:
         "Space group": spacegroup_label(candidate.spacegroup_relaxed),
         "As drawn": spacegroup_label(candidate.spacegroup_generated),
         "Asked for": spacegroup_label(candidate.spacegroup_asked),
+        "Drawn geometry": geometry_words(candidate.template),
+        "Foreseen": odds_label(candidate.stability),
         "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
         "Novelty": novelty_words(candidate),
         "State": ": ".join(filter(None, (candidate.state.value, candidate.reason))),

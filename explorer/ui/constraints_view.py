@@ -132,7 +132,7 @@ class ConstraintsView(Viewer):
                 fields.unknown, label="Cost if unknown (nats)", step=0.5, **small
             ),
             "prototypes": pmui.Checkbox.from_param(
-                fields.prototypes, label="Known prototypes in turn", **small
+                fields.prototypes, label="Known prototypes", **small
             ),
             "give_up": pmui.FloatInput.from_param(
                 fields.give_up, label="Give up above hull (eV/atom)", step=0.5, **small

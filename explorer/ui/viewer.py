@@ -23,7 +23,9 @@ from explorer.figures.words import (
     energy_label,
     escape,
     formula_label,
+    geometry_words,
     likelihood_label,
+    odds_label,
     spacegroup_label,
 )
 from explorer.phases import Phase
@@ -263,6 +265,8 @@ def candidate_details(candidate: Candidate, structure: Structure | None = None) 
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
             "Reason": candidate.reason,
+            "Drawn geometry": geometry_words(candidate.template),
+            "Foreseen": odds_label(candidate.stability),
             "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
             **_of_structure(structure),
         }
