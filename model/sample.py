@@ -80,9 +80,8 @@ def sample(
     unknown : float
         Nats by which skeletons without a known geometry come later, given ``templates``.
     proposed : iterable of WyckoffCrystal
-        In the search for the likeliest, the skeletons of these crystals come in turn with its own,
-        those that the constraints' header does not allow left out. They have to satisfy the other
-        constraints.
+        That satisfy the constraints; in the search for the likeliest, their skeletons come in turn
+        with its own.
 
     Raises
     ------
@@ -91,19 +90,9 @@ def sample(
     ValueError
         If a count, a temperature, ``top_p``, ``search`` or ``again`` is out of range.
     """
-    if count < 0 or start < 0 or batch_size < 1:
-        raise ValueError(f"expected counts of 0 or more, got {count=} {start=} {batch_size=}")
     heat = temperature if geometry_temperature is None else geometry_temperature
-    if not min(temperature, heat) > 0 or not 0 < top_p <= 1:
-        raise ValueError(
-            f"expected temperatures > 0 and 0 < top_p <= 1, got {temperature}, {heat}, {top_p}"
-        )
-    if search not in SEARCHES:
-        raise ValueError(f"expected a search of {', '.join(SEARCHES)}, got {search!r}")
-    if again is not None and not again > 0:
-        raise ValueError(f"expected more than 0 nats for a skeleton to come again, got {again}")
-    if unknown < 0:
-        raise ValueError(f"expected 0 or more nats for an unknown skeleton, got {unknown}")
+    _refuse_counts(count, start, batch_size)
+    _refuse_choices(min(temperature, heat), top_p, search, again, unknown)
     grammar = HeaderGrammar(constraints, loaded.known_elements)
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
@@ -122,6 +111,26 @@ def sample(
     skeletons = _rounds(search_anew, proposed if search == "likeliest" else (), grammar)
     wanted = islice(skeletons, start, start + count)
     return _filled(sampler, seed, start, wanted, batch_size, templates)
+
+
+def _refuse_counts(count: int, start: int, batch_size: int) -> None:
+    """Raise ValueError for a count that is none."""
+    if count < 0 or start < 0 or batch_size < 1:
+        raise ValueError(f"expected counts of 0 or more, got {count=} {start=} {batch_size=}")
+
+
+def _refuse_choices(
+    heat: float, top_p: float, search: str, again: float | None, unknown: float
+) -> None:
+    """Raise ValueError for a choice out of range; ``heat`` is the lower temperature."""
+    if not heat > 0 or not 0 < top_p <= 1:
+        raise ValueError(f"expected temperatures > 0 and 0 < top_p <= 1, got {heat}, {top_p}")
+    if search not in SEARCHES:
+        raise ValueError(f"expected a search of {', '.join(SEARCHES)}, got {search!r}")
+    if again is not None and not again > 0:
+        raise ValueError(f"expected more than 0 nats for a skeleton to come again, got {again}")
+    if unknown < 0:
+        raise ValueError(f"expected 0 or more nats for an unknown skeleton, got {unknown}")
 
 
 def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iterator[Draw]:
