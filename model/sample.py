@@ -23,7 +23,7 @@ from model.sampler import Sampler
 from model.search import Skeleton, SkeletonSearch
 from model.shards import pad
 from model.stability import log_odds
-from model.templates import MOST_TRIES, Templates
+from model.templates import MOST_TRIES, Template, Templates
 from model.tokens import crystal_to_row, row_to_crystal
 
 __all__ = [
@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 
+TOGETHER = 32
+"""Known geometries that are scored in one pass of the network."""
 SEARCHES = ("independent", "distinct", "likeliest")
 """Ways to draw: each crystal on its own; skeletons without replacement, at random with the
 probabilities that ordinary drawing gives them; skeletons without replacement, likeliest first."""
@@ -165,21 +167,28 @@ def _told(
     """Give skeletons the geometry of a known crystal, as long as there are any untried ones."""
     found = {}
     for index, skeleton in skeletons:
-        known = templates.of(skeleton.tokens)
+        known = templates.of(skeleton.tokens, skeleton.times + 1)
         if skeleton.times < len(known):
             found[index] = known[skeleton.times]
-    if not found:
-        return {}
-    network = sampler.network
-    with torch.inference_mode():
-        rows = pad([template.row for template in found.values()])
-        parts = part_nll(*token_nll(network, rows, sampler.device))
     told = {}
-    for place, (index, template) in enumerate(found.items()):
-        crystal = row_to_crystal(template.row.tokens, template.row.fine)
-        logs = {name: -float(values[place]) for name, values in parts.items()}
-        told[index] = Draw(index, crystal, total(logs), logs, "", template.model)
+    # rows of like length together: most of the work would be padding
+    for some in _by_length(found):
+        with torch.inference_mode():
+            rows = pad([found[index].row for index in some])
+            parts = part_nll(*token_nll(sampler.network, rows, sampler.device))
+        for place, index in enumerate(some):
+            template = found[index]
+            crystal = row_to_crystal(template.row.tokens, template.row.fine)
+            logs = {name: -float(values[place]) for name, values in parts.items()}
+            told[index] = Draw(index, crystal, total(logs), logs, "", template.model)
     return told
+
+
+def _by_length(found: dict[int, Template]) -> Iterator[list[int]]:
+    """Indices of templates, some at a time, the shortest rows first."""
+    ordered = sorted(found, key=lambda index: len(found[index].row))
+    for start in range(0, len(ordered), TOGETHER):
+        yield ordered[start : start + TOGETHER]
 
 
 def _rounds(

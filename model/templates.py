@@ -96,7 +96,7 @@ class Templates:
         """Whether any known crystal has the skeleton (tokens up to ``END``)."""
         return pattern_of(_sites(skeleton))[0] in self._members
 
-    def of(self, skeleton: Sequence[int]) -> list[Template]:
+    def of(self, skeleton: Sequence[int], most: int = MOST_TRIES) -> list[Template]:
         """Return geometries for a skeleton that differ, the chemically nearest crystal's first.
 
         Nearness is the distance of the elements' standardized periodic-table features, summed over
@@ -106,6 +106,8 @@ class Templates:
         ----------
         skeleton : sequence of int
             Tokens from the first to ``END``.
+        most : int
+            Geometries wanted; there are at most `MOST_TRIES`.
         """
         sites = _sites(skeleton)
         pattern, kinds = pattern_of(sites)
@@ -124,7 +126,7 @@ class Templates:
             if row is not None:
                 kept.append(values)
                 found.append(Template(row, _formula(pattern, members.kinds[member])))
-            if len(found) == MOST_TRIES:
+            if len(found) == min(most, MOST_TRIES):
                 break
         return found
 
