@@ -1,8 +1,8 @@
 """When a relaxation is given up, since its crystal cannot come near the hull any more.
 
 What decides is how far above the hull a crystal still is and how fast its energy falls. The numbers
-were chosen on relaxations of drawn crystals, so that none was given up that ends within 0.1 eV/atom of
-the hull; ``tests/benchmarks/hopeless.py`` counts what they lose and save on others.
+were chosen on relaxations of drawn crystals, so that none was given up that ends within
+0.1 eV/atom of the hull; ``tests/benchmarks/hopeless.py`` counts what they lose and save on others.
 """
 
 from __future__ import annotations
