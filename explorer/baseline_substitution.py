@@ -17,7 +17,7 @@ from pymatgen.analysis.structure_prediction.substitution_probability import Subs
 
 from explorer.baselines import Drawn
 from explorer.encode import descriptions
-from explorer.prototypes import Prototype, PrototypeLibrary, load_library
+from explorer.prototypes import Prototype, PrototypeLibrary, load_library, skeleton
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
 from model.elements import atomic_number
@@ -70,7 +70,12 @@ def proposals(constraints: Constraints) -> Iterator[WyckoffCrystal]:
     """
     if not constraints.elements:
         return
+    seen = set()
     for drawn in substitution(constraints, n=MOST_PROPOSALS, similar=True):
+        key = skeleton(drawn.crystal)
+        if key in seen:  # other coordinates, which nobody asks for here
+            continue
+        seen.add(key)
         fitting = (d for d in descriptions(drawn.crystal) if satisfies(d, constraints))
         yield next(fitting, drawn.crystal)
 

@@ -83,11 +83,10 @@ def encode_cell(cell: tuple, symprec: float = 0.1, canonical: bool = True) -> Wy
     """Describe a spglib cell (lattice rows, fractional coordinates, atomic numbers)."""
     spacegroup, lattice, orbits = _standard_orbits(cell, symprec)
     settings = table().normalizers_of(spacegroup) if canonical else np.eye(3, 4)[None]
-    described = [_describe(spacegroup, lattice, orbits, setting) for setting in settings]
-    best = min((d for d in described if d is not None), key=lambda d: d[0], default=None)
-    if best is None:
+    described = _descriptions(spacegroup, lattice, orbits, settings)
+    if not described:
         raise EncodingError(f"no Wyckoff description of the atoms in space group {spacegroup}")
-    return best[1]
+    return described[0]
 
 
 def descriptions(crystal: WyckoffCrystal) -> list[WyckoffCrystal]:
@@ -99,7 +98,14 @@ def descriptions(crystal: WyckoffCrystal) -> list[WyckoffCrystal]:
     ]
     lattice = lattice_vectors(*crystal.lattice)
     settings = wyckoff.normalizers_of(crystal.spacegroup)
-    described = [_describe(crystal.spacegroup, lattice, orbits, setting) for setting in settings]
+    return _descriptions(crystal.spacegroup, lattice, orbits, settings)
+
+
+def _descriptions(
+    spacegroup: int, lattice: np.ndarray, orbits: list[Orbit], settings: np.ndarray
+) -> list[WyckoffCrystal]:
+    """Describe orbits in several choices of origin and axes, the canonical one first."""
+    described = [_describe(spacegroup, lattice, orbits, setting) for setting in settings]
     ordered = sorted((d for d in described if d is not None), key=lambda d: d[0])
     return [crystal for _, crystal in ordered]
 

@@ -14,7 +14,7 @@ from model import tokens as vocabulary
 from model.crystal import WyckoffCrystal
 from model.headers import HeaderGrammar
 from model.search import Skeleton
-from model.tokens import SPACEGROUP_0, Role, crystal_to_row, element_token
+from model.tokens import SPACEGROUP_0, Role, TokenError, crystal_to_row, element_token
 
 
 def in_turn(
@@ -47,11 +47,17 @@ def in_turn(
 
 
 def skeleton_tokens(crystal: WyckoffCrystal, grammar: HeaderGrammar) -> tuple[int, ...] | None:
-    """Tokens of a crystal up to the end of its sites; None where the header does not allow it."""
+    """Tokens of a crystal up to the end of its sites.
+
+    None where the header does not allow it, or where it does not fit the vocabulary.
+    """
     header = _header(crystal, grammar)
     if header is None:
         return None
-    tokens = [int(token) for token in crystal_to_row(crystal).tokens]
+    try:
+        tokens = [int(token) for token in crystal_to_row(crystal).tokens]
+    except TokenError:
+        return None
     first = next(k for k, token in enumerate(tokens) if token >= vocabulary.POSITION_0)
     return (*header, *tokens[first : tokens.index(vocabulary.END) + 1])
 

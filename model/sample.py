@@ -108,7 +108,7 @@ def sample(
         noise=search == "distinct",
         seed=seed,
         again=again,
-        strange=(lambda tokens: not templates.knows(tokens), unknown) if templates else None,
+        penalty=partial(_penalty, templates, unknown) if templates and unknown else None,
     )
     skeletons = _rounds(search_anew, proposed if search == "likeliest" else (), grammar)
     wanted = islice(skeletons, start, start + count)
@@ -189,6 +189,11 @@ def _by_length(found: dict[int, Template]) -> Iterator[list[int]]:
     ordered = sorted(found, key=lambda index: len(found[index].row))
     for start in range(0, len(ordered), TOGETHER):
         yield ordered[start : start + TOGETHER]
+
+
+def _penalty(templates: Templates, unknown: float, tokens: tuple[int, ...]) -> float:
+    """Nats by which a skeleton comes later: only one that no known crystal has."""
+    return 0.0 if templates.knows(tokens) else unknown
 
 
 def _rounds(

@@ -94,7 +94,7 @@ class Child(NamedTuple):
     times: int = 0
     """How often this skeleton was given already."""
     put_off: bool = False
-    """Whether it has paid for being strange."""
+    """Whether its penalty is counted."""
 
     @property
     def complete(self) -> bool:
@@ -130,8 +130,8 @@ class SkeletonSearch:
     again : float or None
         A skeleton with free coordinates comes again, for another try at them, once its key less
         so many nats for each time is the highest; None gives each skeleton once.
-    strange : tuple of callable and float, optional
-        Whether a skeleton (its tokens) is a strange one, and how many nats later such come.
+    penalty : callable, optional
+        From a skeleton's tokens to the nats, 0 or more, by which it comes later.
     """
 
     def __init__(
@@ -143,12 +143,12 @@ class SkeletonSearch:
         noise: bool = False,
         seed: int = 0,
         again: float | None = None,
-        strange: tuple[Callable[[tuple[int, ...]], bool], float] | None = None,
+        penalty: Callable[[tuple[int, ...]], float] | None = None,
     ) -> None:
         self.network, self.grammar = loaded.network, grammar
         self.device = self.network.bias.device
         self.temperature, self.noise, self.seed = temperature, noise, seed
-        self.again, self.strange = again, strange
+        self.again, self.penalty = again, penalty
         self.automaton = Automaton()
         self._number, self._age = count(), 0
         self._heap: list[Child] = []
@@ -168,8 +168,8 @@ class SkeletonSearch:
         while self._heap:
             if self._heap[0].complete:
                 leaf = self._pop()
-                if self._is_strange(leaf):
-                    order = leaf.order + self.strange[1]
+                if self.penalty is not None and not leaf.put_off:
+                    order = leaf.order + self.penalty(leaf.tokens)
                     heappush(self._heap, leaf._replace(order=order, put_off=True))
                     continue
                 if self.again is not None and _has_coordinates(leaf.tokens):
@@ -195,10 +195,6 @@ class SkeletonSearch:
     def _push(self, fan: Fan, rank: int) -> None:
         if rank < len(fan.orders):
             heappush(self._heap, Child(float(fan.orders[rank]), next(self._number), fan, rank))
-
-    def _is_strange(self, leaf: Child) -> bool:
-        """Whether a skeleton has yet to be put off."""
-        return self.strange is not None and not leaf.put_off and self.strange[0](leaf.tokens)
 
     def _later(self, leaf: Child) -> Child:
         return leaf._replace(

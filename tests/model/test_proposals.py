@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from explorer.baseline_substitution import proposals, satisfies
@@ -95,3 +97,7 @@ def test_what_the_header_does_not_allow_is_left_out(shipped: LoadedNetwork):
     crystal = next(iter(proposals(Constraints.parse("Al-Ca-Cu"))))
     other = HeaderGrammar(Constraints.parse("Al-Ca-Mg"), shipped.known_elements)
     assert skeleton_tokens(crystal, other) is None
+    grammar = HeaderGrammar(Constraints.parse("Al-Ca-Cu"), shipped.known_elements)
+    assert skeleton_tokens(crystal, grammar)
+    huge = replace(crystal, lattice=(90.0, 90.0, 90.0, *crystal.lattice[3:]))
+    assert skeleton_tokens(huge, grammar) is None
