@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -104,7 +105,7 @@ class RunBar(Viewer):
 
     def _wire(self) -> None:
         for name, button in self.buttons.items():
-            button.on_click(lambda _, command=name: self._command(command))
+            button.on_click(partial(self._command, name))  # a lambda would not be awaited
         self.copy.on_click(lambda _: self._reuse(self.bench.campaign.spec))
         self.chooser.param.watch(self._choose, "value")
         self.bench.param.watch(self._show, ["campaign", "runner_alive", "error"])
@@ -115,7 +116,7 @@ class RunBar(Viewer):
         if event.new is not None and event.new != self.bench.campaign_id:
             self.bench.campaign_id = event.new
 
-    async def _command(self, command: str) -> None:
+    async def _command(self, command: str, _: Any) -> None:
         bench = self.bench
         try:
             await asyncio.to_thread(bench.store.command, bench.campaign_id, command)

@@ -10,7 +10,10 @@ from pymatgen.core import Structure
 
 
 def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
-    """Click Al, Ca and Cu, run, watch a crystal land on the hull, select it, take it away."""
+    """Click Al, Ca and Cu, run, watch a crystal land on the hull, select it, take it away.
+
+    Then pause, resume and stop, each of which the page tells once it is so.
+    """
     with opened(site[0], accept_downloads=True) as page:
         for symbol in ("Al", "Ca", "Cu"):
             page.locator(f"button.cell[data-symbol={symbol}]").click()
@@ -28,7 +31,9 @@ def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
             page.get_by_role("button", name="Download 1").click()
         path = tmp_path / "taken.zip"
         download.value.save_as(path)
-        page.get_by_role("button", name="Stop").click()
+        for button, state in (("Pause", "Paused"), ("Resume", "Running"), ("Stop", "Stopped")):
+            page.get_by_role("button", name=button).click()
+            page.locator(".chip", has_text=state).wait_for()
     with zipfile.ZipFile(path) as archive:
         cifs = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".cif")]
     assert len(cifs) == 1
