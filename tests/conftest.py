@@ -1,13 +1,19 @@
-"""The order of the files: those that take minutes first, so that no process is left with one."""
+"""What holds for the whole suite: the order of the files, and the threads of each process."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# One process for each core runs tests: two threads each would wait for one another all the time.
+# Read when torch is first imported, and by all programs that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LONG = ("test_browser", "test_users", "test_faults", "test_readme", "test_notebooks", "test_sample")
 """How the names of files begin that start servers, browsers or whole campaigns."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of long files before all others, without changing anything else."""
+    """Put the tests of long files first, so that no process is left with one at the end."""
     items.sort(key=lambda item: not item.path.name.startswith(LONG))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from explorer.isolation import SPAWN, one_thread
+
+_pools: dict[int, ProcessPoolExecutor] = {}
+"""Processes kept for the next call, by how many there may be: each takes seconds to import all."""
 
 
 def spread(
@@ -31,10 +35,17 @@ def spread(
     concurrent.futures.process.BrokenProcessPool
         If a process dies.
     """
-    tasks = list(tasks)
-    number = min(workers or os.cpu_count() or 1, max(1, len(tasks)))
-    with ProcessPoolExecutor(number, mp_context=SPAWN) as pool:
+    number = workers or os.cpu_count() or 1
+    pool = _pools.setdefault(number, ProcessPoolExecutor(number, mp_context=SPAWN))
+    waiting = []
+    try:
         with one_thread():
             waiting = [pool.submit(function, *task) for task in tasks]
         for done in waiting if ordered else as_completed(waiting):
             yield done.result()
+    except BrokenProcessPool:
+        _pools.pop(number, None)
+        raise
+    finally:
+        for unasked in waiting:
+            unasked.cancel()
