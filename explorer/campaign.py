@@ -90,6 +90,8 @@ class CampaignSpec(BaseModel):
     prototypes : bool
         Whether every second skeleton of a search for the likeliest is that of a known prototype,
         the chemically most similar first, see `explorer.baseline_substitution.proposals`.
+    best_of : int
+        Of so many independent draws the one that scores highest for stability becomes a candidate.
     generator : str
         What draws: "transformer"; "substitution" of known prototypes, the most frequent first, or
         by "similarity" of elements; "random" symmetric crystals or "random-neutral" ones; a "file"
@@ -144,6 +146,7 @@ class CampaignSpec(BaseModel):
     templates: bool = False
     unknown: float = Field(default=0.0, ge=0, le=100)
     prototypes: bool = False
+    best_of: int = Field(default=1, ge=1, le=1000)
     generator: Literal[
         "transformer", "substitution", "similarity", "random", "random-neutral", "file"
     ] = TRANSFORMER
@@ -209,6 +212,12 @@ class CampaignSpec(BaseModel):
             raise _first_complaint(error) from None
         constraints = spec.constraints()
         spec._refuse_wrong_generator()
+        if spec.best_of > 1 and spec.search != "independent":
+            raise SpecError(
+                f"best_of: expected 1 with the search {spec.search!r}, got {spec.best_of}: a search "
+                "has its own order; choose the search 'independent'",
+                "best_of",
+            )
         settled = ("elements", "subset", "required", "excluded")
         return spec.model_copy(update={name: getattr(constraints, name) for name in settled})
 
@@ -270,7 +279,7 @@ class CampaignSpec(BaseModel):
     def drawing(self) -> dict[str, Any]:
         """Return how to draw, as the keywords of `model.sample.sample`."""
         names = ("temperature", "top_p", "search", "geometry_temperature", "again", "templates")
-        return {name: getattr(self, name) for name in (*names, "unknown", "prototypes")}
+        return {name: getattr(self, name) for name in (*names, "unknown", "prototypes", "best_of")}
 
     @property
     def chemical_system(self) -> str:

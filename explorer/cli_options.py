@@ -80,6 +80,12 @@ Prototypes = Annotated[
         "the chemically most similar first.",
     ),
 ]
+BestOf = Annotated[
+    int,
+    typer.Option(
+        help="With independent draws: of so many, keep the one that scores highest for stability."
+    ),
+]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
 Method = Annotated[
     str,
@@ -172,6 +178,7 @@ class Drawing:
     templates: KnownFirst = True
     unknown: Unknown = 0.0
     prototypes: Prototypes = True
+    best_of: BestOf = 1
     checkpoint: Checkpoint = None
 
     def fields(self) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def sample(
     templates: Templates | None = None,
     unknown: float = 0.0,
     proposed: Iterable[WyckoffCrystal] = (),
+    best_of: int = 1,
     batch_size: int = 128,
 ) -> Iterator[Draw]:
     """Draw crystals ``start`` to ``start + count - 1`` in order, as soon as each is finished.
@@ -84,21 +85,27 @@ def sample(
     proposed : iterable of WyckoffCrystal
         That satisfy the constraints; in the search for the likeliest, their skeletons come in turn
         with its own.
+    best_of : int
+        Of so many independent draws the one with the highest `stability_score` is given.
 
     Raises
     ------
     ConstraintError
         If nothing can satisfy the constraints.
     ValueError
-        If a count, a temperature, ``top_p``, ``search`` or ``again`` is out of range.
+        If a count, a temperature, ``top_p``, ``search`` or ``again`` is out of range, or a search
+        is to give the best of several.
     """
     heat = temperature if geometry_temperature is None else geometry_temperature
     _refuse_counts(count, start, batch_size)
     _refuse_choices(min(temperature, heat), top_p, search, again, unknown)
+    _refuse_best_of(best_of, search)
     grammar = HeaderGrammar(constraints, loaded.known_elements)
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
     if search == "independent":
+        if best_of > 1:
+            return _best(loaded, sampler, seed, range(start, start + count), best_of, batch_size)
         return _alone(sampler, seed, range(start, start + count), batch_size)
     search_anew = partial(
         SkeletonSearch,
@@ -135,10 +142,41 @@ def _refuse_choices(
         raise ValueError(f"expected 0 or more nats for an unknown skeleton, got {unknown}")
 
 
+def _refuse_best_of(best_of: int, search: str) -> None:
+    """Raise ValueError where there is nothing to choose among."""
+    if best_of < 1 or (best_of > 1 and search != "independent"):
+        raise ValueError(
+            f"expected the best of 1 or more independent draws, got {best_of} in search {search!r}"
+        )
+
+
 def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iterator[Draw]:
     """Draw crystals on their own, batch after batch."""
     for first in range(0, len(indices), batch_size):
         yield from Growth(sampler, seed, indices[first : first + batch_size]).run()
+
+
+def _best(
+    loaded: LoadedNetwork,
+    sampler: Sampler,
+    seed: int,
+    indices: range,
+    best_of: int,
+    batch_size: int,
+) -> Iterator[Draw]:
+    """Give the one that scores highest of each ``best_of`` draws, none that is no crystal."""
+    together = max(1, batch_size // best_of)
+    for first in range(indices.start, indices.stop, together):
+        some = range(first, min(first + together, indices.stop))
+        draws = list(
+            _alone(sampler, seed, range(best_of * some.start, best_of * some.stop), batch_size)
+        )
+        whole = [place for place, draw in enumerate(draws) if draw.crystal is not None]
+        scores = np.full(len(draws), -np.inf)
+        scores[whole] = stability_score(loaded, [draws[place].crystal for place in whole])
+        chosen = scores.reshape(len(some), best_of).argmax(axis=1)
+        for k, index in enumerate(some):
+            yield draws[best_of * k + chosen[k]]._replace(index=index)
 
 
 def _filled(

@@ -12,11 +12,13 @@ from explorer.baselines import Drawn
 from explorer.evaluate.checks import check
 from model.checkpoint import CheckpointError, LoadedNetwork, load_network, save_network
 from model.constraints import Constraints
+from model.headers import HeaderGrammar
 from model.likelihood import context_of
 from model.network import Memory, Network, NetworkConfig
-from model.sample import Draw, log_likelihood, sample
+from model.sample import Draw, log_likelihood, sample, stability_score
+from model.search import SkeletonSearch
 from model.shards import pad
-from model.tokens import crystal_to_row
+from model.tokens import SPACEGROUP_0, crystal_to_row
 
 WISHES = [
     {"elements": "Al-Ca-Cu"},
@@ -108,23 +110,23 @@ def test_a_search_with_little_memory_finds_the_same(
 ) -> None:
     """Keys and values that are thrown away are computed again, and nothing else changes."""
     wish = Constraints.parse("Al-Ca-Cu", spacegroups=(139, 225))
-    whole = [d.crystal.skeleton for d in sample(shipped, wish, seed=0, count=60, search="distinct")]
-    monkeypatch.setattr(Memory, "MOST_BYTES", 2**20)
-    short = [d.crystal.skeleton for d in sample(shipped, wish, seed=0, count=60, search="distinct")]
+    whole = [d.crystal.skeleton for d in sample(shipped, wish, seed=0, count=30, search="distinct")]
+    monkeypatch.setattr(Memory, "MOST_BYTES", 2**19)
+    short = [d.crystal.skeleton for d in sample(shipped, wish, seed=0, count=30, search="distinct")]
     assert short == whole
 
 
 def test_random_search_draws_as_often_as_sampling(shipped: LoadedNetwork) -> None:
     """The first skeleton of a random search has the distribution of ordinary draws."""
-    wish = Constraints.parse("Al-Ca-Cu", spacegroups=(139, 166, 225))
-    plain = Counter(draw.crystal.spacegroup for draw in sample(shipped, wish, seed=0, count=400))
-    first = Counter(
-        next(iter(sample(shipped, wish, seed=k, count=1, search="distinct"))).crystal.spacegroup
-        for k in range(150)
-    )
+    wish = Constraints.parse("Al-Cu", spacegroups=(139, 166, 225), max_atoms=6)
+    grammar = HeaderGrammar(wish, shipped.known_elements)
+    plain = Counter(draw.crystal.spacegroup for draw in sample(shipped, wish, seed=0, count=600))
+    searches = (SkeletonSearch(shipped, grammar, noise=True, seed=k) for k in range(80))
+    first = Counter(token for search in searches for token in next(iter(search)).tokens)
     for group in (139, 166, 225):
-        share, error = plain[group] / 400, 4 * (0.25 / 400 + 0.25 / 150) ** 0.5
-        assert abs(first[group] / 150 - share) < error
+        share = plain[group] / 600
+        error = 4 * (max(share * (1 - share), 0.01) * (1 / 600 + 1 / 80)) ** 0.5
+        assert abs(first[SPACEGROUP_0 + group - 1] / 80 - share) < error
 
 
 def test_skeletons_come_again_for_other_coordinates(shipped: LoadedNetwork) -> None:
@@ -228,3 +230,18 @@ def test_weights_survive_the_disk(tmp_path, shipped: LoadedNetwork) -> None:
 
 def _loaded(network: Network) -> LoadedNetwork:
     return LoadedNetwork(network, "untrained", ("Ca", "O", "Ti"), {})
+
+
+def test_the_best_of_several_is_the_one_that_scores_highest(shipped: LoadedNetwork) -> None:
+    """Crystal i is chosen among the ordinary draws 4 i to 4 i + 3, wherever drawing begins."""
+    wish = Constraints.parse("Al-Ca-Cu", max_atoms=12)
+    plain = list(sample(shipped, wish, seed=2, count=20))
+    scores = stability_score(shipped, [draw.crystal for draw in plain]).reshape(5, 4)
+    best = list(sample(shipped, wish, seed=2, count=5, best_of=4))
+    places = scores.argmax(axis=1) + 4 * np.arange(5)
+    assert [draw.crystal for draw in best] == [plain[place].crystal for place in places]
+    assert [draw.index for draw in best] == list(range(5))
+    later = list(sample(shipped, wish, seed=2, start=3, count=2, best_of=4, batch_size=4))
+    assert [draw.crystal for draw in later] == [draw.crystal for draw in best[3:]]
+    with pytest.raises(ValueError, match="independent"):
+        sample(shipped, wish, seed=2, count=5, best_of=4, search="likeliest")
