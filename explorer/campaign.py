@@ -214,8 +214,8 @@ class CampaignSpec(BaseModel):
         spec._refuse_wrong_generator()
         if spec.best_of > 1 and spec.search != "independent":
             raise SpecError(
-                f"best_of: expected 1 with the search {spec.search!r}, got {spec.best_of}: a search "
-                "has its own order; choose the search 'independent'",
+                f"best_of: expected 1 with the search {spec.search!r}, got {spec.best_of}: a "
+                "search has its own order; choose the search 'independent'",
                 "best_of",
             )
         settled = ("elements", "subset", "required", "excluded")
