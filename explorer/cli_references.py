@@ -144,7 +144,22 @@ def references_list(
     reference_file: ReferenceFile = None,
     common: Common,
 ) -> None:
-    """List the known phases of a chemical system, or how many each shipped set holds."""
+    """List the known phases of a chemical system, or the sets that are shipped or cached."""
     from explorer.reference_commands import list_references  # noqa: PLC0415
 
     tell(list_references(spec_of(elements=elements), potential, reference_file), common.json)
+
+
+@app.command(name="clear")
+@grouped
+def references_clear(
+    *,
+    potential: Annotated[
+        str | None, typer.Option(help="Only those of this potential, as it was asked for.")
+    ] = None,
+    common: Common,
+) -> None:
+    """Delete the known phases that were relaxed when a search asked for them."""
+    from explorer.reference_commands import clear_references  # noqa: PLC0415
+
+    tell(clear_references(potential), common.json)

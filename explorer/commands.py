@@ -235,7 +235,13 @@ def run_campaign_in_folder(
         ticker.tick(_counts_line(Counter(states.values())))
 
     campaign = run_in_folder(
-        spec, folder, device=device, workers=workers, resume=resume, report=report
+        spec,
+        folder,
+        device=device,
+        workers=workers,
+        resume=resume,
+        report=report,
+        say=progress,
     )
     counts = campaign.counts
     ticker.done(f"{campaign.state}: {_counts_line(counts)}, drawn {counts['drawn']}")

@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
+from explorer.logs import say
 from explorer.references import HULL_WORDS, POTENTIAL
 from explorer.runner import Pulse, one_line, run_campaign
 from explorer.spreadsheet import cell
@@ -63,6 +64,7 @@ def run_in_folder(
     workers: int | None = None,
     resume: bool = False,
     report: Callable[[Sequence[Candidate]], None] = lambda _: None,
+    say: Callable[[str], None] = say,
 ) -> Campaign:
     """Run a campaign in a folder to its end, or until interrupted, and write its files.
 
@@ -78,6 +80,8 @@ def run_in_folder(
         Go on with the run that the folder holds, if any.
     report : callable
         Hears of candidates as they are committed.
+    say : callable
+        Hears how far known phases are, where the potential brings none and they are relaxed first.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def run_in_folder(
 
     spec = spec_to_run(spec, folder, resume)
     targets = _targets_to_find(spec, folder)
-    laboratory = open_laboratory(spec, device, workers, targets)
+    laboratory = open_laboratory(spec, device, workers, targets, say=say)
     refuse_unwritable(folder / DATABASE)
     store = Store(folder / DATABASE)
     campaign_id = _campaign_to_run(store, spec, targets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -14,12 +14,14 @@ from explorer.baselines import Drawn
 from explorer.campaign import TRANSFORMER, CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.crystals import spacegroup_of
-from explorer.dft_hull import competing_phases
+from explorer.dft_hull import competing_phases, refuse_scale
 from explorer.generators import Source, open_source
 from explorer.hopeless import Ceiling
 from explorer.hull import Hull
+from explorer.logs import say
 from explorer.potentials import Potential, potential
-from explorer.references import HULL_WORDS, POTENTIAL, ReferencePhases
+from explorer.reference_supply import MissingElementError, shipped_for, supply
+from explorer.references import DFT, HULL_WORDS, POTENTIAL, ReferencePhases
 from explorer.relax import Relaxer
 from explorer.relaxers import open_relaxer
 from explorer.screen import Screen
@@ -171,6 +173,9 @@ def open_laboratory(
     device: str = "auto",
     workers: int | None = None,
     targets: Sequence[NamedStructure] = (),
+    *,
+    say: Callable[[str], None] = say,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Laboratory:
     """Load everything that a campaign needs, or say in one line why that cannot be.
 
@@ -183,11 +188,16 @@ def open_laboratory(
         Relaxation processes; None for one on each core.
     targets : sequence of NamedStructure
         What the campaign was given to look for; without any, known phases of its system.
+    say, should_stop : callable
+        As in `explorer.reference_supply.supply`, which relaxes known phases where a potential
+        brings none.
 
     Raises
     ------
     ValueError
         `SpecError`, `PotentialError`, `ReferenceFileError` or a bad checkpoint.
+    SupplyStoppedError
+        When it had to stop while known phases were relaxed.
     """
     import torch  # noqa: PLC0415 - seconds to import
 
@@ -204,7 +214,9 @@ def open_laboratory(
         spec.refuse_unknown(network.known_elements, "the model")
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
     library = Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
-    references = check_references(library, chosen)
+    references = check_references(
+        library, chosen, workers=workers, say=say, should_stop=should_stop
+    )
     competing = library.competing(library.system)
     looked_for = given_targets(spec, targets) if targets else default_targets(references)
     source = open_source(spec, network, batch_size=BLOCK)
@@ -245,8 +257,23 @@ def _ceiling(spec: CampaignSpec, library: Library, chosen: Potential) -> Ceiling
     return Ceiling(replace(library, _hulls={}), chosen.level, spec.give_up)
 
 
-def check_references(library: Library, chosen: Potential) -> ReferencePhases:
-    """Return the known phases of the campaign's system, which must span it at the same level."""
+def check_references(
+    library: Library,
+    chosen: Potential,
+    *,
+    workers: int | None = None,
+    say: Callable[[str], None] = say,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> ReferencePhases:
+    """Return the known phases of the campaign's system, which must span it at the same level.
+
+    Where the potential brings none they are relaxed first, and the library reads them from then on;
+    see `explorer.reference_supply.supply` for `say`, `should_stop` and what is raised.
+    """
+    if not library.file:
+        # By the level, not by the name: another release of a potential has other energies.
+        shipped = shipped_for(chosen)
+        library.file = str(shipped or _supplied(library, chosen, workers, say, should_stop))
     references = library.references(library.system)
     if references.level != chosen.level:
         raise SpecError(
@@ -262,6 +289,35 @@ def check_references(library: Library, chosen: Potential) -> ReferencePhases:
         )
     competing_phases(references, library.mode)
     return references
+
+
+def _supplied(
+    library: Library,
+    chosen: Potential,
+    workers: int | None,
+    say: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> Path:
+    """Relax the known phases of a campaign's system; refuse one that has no system."""
+    if library.mode == DFT:
+        refuse_scale(chosen.level)
+    if not library.system:
+        raise SpecError(
+            f"no reference phases of {chosen.level.potential} are at hand, and for a search in any "
+            "elements there are too many to relax: choose elements, or give references",
+            "elements",
+        )
+    try:
+        return supply(
+            library.system.split("-"),
+            chosen,
+            library.potential,
+            workers=workers,
+            say=say,
+            should_stop=should_stop,
+        )
+    except MissingElementError as error:
+        raise SpecError(str(error), "elements") from error
 
 
 def choose_device(device: str) -> str:

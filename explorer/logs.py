@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
 from typing import Any
 
@@ -24,6 +25,11 @@ def log_event(event: str, level: int = logging.INFO, **fields: Any) -> None:
     While an error is handled, at `logging.ERROR` and above, the log gets its traceback.
     """
     log.log(level, event, extra={"fields": fields}, exc_info=level >= logging.ERROR)
+
+
+def say(line: str) -> None:
+    """Tell the person who waits at the command how far the work is, on stderr."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def log_to_stderr() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from explorer.crystals import spacegroup_of
 from explorer.elements import elemental_structure, source_of
+from explorer.logs import say
 from explorer.phases import (
     RELAXED,
     STATIC,
@@ -26,7 +26,7 @@ from explorer.phases import (
     write_phases,
 )
 from explorer.potentials import Potential
-from explorer.reference_energies import relaxed, static
+from explorer.reference_energies import named_rows, relaxed, static
 from explorer.reference_parts import Outcome, Parts
 from explorer.relax import Relaxer
 from explorer.relaxation import FMAX, MAX_STEPS, SMAX, relax_structure
@@ -93,11 +93,6 @@ class Limits:
     fmax: float = FMAX
     smax: float = SMAX
     max_steps: int = MAX_STEPS
-
-
-def say(line: str) -> None:
-    """Print progress on stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def build(
@@ -186,7 +181,7 @@ def compute_missing(
     done = parts.ids()
     left = rows.filter(pa.array([i not in done for i in rows["id"].to_pylist()], pa.bool_()))
     pace = _Pace(len(rows), len(done), progress)
-    outcomes = relaxed(left, potential, relaxer) if relaxer else static(left, potential)
+    outcomes = relaxed(named_rows(left), relaxer) if relaxer else static(left, potential)
     batch: list[Outcome] = []
     try:
         for outcome in outcomes:

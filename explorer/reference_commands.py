@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress, read_foreign
 from explorer.dft_vertices import build_hull
@@ -14,12 +16,13 @@ from explorer.element_fit import fit_elements, write_fit
 from explorer.headless import refuse_unwritable
 from explorer.hull import Hull
 from explorer.laboratory import choose_device
-from explorer.phases import read_chemical_systems, read_notes
+from explorer.phases import ReferenceFileError, read_chemical_systems, read_level, read_notes
 from explorer.potentials import Potential, potential
 from explorer.providers import from_materials_project, from_optimade
 from explorer.reference_build import BuildReport, Limits, build
+from explorer.reference_cache import SUFFIX, ReferenceCache, cached_file, cached_sets, clear
 from explorer.reference_import import import_phases
-from explorer.references import ReferencePhases, shipped_file
+from explorer.references import ReferencePhases, shipped_file, shipped_potentials
 
 
 def build_references(
@@ -112,10 +115,10 @@ def _reference_report(report: BuildReport, chosen: Potential, output: Path) -> d
 def list_references(
     spec: CampaignSpec, name: str, file: Path | None
 ) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return the known phases of a chemical system; without elements, what a set holds."""
-    path = file or shipped_file(name)
+    """Return the known phases of a chemical system; without elements, what sets there are."""
     if not spec.elements:
-        return read_notes(path) | {"systems": len(read_chemical_systems(path))}
+        return _notes(file) if file else _sets()
+    path = file or cached_file(name, spec.elements) or shipped_file(name)
     found = ReferencePhases.from_file(path, spec.elements)
     hull = Hull(found)
     return [
@@ -131,6 +134,57 @@ def list_references(
         }
         for phase in sorted(found.phases, key=lambda phase: (phase.chemsys, phase.formula))
     ]
+
+
+def _notes(file: Path) -> dict[str, Any]:
+    if file.suffix == SUFFIX:
+        cache = ReferenceCache(file)
+        return cache.notes() | cache.contents()
+    return read_notes(file) | {"systems": len(read_chemical_systems(file))}
+
+
+def _sets() -> list[dict[str, Any]]:
+    """Return the sets that come with the program, and those that were relaxed when asked for."""
+    shipped = [
+        {
+            "set": "shipped",
+            "potential": str(read_level(path)),
+            "asked_as": [name],
+            "systems": len(read_chemical_systems(path)),
+            "phases": pq.read_metadata(path).num_rows,
+            "without_energy": 0,
+            "file": str(path),
+        }
+        for name, path in ((name, shipped_file(name)) for name in shipped_potentials())
+    ]
+    return shipped + [_cached(cache) for cache in cached_sets()]
+
+
+def _cached(cache: ReferenceCache) -> dict[str, Any]:
+    """Describe a cached set; one that cannot be read is listed too."""
+    try:
+        told = {"potential": str(cache.level()), **cache.contents()}
+    except ReferenceFileError:
+        unknown = dict.fromkeys(("systems", "phases", "without_energy"))
+        told = {"potential": "cannot be read", "asked_as": [], **unknown}
+    return {"set": "cached", **told, "file": str(cache.path)}
+
+
+def clear_references(name: str | None) -> dict[str, Any]:
+    """Delete the cached sets of a potential, or all; shipped sets and files of a user's stay.
+
+    Raises
+    ------
+    SpecError
+        When there is none of that name.
+    """
+    gone = clear(name)
+    if name is not None and not gone:
+        asked = sorted({one for cache in cached_sets() for one in _cached(cache)["asked_as"]})
+        raise SpecError(
+            f"no cached reference phases of {name}: expected one of {', '.join(asked) or 'none'}"
+        )
+    return {"deleted": [str(path) for path in gone]}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,9 @@ from explorer.potentials import Potential
 from explorer.reference_parts import Outcome
 from explorer.relax import Relaxer
 from explorer.structure_files import structure_from_row
+
+if TYPE_CHECKING:
+    from explorer.cluster import ClusterRelaxer
 
 CHUNK = 64
 """Structures of one call to a potential."""
@@ -44,35 +48,58 @@ def static(rows: pa.Table, potential: Potential) -> Iterator[Outcome]:
             yield _outcome(name, structure, energy, STATIC, reason)
 
 
-def relaxed(rows: pa.Table, potential: Potential, relaxer: Relaxer) -> Iterator[Outcome]:
-    """Yield the relaxed energy of every row, in any order, and the static one where that failed.
+def named_rows(rows: pa.Table) -> Iterator[tuple[str, Structure]]:
+    """Yield id and geometry of every row, built when asked for."""
+    for start in range(len(rows)):
+        (row,) = rows.slice(start, 1).to_pylist()
+        yield row["id"], structure_from_row(row)
+
+
+def relaxed(
+    published: Iterable[tuple[str, Structure]],
+    relaxer: Relaxer | ClusterRelaxer,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Yield the relaxed energy of every phase, in any order, and the static one where that failed.
 
     A phase that the potential turns into another crystal keeps its published geometry: the set is
     there to say what that phase is worth, and a remark says what became of it.
-    """
-    place = {name: k for k, name in enumerate(rows["id"].to_pylist())}
 
-    def published(name: str) -> Structure:
-        return structure_from_row(rows.slice(place[name], 1).to_pylist()[0])
+    Parameters
+    ----------
+    published
+        Id and geometry of each phase, taken one by one.
+    relaxer
+        What relaxes.
+    should_stop
+        As in `explorer.relax.Relaxer.relax`.
+    """
+    before: dict[str, Structure] = {}
+
+    def handed_over() -> Iterator[tuple[str, Structure]]:
+        for name, structure in published:
+            before[name] = structure
+            yield name, structure
 
     with Sandbox() as sandbox:
         matcher = Matcher(sandbox=sandbox)
-        for name, relaxation in relaxer.relax((name, published(name)) for name in place):
-            yield settled(name, published(name), relaxation, potential, matcher)
+        for name, relaxation in relaxer.relax(handed_over(), should_stop):
+            yield settled(name, before.pop(name), relaxation, matcher)
 
 
-def settled(
-    name: str, before: Structure, relaxation: Relaxation, potential: Potential, matcher: Matcher
-) -> Outcome:
-    """Return the relaxed energy of a phase, or the static one and why it has to be that."""
+def settled(name: str, before: Structure, relaxation: Relaxation, matcher: Matcher) -> Outcome:
+    """Return the relaxed energy of a phase, or the static one and why it has to be that.
+
+    The static energy is that of the first step; what was never evaluated has none.
+    """
     after = relaxation.structure
     remark = another_crystal(before, after, matcher) if after else relaxation.reason
     if not remark:
         return _outcome(name, after, relaxation.energy_per_atom, RELAXED, relaxation.reason)
-    energy = math.nan if gate(before) else next(iter(potential.static_energies([before])))
+    energy = relaxation.trace.energies[0] if relaxation.trace else math.nan
     if after:
         remark = f"{remark}, {relaxation.energy_per_atom - energy:+.3f} eV/atom from static"
-    return _outcome(name, before, energy, STATIC, remark)
+    return _outcome(name, before, float(energy), STATIC, remark)
 
 
 def another_crystal(before: Structure, after: Structure, matcher: Matcher) -> str:

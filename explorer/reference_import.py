@@ -10,9 +10,10 @@ import pyarrow as pa
 from pymatgen.core import Structure
 
 from explorer.crystals import gate, spacegroup_of
+from explorer.logs import say
 from explorer.phases import RELAXED, STATIC, Phase, phase_from_structure
 from explorer.potentials import Potential
-from explorer.reference_build import BuildReport, Limits, elemental_phases, say, write_set
+from explorer.reference_build import BuildReport, Limits, elemental_phases, write_set
 from explorer.reference_energies import relaxed, static
 from explorer.reference_parts import Outcome
 from explorer.relax import Relaxer
@@ -83,7 +84,22 @@ def _outcomes(
     progress: Callable[[str], None],
 ) -> list[Outcome]:
     """Return the energy of each structure, in the order in which they were brought."""
-    rows = pa.table(
+    if not kept:
+        return []
+    if limits is None:
+        return list(static(_rows(kept), potential))
+    settings = {"fmax": limits.fmax, "smax": limits.smax, "max_steps": limits.max_steps}
+    named = ((name, structure) for name, (_, structure) in kept.items())
+    found: dict[str, Outcome] = {}
+    with Relaxer(potential, workers=workers, **settings) as relaxer:
+        for outcome in relaxed(named, relaxer):
+            found[outcome.id] = outcome
+            progress(f"relaxed {len(found)}/{len(kept)}")
+    return [found[name] for name in kept]
+
+
+def _rows(kept: dict[str, tuple[str, Structure]]) -> pa.Table:
+    return pa.table(
         {
             "id": list(kept),
             "lattice": [s.lattice.matrix.ravel().tolist() for _, s in kept.values()],
@@ -91,17 +107,6 @@ def _outcomes(
             "frac_coords": [s.frac_coords.ravel().tolist() for _, s in kept.values()],
         }
     )
-    if not kept:
-        return []
-    if limits is None:
-        return list(static(rows, potential))
-    settings = {"fmax": limits.fmax, "smax": limits.smax, "max_steps": limits.max_steps}
-    found: dict[str, Outcome] = {}
-    with Relaxer(potential, workers=workers, **settings) as relaxer:
-        for outcome in relaxed(rows, potential, relaxer):
-            found[outcome.id] = outcome
-            progress(f"relaxed {len(found)}/{len(kept)}")
-    return [found[name] for name in kept]
 
 
 def _phase(outcome: Outcome, source: str, structure: Structure) -> Phase:

@@ -21,6 +21,7 @@ from explorer.phases import (
     read_system,
 )
 from explorer.potentials import EnergyLevel
+from explorer.reference_cache import SUFFIX, ReferenceCache
 
 __all__ = [
     "ReferenceFileError",
@@ -88,8 +89,11 @@ class ReferencePhases:
 
     @classmethod
     def from_file(cls, path: Path, chemical_system: str | Sequence[str]) -> ReferencePhases:
-        """Read the phases of a system from a file that `build` or `import_` wrote."""
+        """Read the phases of a system from a file that `build`, `import_` or `supply` wrote."""
         elements = _symbols(chemical_system)
+        if path.suffix == SUFFIX:
+            cache = ReferenceCache(path)
+            return cls(cache.level(), tuple(cache.phases(elements)), elements, path.stem)
         digest = hashlib.sha256(json.dumps(read_notes(path)).encode()).hexdigest()[:8]
         name = f"{path.name} [{digest}]"
         return cls(read_level(path), tuple(read_system(path, elements)), elements, name)
@@ -159,8 +163,9 @@ def shipped_file(potential: str = "chgnet") -> Path:
     path = DATA / f"references-{potential}.parquet"
     if ":" in potential or not path.is_file():
         raise ReferenceFileError(
-            f"no reference phases are shipped for {potential!r}, only for "
-            f"{', '.join(shipped_potentials())}: make some with 'hullscape references build'"
+            f"no reference phases of {potential!r} are at hand, only those of "
+            f"{', '.join(shipped_potentials())}: a search in chosen elements relaxes them first, "
+            "'hullscape references build' or 'import' makes a whole set"
         )
     return path
 

@@ -273,18 +273,25 @@ def run_campaign(
 ) -> None:
     """Work on a leased campaign and give it back with what became of it.
 
-    `laboratory` takes the spec and the campaign's targets.
+    `laboratory` takes the spec and the campaign's targets, and whom to tell and to ask while it
+    relaxes known phases.
 
     What is wrong with one candidate is that candidate's verdict; what is wrong with the campaign
     makes it failed, with one line that says why.
     """
     from explorer.discover import discover  # noqa: PLC0415 - the page needs ensure_runner only
+    from explorer.reference_supply import SupplyStoppedError  # noqa: PLC0415
 
     log_event("taken", campaign=lease.campaign_id, fence=lease.fence)
     try:
         campaign = store.campaign(lease.campaign_id)
         spec = campaign.spec
-        opened = laboratory(spec, targets=store.targets(campaign.id))
+        opened = laboratory(
+            spec,
+            targets=store.targets(campaign.id),
+            say=partial(store.say, lease),
+            should_stop=should_stop,
+        )
         refuse_other_instruments(campaign, opened)
         store.describe(lease, opened.provenance)
         store.say(lease, "")
@@ -293,6 +300,8 @@ def run_campaign(
             done = discover(store, lease, spec, opened, should_stop=should_stop, report=report)
             # Before the workers have left: a person who pressed Pause is waiting.
             _give_back(leases, lease, CampaignState.FINISHED if done else None)
+    except SupplyStoppedError:
+        _give_back(leases, lease, None)
     except (LeaseLostError, OperationalError) as error:
         log_event("dropped", WARNING, campaign=lease.campaign_id, reason=one_line(error))
         raise

@@ -13,6 +13,7 @@ from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
 from explorer.phases import Phase, ReferenceFileError
+from explorer.reference_cache import cached_file
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.structure_files import NamedStructure
 from explorer.targets import NO_TARGETS, TargetList, default_targets, given_targets
@@ -71,7 +72,8 @@ def known_of(spec: CampaignSpec | None) -> Known:
     """Return what is known of a campaign's system; slow the first time, then cached."""
     if spec is None or not spec.elements:
         return NOTHING
-    return _known(spec.chemical_system, spec.potential, spec.references, spec.hull)
+    file = spec.references or cached_file(spec.potential, spec.elements)
+    return _known(spec.chemical_system, spec.potential, file and str(file), spec.hull)
 
 
 def targets_of(spec: CampaignSpec | None, given: Sequence[NamedStructure]) -> TargetList:

@@ -14,8 +14,9 @@ from pymatgen.core import Lattice, Structure
 from toy_potentials import ELEMENTS, PickyPotential
 from toy_potentials import emt as faulty_emt
 
+from explorer.batch_evaluation import Evaluation
 from explorer.candidate import Relaxation
-from explorer.crystals import NamedStructure, gate, spacegroup_of
+from explorer.crystals import NamedStructure, gate, spacegroup_of, to_atoms
 from explorer.elements import TEXTBOOK, elemental_structure
 from explorer.hull import Hull
 from explorer.novelty import Matcher
@@ -31,6 +32,7 @@ from explorer.references import (
     shipped_file,
     shipped_potentials,
 )
+from explorer.trace import Recorder
 
 
 def emt() -> Potential:
@@ -260,21 +262,24 @@ def test_a_table_without_structures_is_refused(tmp_path: Path) -> None:
         build(tmp_path / "thin.parquet", emt(), tmp_path / "set.parquet", progress=quiet)
 
 
-def test_a_phase_that_runs_away_keeps_its_static_energy(tmp_path: Path) -> None:
+def test_a_phase_that_runs_away_keeps_its_static_energy() -> None:
     """What is no longer the published crystal says so, and keeps the published geometry."""
     salt = Structure(Lattice.cubic(5.2), ["Al", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     squashed = salt.copy()
     squashed.scale_lattice(24.0)
-    potential_ = emt()
-    level = potential_.level
-    away = Relaxation(squashed, -1.0, None, None, 9, True, 0.1, "", level)
-    matcher = Matcher()
-    outcome = settled("a", salt, away, potential_, matcher)
+    level, matcher = emt().level, Matcher()
+    recorder = Recorder()
+    for crystal, energy in ((salt, -1.2), (squashed, -3.0)):
+        recorder.add(to_atoms(crystal), Evaluation(energy, np.zeros((2, 3)), np.zeros((3, 3))))
+    away = Relaxation(squashed, -1.5, None, None, 9, True, 0.1, "", level, recorder.trace())
+    outcome = settled("a", salt, away, matcher)
     assert (outcome.geometry, outcome.lattice[0, 0]) == ("static", 5.2)
-    assert outcome.remark.startswith("relaxed to 0.17 times its volume, ")
-    assert outcome.energy_per_atom == pytest.approx(next(potential_.static_energies([salt])))
+    assert outcome.remark == "relaxed to 0.17 times its volume, -0.900 eV/atom from static"
+    assert outcome.energy_per_atom == pytest.approx(-0.6)
     failed = Relaxation(None, None, None, None, 0, False, 0.1, "worker died", level)
-    assert settled("a", salt, failed, potential_, matcher).remark == "worker died"
+    dead = settled("a", salt, failed, matcher)
+    assert dead.remark == "worker died"
+    assert np.isnan(dead.energy_per_atom)
     other = Structure(salt.lattice, ["Al", "Cu"], [[0, 0, 0], [0.5, 0.0, 0.0]])
     assert another_crystal(salt, other, matcher) == "relaxed into another crystal"
     assert another_crystal(salt, salt.copy(), matcher) == ""
