@@ -12,18 +12,23 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 SPAWN = get_context("spawn")
-START_SECONDS = 60.0
-"""How long a new child may take to import what it needs, before the clock of a call runs."""
+START_SECONDS = 300.0
+"""How long a child may take to import what it needs, before the clock of a call runs."""
+SHORTEST_WAIT = 0.01
+ORPHAN_FACTOR = 20
+"""How many times its seconds an orphan may take: a busy machine is no reason to end a call."""
 
 
 class IsolationError(RuntimeError):
@@ -67,7 +72,8 @@ class Sandbox:
         function, args
             Must pickle; a function defined in a notebook or in `__main__` does not.
         seconds
-            Wall time of the call, after which the child is killed.
+            Wall time of the call, after which the child is killed; what it spends waiting for a
+            processor, or importing the function, does not count.
         memory_gb
             How much the child may grow during the call.
 
@@ -92,7 +98,10 @@ class Sandbox:
         connection = self._ready()
         try:
             connection.send(call)
-            if not connection.poll(seconds):
+            if not connection.poll(START_SECONDS):
+                raise IsolationError(f"the call did not begin within {START_SECONDS:g} s")
+            connection.recv()
+            if not self._answers_within(seconds):
                 raise IsolationError(f"took longer than {seconds:g} s")
             return connection.recv()
         except (EOFError, OSError) as error:
@@ -103,6 +112,16 @@ class Sandbox:
             # Also when Ctrl-C interrupts the wait: an answer may not meet the next question.
             self._kill()
             raise
+
+    def _answers_within(self, seconds: float) -> bool:
+        began, waited = time.monotonic(), waited_for_processor(self._process.pid)
+        left = seconds
+        while left > 0:
+            if self._connection.poll(max(left, SHORTEST_WAIT)):
+                return True
+            more = waited_for_processor(self._process.pid) - waited
+            left = seconds + more - (time.monotonic() - began)
+        return False
 
     def close(self) -> None:
         """End the child."""
@@ -164,8 +183,9 @@ def _serve(connection: Connection) -> None:
             function, args, seconds, memory_gb = connection.recv()
         except (EOFError, OSError):
             return
+        connection.send("begun")
         # Should the parent be killed meanwhile, nobody is left to end a call that hangs.
-        signal.alarm(ceil(seconds) + 2)
+        signal.alarm(ceil(ORPHAN_FACTOR * seconds))
         connection.send(_answer(function, args, memory_gb))
         signal.alarm(0)
 
@@ -196,7 +216,6 @@ def _memory_limit(gigabytes: float) -> Iterator[None]:
     """Bound the growth of the address space; where the system has no such limit, do nothing."""
     try:
         import resource  # noqa: PLC0415 - Unix only
-        from pathlib import Path  # noqa: PLC0415
 
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         now = pages * resource.getpagesize()
@@ -233,6 +252,14 @@ def one_thread() -> Iterator[None]:
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
+
+
+def waited_for_processor(pid: int) -> float:
+    """Return how long a process was ready to run and had to wait, in seconds; 0 if nobody tells."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def killed_from_outside(code: int | None) -> bool:

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,41 @@ def test_a_hang_is_ended(sandbox: Sandbox) -> None:
     with pytest.raises(IsolationError, match=r"longer than 0\.5 s"):
         sandbox.run(time.sleep, 60, seconds=0.5)
     assert sandbox.run(abs, -1) == 1
+
+
+def work(seconds: float) -> float:
+    """Use the processor for so long."""
+    began = time.process_time()
+    while time.process_time() - began < seconds:
+        pass
+    return seconds
+
+
+BUSY = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
+
+
+def test_waiting_for_a_processor_is_no_hang(sandbox: Sandbox) -> None:
+    """A call that needs half of its time is answered while everybody else is busy too."""
+    busy = [sys.executable, "-c", BUSY]
+    crowd = [subprocess.Popen(busy) for _ in range(2 * len(os.sched_getaffinity(0)))]
+    try:
+        assert sandbox.run(work, 0.2, seconds=0.4) == 0.2
+        with pytest.raises(IsolationError, match=r"longer than 0\.2 s"):
+            sandbox.run(work, 60.0, seconds=0.2)
+    finally:
+        for process in crowd:
+            process.kill()
+            process.wait()
+
+
+def test_importing_the_function_is_no_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new child may need longer to import than the call may take."""
+    source = "import time\ntime.sleep(0.6)\n\ndef answer():\n    return 42\n"
+    (tmp_path / "slow_to_import.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    slow = import_module("slow_to_import")
+    with Sandbox() as fresh:
+        assert fresh.run(slow.answer, seconds=0.3) == 42
 
 
 def test_spglib_dies_of_nan_alone(sandbox: Sandbox) -> None:
