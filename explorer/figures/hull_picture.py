@@ -13,7 +13,7 @@ import pandas as pd
 from explorer.candidate import Candidate, State
 from explorer.figures.picture import ON_HULL, Dot, HullPicture, Kind
 from explorer.figures.words import fractions
-from explorer.hull import Hull
+from explorer.hull import Hull, LevelError
 
 
 def known_picture(hull: Hull) -> HullPicture:
@@ -94,11 +94,20 @@ def with_live_hull(
     hull : Hull
         Of the known phases.
     candidates : iterable of Candidate
+
+    Returns
+    -------
+    HullPicture
+        With a message and without those lines when the candidates' energies are of another level
+        than the hull's: when another version of the potential relaxed them, say.
     """
     below = _lowering(picture, candidates)
     if not below:
         return picture
-    live = _edges(hull.lowered_by(below), picture.dots) - set(picture.tie_lines)
+    try:
+        live = _edges(hull.lowered_by(below), picture.dots) - set(picture.tie_lines)
+    except LevelError as error:
+        return replace(picture, message=str(error))
     return replace(picture, live_lines=tuple(sorted(live)))
 
 
@@ -125,9 +134,17 @@ def after_campaign(
     hull : Hull
         Of the known phases.
     candidates : iterable of Candidate
+
+    Returns
+    -------
+    HullPicture
+        As it was, with a message, when the candidates' energies are of another level.
     """
     below = _lowering(picture, candidates)
-    lowered = hull.lowered_by(below)
+    try:
+        lowered = hull.lowered_by(below)
+    except LevelError as error:
+        return replace(picture, message=str(error))
     energies = [
         dot.formation_energy
         + sum(x * e for x, e in zip(dot.fractions, picture.corners, strict=True))

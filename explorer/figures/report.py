@@ -142,7 +142,7 @@ def _hull(contents: Contents) -> str:
         picture = with_live_hull(picture, known.hull, contents.candidates)
     if not picture.elements:
         return ""
-    level = f"Energies: {picture.level}. {known.competition}"
+    level = f"{picture.message} Energies: {picture.level}. {known.competition}".lstrip()
     plot = _plot(hull_figure(picture, threshold=LIMIT), "620px")
     limit = f"Shown up to {LIMIT:g} eV/atom above the hull."
     return f"{plot}<p class='muted'>{escape(level)} {limit} {NOTE}</p>"

@@ -84,7 +84,7 @@ class Draft(param.Parameterized):
         doc="Atoms that must sit on Wyckoff positions: 139:2a=Ca says that in space group 139 "
         "position 2a holds Ca; 139:2a=Ca/Cu allows either. Several are separated by commas",
     )
-    max_atoms = param.Integer(default=64, doc="Most atoms in the primitive cell")
+    max_atoms = param.Integer(default=64, allow_None=True, doc="Most atoms in the primitive cell")
     stability = param.Selector(
         default="low",
         objects=["low", "high", "any"],
@@ -99,10 +99,12 @@ class Draft(param.Parameterized):
     excluded = param.List(
         default=[], item_type=str, doc="Elements that no crystal has, where any others may appear"
     )
-    n = param.Integer(default=64, doc="How many crystals the model draws")
-    seed = param.Integer(default=1, doc="The same seed draws the same crystals")
+    n = param.Integer(default=64, allow_None=True, doc="How many crystals the model draws")
+    seed = param.Integer(default=1, allow_None=True, doc="The same seed draws the same crystals")
     temperature = param.Number(
-        default=1.0, doc="Below 1 the model keeps to what it finds likely, above 1 it strays"
+        default=1.0,
+        allow_None=True,
+        doc="Below 1 the model keeps to what it finds likely, above 1 it strays",
     )
     generator = param.Selector(
         default="transformer",
@@ -124,11 +126,13 @@ class Draft(param.Parameterized):
     )
     geometry_temperature = param.Number(
         default=0.5,
+        allow_None=True,
         doc="The same for lattice and coordinates alone; low values fit known phases best. 0: that "
         "of the rest",
     )
     again = param.Number(
         default=2.0,
+        allow_None=True,
         doc="In a search a skeleton with free coordinates comes again, for other values of them, "
         "when it is the likeliest less so many nats for each time before. 0: never",
     )
@@ -139,6 +143,7 @@ class Draft(param.Parameterized):
     )
     unknown = param.Number(
         default=1.0,
+        allow_None=True,
         doc="In such a search skeletons that no known crystal has come later, by so many nats",
     )
     prototypes = param.Boolean(
@@ -149,6 +154,7 @@ class Draft(param.Parameterized):
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     give_up = param.Number(
         default=1.0,
+        allow_None=True,
         doc="eV/atom above the hull from which on a relaxation is given up when its energy hardly "
         "falls any more. 0: never",
     )
@@ -187,7 +193,7 @@ class Draft(param.Parameterized):
     )
 
     OPTIONAL = ("geometry_temperature", "again", "give_up")
-    """Numbers that are 0 here where a spec has none."""
+    """Numbers that are 0 here, or an empty field, where a spec has none."""
 
     def fields(self) -> dict[str, Any]:
         """Return the arguments of `CampaignSpec.parse`."""
@@ -229,6 +235,10 @@ class Draft(param.Parameterized):
         self.conclude(examine(self.fields(), blocked or {}, self.upload))
 
 
+NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown")
+"""Number fields that may not be left empty."""
+
+
 def examine(
     fields: Mapping[str, Any], blocked: Mapping[str, str], upload: Upload = NO_UPLOAD
 ) -> CampaignSpec | SpecError:
@@ -247,6 +257,10 @@ def examine(
         return SpecError(upload.problem, "targets")
     if not any(fields[name] for name in ("elements", "required", "excluded", "formula")):
         return SpecError("choose at least one element in the periodic table", "elements")
+    for name in NEEDED:
+        if fields[name] is None:
+            usual = Draft.param[name].default
+            return SpecError(f"expected a number, got an empty field: usual is {usual:g}", name)
     for symbol in (*fields["elements"], *fields["required"]):
         if symbol in blocked:
             return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")

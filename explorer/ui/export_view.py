@@ -15,7 +15,7 @@ from panel.viewable import Viewer
 
 from explorer.export import FORMATS, REPORT, USUAL
 from explorer.export_campaign import export_chosen
-from explorer.store import Store
+from explorer.store import Store, StoreError
 from explorer.ui.workbench import Workbench, is_placed, with_structures
 
 NEAR_HULL = 0.1  # eV/atom, the usual meaning of "metastable"
@@ -82,9 +82,14 @@ class ExportView(Viewer):
 
     async def _zip(self) -> BytesIO:
         bench, formats = self.bench, self.chosen_formats
-        return await asyncio.to_thread(
-            zip_of, bench.store, bench.campaign_id, bench.to_export(), formats
-        )
+        try:
+            return await asyncio.to_thread(
+                zip_of, bench.store, bench.campaign_id, bench.to_export(), formats
+            )
+        except StoreError as error:
+            if pn.state.notifications:
+                pn.state.notifications.error(f"Nothing was downloaded: {error}")
+            raise
 
     def __panel__(self) -> pn.Row:
         return pn.Row(self.near, self.formats, self.download, margin=0, align="center")

@@ -25,6 +25,7 @@ from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.export_view import ExportView
 from explorer.ui.hull_view import HullView
 from explorer.ui.login import current_user, login_words
+from explorer.ui.number_keys import NumberKeys
 from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
@@ -192,6 +193,7 @@ class Session:
             main=[
                 pn.Column(
                     self.window,
+                    NumberKeys(),
                     self.run_bar,
                     self.welcome,
                     self.results,

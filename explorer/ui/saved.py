@@ -67,9 +67,14 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 
 def changed_fields(draft: Draft) -> dict[str, Any]:
-    """Return the fields that do not have their usual value, in the order of the form."""
+    """Return the fields that do not have their usual value, in the order of the form.
+
+    An empty number field is 0 where that means none; elsewhere it is still being typed.
+    """
     values = {name: getattr(draft, name) for name in READERS}
-    return {name: v for name, v in values.items() if v != Draft.param[name].default}
+    values |= {name: values[name] or 0.0 for name in Draft.OPTIONAL}
+    usual = {name: Draft.param[name].default for name in READERS}
+    return {name: v for name, v in values.items() if v is not None and v != usual[name]}
 
 
 def write_toml(draft: Draft) -> str:

@@ -60,11 +60,12 @@ class StartView(Viewer):
         try:
             values = await asyncio.to_thread(fields_of_file, name, content)
         except SpecError as error:
+            self._offer()
             self.tell(str(error))
         else:
+            self._offer()
             self.draft.take(values)
             self.note.object = f"<p class='muted'>{escape(name)} fills the form.</p>"
-        self._offer()
 
     def tell(self, problem: str) -> None:
         """Say what is wrong with a file or a link."""

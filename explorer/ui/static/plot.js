@@ -43,6 +43,19 @@ function topmost(data, {x, y, z, customdata}) {
   return customdata
 }
 
+// The ranges that a person has zoomed or moved to, by axis. Plotly keeps them itself, except where
+// one scale for both axes makes it stretch the ranges that it was given: there it forgets them.
+function keepRanges(plot, ranges) {
+  plot.on("plotly_relayout", (change) => {
+    for (const axis of ["xaxis", "yaxis"]) {
+      const [low, high] = change[`${axis}.range`] ??
+        [change[`${axis}.range[0]`], change[`${axis}.range[1]`]]
+      if (low !== undefined) { ranges[axis] = [low, high] }
+      if (change[`${axis}.autorange`]) { delete ranges[axis] }
+    }
+  })
+}
+
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "plot"
@@ -54,6 +67,8 @@ export function render({model}) {
   model.on("label", () => box.setAttribute("aria-label", model.label))
   let Plotly = null
   let clicks = 0
+  let revision = null   // of the figure that the ranges belong to
+  const ranges = {}
 
   const drawOnce = async () => {
     if (!box.isConnected) { return }
@@ -73,8 +88,16 @@ export function render({model}) {
       : [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
     const fresh = !plot.classList.contains("js-plotly-plot")
     const {data, layout} = structuredClone(model.figure)
+    if (layout.uirevision !== revision) {
+      revision = layout.uirevision
+      for (const axis of Object.keys(ranges)) { delete ranges[axis] }
+    }
+    for (const [axis, range] of Object.entries(ranges)) {
+      layout[axis] = {...layout[axis], range, autorange: false}
+    }
     await Plotly.react(plot, data, {...layout, width, height}, {...CONFIG, modeBarButtons: buttons})
     if (fresh) {
+      keepRanges(plot, ranges)
       plot.on("plotly_click", (event) => {
         const point = event.points.find((candidate) => candidate.customdata)
         if (point) { model.clicked = [topmost(plot.data, point), ++clicks] }
