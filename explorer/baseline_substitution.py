@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice, permutations
+from pathlib import Path
 
 import numpy as np
-from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 
 from explorer.baselines import Drawn
 from explorer.encode import descriptions
@@ -22,6 +22,7 @@ from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
 from model.elements import atomic_number
 
+SIMILARITY = Path(__file__).parent / "data" / "similarity.npz"
 MOST_PROPOSALS = 100_000
 Choice = tuple[Prototype, tuple[str, ...]]
 """A prototype and the element on each of its kinds of atoms."""
@@ -104,9 +105,22 @@ def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:
 
 @cache
 def element_similarity() -> np.ndarray:
-    """Probability that the second element replaces the first, over all their ions, (119, 119)."""
+    """Probability that the second element replaces the first, over all their ions, (119, 119).
+
+    Read from the file that `compute_similarity` wrote, which takes seconds.
+    """
+    with np.load(SIMILARITY) as stored:
+        return stored["chances"]
+
+
+def compute_similarity() -> np.ndarray:
+    """Compute what `element_similarity` returns from pymatgen's table of substitutions."""
+    from pymatgen.analysis.structure_prediction.substitution_probability import (  # noqa: PLC0415
+        SubstitutionProbability,
+    )
+
     ions = SubstitutionProbability()
-    known = [s for s in ions.species if s.symbol != "D"]
+    known = sorted(s for s in ions.species if s.symbol != "D")
     numbers = np.array([s.Z for s in known])
     joint = np.zeros((119, 119))
     pairs = np.array([[ions.prob(first, second) for second in known] for first in known])

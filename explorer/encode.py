@@ -16,7 +16,6 @@ import numpy as np
 import spglib
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
-from pyxtal.symmetry import Group
 
 from model.crystal import Site, WyckoffCrystal, lattice_parameters, lattice_vectors
 from model.elements import atomic_number, formula_rank, symbol_of
@@ -132,6 +131,8 @@ def _standard_orbits(cell: tuple, symprec: float) -> tuple[int, np.ndarray, list
     if found is None:
         raise EncodingError(f"spglib finds no symmetry at symprec {symprec}")
     spacegroup = int(found.number)
+    from pyxtal.symmetry import Group  # noqa: PLC0415 - half a second to import
+
     hall = Group(spacegroup).hall_number
     if hall != found.hall_number:
         found = spglib.get_symmetry_dataset(cell, symprec=symprec, hall_number=hall)

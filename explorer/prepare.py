@@ -2,7 +2,8 @@
 
 Run as ``python -m explorer.prepare tables``,
 ``python -m explorer.prepare shards STRUCTURES.parquet FOLDER``,
-``python -m explorer.prepare prototypes FOLDER/train.npz`` or
+``python -m explorer.prepare prototypes FOLDER/train.npz``,
+``python -m explorer.prepare similarity`` or
 ``python -m explorer.prepare templates FOLDER/train.npz``. Nothing imports this module.
 """
 
@@ -18,6 +19,7 @@ import pandas as pd
 import typer
 
 import model
+from explorer.baseline_substitution import SIMILARITY, compute_similarity
 from explorer.encode import EncodingError, encode_cell
 from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
@@ -53,6 +55,12 @@ def prototypes(shard: Path, output: Path = SHIPPED) -> None:
     library = build_library(crystals)
     save_library(output, library)
     print(f"{output}: {len(library.prototypes)} prototypes of {len(crystals)} crystals")
+
+
+@app.command()
+def similarity(output: Path = SIMILARITY) -> None:
+    """Write how probably one element replaces another, for generators by substitution."""
+    np.savez_compressed(output, chances=compute_similarity())
 
 
 @app.command()

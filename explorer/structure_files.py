@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifParser, CifWriter
-from pymatgen.io.vasp import Poscar
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
@@ -98,7 +97,7 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
                 f"{path.name} takes one structure, got {len(named)}: write a .zip or a folder"
             )
         structure = named[0].structure
-        text = cif_text(structure) if path.suffix == ".cif" else Poscar(structure).get_str()
+        text = cif_text(structure) if path.suffix == ".cif" else poscar_text(structure)
         path.write_text(text, encoding="utf-8")
     elif path.suffix in writers:
         writers[path.suffix](path, named)
@@ -297,7 +296,16 @@ def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
         )
 
 
+def poscar_text(structure: Structure, comment: str | None = None) -> str:
+    """Return a structure as a POSCAR file, with a first line of one's own."""
+    from pymatgen.io.vasp import Poscar  # noqa: PLC0415 - half a second to import
+
+    return Poscar(structure, comment=comment).get_str()
+
+
 def _read_poscar(path: Path) -> Iterator[NamedStructure]:
+    from pymatgen.io.vasp import Poscar  # noqa: PLC0415
+
     yield NamedStructure(path.stem, Poscar.from_str(path.read_text(encoding="utf-8")).structure)
 
 

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from explorer.baseline_random import random_crystals
-from explorer.baseline_substitution import element_similarity, satisfies, substitution
+from explorer.baseline_substitution import (
+    compute_similarity,
+    element_similarity,
+    satisfies,
+    substitution,
+)
 from explorer.baselines import formula_of
 from explorer.crystals import spacegroup_of
 from explorer.generators import METHODS, generator
@@ -105,6 +110,7 @@ def test_similarity_puts_each_element_where_its_like_sits() -> None:
     chances = element_similarity()
     assert chances[20, 38] > chances[20, 14]
     assert chances.sum(axis=1) == pytest.approx(1.0)
+    assert chances == pytest.approx(compute_similarity(), abs=1e-12)
 
 
 def test_the_shipped_library_obeys_constraints() -> None:
