@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 from fault_kinds import FAULTS, KILLS, PATIENCE
 from fault_machine import Machine
-from fault_witness import Witness, differences, outcome
+from fault_witness import Witness, differences, outcome, sensitive_ones
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
@@ -45,6 +45,9 @@ class Report:
     ----------
     rounds, crystals : int
         Campaigns run to their end, and crystals drawn in them.
+    sensitive : int
+        Of these crystals, those whose relaxation ends otherwise in other batches even when nothing
+        disturbs it; of them only what was drawn is compared.
     faults : Counter
         How often each kind of fault happened.
     wrong : list of str
@@ -61,6 +64,7 @@ class Report:
 
     rounds: int = 0
     crystals: int = 0
+    sensitive: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     recovery: list[float] = field(default_factory=list)
@@ -72,6 +76,7 @@ class Report:
         return {
             "rounds": self.rounds,
             "crystals": self.crystals,
+            "sensitive": self.sensitive,
             "kills": sum(self.faults[kind] for kind in KILLS),
             "faults": dict(self.faults),
             "wrong": self.wrong,
@@ -88,18 +93,40 @@ def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
     return {"n": len(seconds), "median": middle, "p95": late, "max": last}
 
 
-def undisturbed(home: Path, seed: int, crystals: int) -> dict[int, Candidate]:
-    """Run a campaign to its end in peace; returns its candidates by draw index."""
-    with Machine(home, web=False) as machine:
+@dataclass(frozen=True)
+class Calm:
+    """How a campaign ends that nothing disturbs.
+
+    Attributes
+    ----------
+    candidates : dict
+        By draw index.
+    sensitive : frozenset of int
+        Those whose end hangs on the crystals that share their batches.
+    """
+
+    candidates: dict[int, Candidate]
+    sensitive: frozenset[int] = frozenset()
+
+
+def undisturbed(home: Path, seed: int, crystals: int, workers: int = 1) -> Calm:
+    """Run a campaign to its end in peace."""
+    with Machine(home, web=False, workers=workers) as machine:
         campaign_id = machine.store.create(CampaignSpec.parse(**SPEC, n=crystals, seed=seed))
         _finish(Witness(machine.store, campaign_id))
-        return outcome(machine.store, campaign_id)
+        return Calm(outcome(machine.store, campaign_id))
+
+
+def undisturbed_twice(home: Path, seed: int, crystals: int) -> Calm:
+    """Run a campaign to its end with one worker and with two, which fill batches otherwise."""
+    one, other = (undisturbed(home / f"{n}", seed, crystals, n).candidates for n in (1, 2))
+    return Calm(one, frozenset(sensitive_ones(one, other)))
 
 
 def disturbed(
     machine: Machine,
     random: Random,
-    expected: dict[int, Candidate],
+    calm: Calm,
     seed: int,
     kinds: Sequence[str],
     report: Report,
@@ -110,7 +137,7 @@ def disturbed(
 
     `after_results` is how often a fault waits for new results.
     """
-    spec = CampaignSpec.parse(**SPEC, n=len(expected), seed=seed)
+    spec = CampaignSpec.parse(**SPEC, n=len(calm.candidates), seed=seed)
     witness = Witness(machine.store, machine.store.create(spec))
     for _ in range(faults):
         _wait_for_a_moment(witness, random, report, after_results)
@@ -120,9 +147,11 @@ def disturbed(
     _finish(witness)
     report.recovery += witness.takeovers
     report.rounds += 1
-    report.crystals += len(expected)
+    report.crystals += len(calm.candidates)
+    report.sensitive += len(calm.sensitive)
     report.wrong += witness.broken
-    report.wrong += differences(outcome(machine.store, witness.campaign_id), expected)
+    ended = outcome(machine.store, witness.campaign_id)
+    report.wrong += differences(ended, calm.candidates, calm.sensitive)
     report.wrong += _damage(machine.home / "campaigns.db")
 
 
