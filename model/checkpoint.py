@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model.network import Network, NetworkConfig
-from model.stability import StabilityHead, load_head
+from model.stability import StabilityNetwork, load_stability
 
 SHIPPED = Path(__file__).with_name("weights")
 SHARD_BYTES = 15_000_000
@@ -40,8 +40,8 @@ class LoadedNetwork:
     """What the training wrote down: data, tokens, losses."""
     sha256: str = ""
     """Of the weights."""
-    stability: StabilityHead | None = None
-    """Tells from the network's states how likely a crystal is to lie near the hull."""
+    stability: tuple[StabilityNetwork, ...] = ()
+    """Tell together how likely a crystal is to lie near the hull."""
 
 
 def save_network(
@@ -105,7 +105,7 @@ def load_network(folder: Path | str | None = None, device: str = "cpu") -> Loade
         tuple(description["known_elements"]),
         description["info"],
         digest,
-        load_head(folder, digest, network.config.width, device),
+        load_stability(folder, digest, network.config, device),
     )
 
 

@@ -88,10 +88,15 @@ class Block(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Whole rows at once, (B, T, D) -> (B, T, D)."""
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """Whole rows at once, (B, T, D) -> (B, T, D).
+
+        Each token sees those before it or, where ``real`` tells which there are, (B, T), all.
+        """
         query, key, value = self._project(x)
-        return self._finish(x, _causal_attention(query, key, value))
+        if real is None:
+            return self._finish(x, _causal_attention(query, key, value))
+        return self._finish(x, _whole_attention(query, key, value, real))
 
     def step(self, x: Tensor, keys: Tensor, values: Tensor, place: int) -> Tensor:
         """One token a row, (B, 1, D) -> (B, 1, D); writes its key and value at ``place``."""
@@ -145,6 +150,13 @@ def _causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     later = torch.full((length, length), float("-inf"), device=query.device).triu(1)
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return (scores.float() + later).softmax(dim=-1).to(value.dtype) @ value
+
+
+def _whole_attention(query: Tensor, key: Tensor, value: Tensor, real: Tensor) -> Tensor:
+    """Mix the values of all tokens that there are, (B, H, T, D / H) each and (B, T)."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    scores = scores.float().masked_fill(~real[:, None, None], float("-inf"))
+    return scores.softmax(dim=-1).to(value.dtype) @ value
 
 
 class TokenEmbedding(nn.Module):
@@ -226,7 +238,7 @@ class Network(nn.Module):
         for part in (self.fine, self.role, self.place):
             nn.init.normal_(part.weight, std=0.02)
 
-    def forward(self, context: Context, vectors: Tensor) -> Tensor:
+    def forward(self, context: Context, vectors: Tensor, *, whole: bool = False) -> Tensor:
         """States that predict the following token.
 
         Parameters
@@ -235,6 +247,8 @@ class Network(nn.Module):
             Rows of T tokens.
         vectors : Tensor, shape (V, D)
             The output of ``embedding``.
+        whole : bool
+            Whether each token sees the whole row, as nothing that is to predict may.
 
         Returns
         -------
@@ -242,8 +256,9 @@ class Network(nn.Module):
         """
         places = torch.arange(context.tokens.shape[1], device=context.tokens.device)
         x = self.read(context, vectors) + self.place(places)
+        real = context.tokens != vocabulary.PAD if whole else None
         for block in self.blocks:
-            x = block(x)
+            x = block(x, real)
         return self.norm(x)
 
     def step(self, context: Context, vectors: Tensor, cache: Cache, place: int) -> Tensor:

@@ -104,9 +104,9 @@ def sample(
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
     if search == "independent":
-        if best_of > 1:
-            return _best(loaded, sampler, seed, range(start, start + count), best_of, batch_size)
-        return _alone(sampler, seed, range(start, start + count), batch_size)
+        first, last = best_of * start, best_of * (start + count)
+        draws = _alone(sampler, seed, range(first, last), batch_size)
+        return draws if best_of == 1 else _best(loaded, draws, start, best_of)
     search_anew = partial(
         SkeletonSearch,
         loaded,
@@ -156,27 +156,16 @@ def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iter
         yield from Growth(sampler, seed, indices[first : first + batch_size]).run()
 
 
-def _best(
-    loaded: LoadedNetwork,
-    sampler: Sampler,
-    seed: int,
-    indices: range,
-    best_of: int,
-    batch_size: int,
-) -> Iterator[Draw]:
+def _best(loaded: LoadedNetwork, draws: Iterator[Draw], start: int, best_of: int) -> Iterator[Draw]:
     """Give the one that scores highest of each ``best_of`` draws, none that is no crystal."""
-    together = max(1, batch_size // best_of)
-    for first in range(indices.start, indices.stop, together):
-        some = range(first, min(first + together, indices.stop))
-        draws = list(
-            _alone(sampler, seed, range(best_of * some.start, best_of * some.stop), batch_size)
-        )
-        whole = [place for place, draw in enumerate(draws) if draw.crystal is not None]
-        scores = np.full(len(draws), -np.inf)
-        scores[whole] = stability_score(loaded, [draws[place].crystal for place in whole])
-        chosen = scores.reshape(len(some), best_of).argmax(axis=1)
-        for k, index in enumerate(some):
-            yield draws[best_of * k + chosen[k]]._replace(index=index)
+    rounds = max(1, TOGETHER // best_of)
+    while some := list(islice(draws, rounds * best_of)):
+        whole = [place for place, draw in enumerate(some) if draw.crystal is not None]
+        scores = np.full(len(some), -np.inf)
+        scores[whole] = stability_score(loaded, [some[place].crystal for place in whole])
+        for k, place in enumerate(scores.reshape(-1, best_of).argmax(axis=1)):
+            yield some[best_of * k + place]._replace(index=start + k)
+        start += len(some) // best_of
 
 
 def _filled(
@@ -289,8 +278,8 @@ def log_likelihood(
 def stability_score(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:
     """Tell how much likelier a crystal is to lie near the hull than not, before any relaxation.
 
-    The log-odds of an energy above the hull up to ``LOW_LIMIT`` by the stability head, or,
-    of a network without one, log p(x | low) - log p(x | high).
+    The log-odds of an energy above the hull up to ``LOW_LIMIT`` by the stability networks, or,
+    where there is none, log p(x | low) - log p(x | high).
 
     Returns
     -------
@@ -301,8 +290,8 @@ def stability_score(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np
     TokenError
         If a crystal does not fit the vocabulary.
     """
-    if loaded.stability is not None:
-        return log_odds(loaded.network, loaded.stability, crystals)
+    if loaded.stability:
+        return log_odds(loaded.stability, crystals)
     return likelihood_ratio(loaded, crystals)
 
 
