@@ -11,6 +11,7 @@ from explorer.cli_experiment import experiment, strategies, targets, temperature
 from explorer.cli_options import (
     Asked,
     Checkpoint,
+    Choosing,
     Common,
     Drawing,
     Elements,
@@ -237,7 +238,7 @@ def sun(
         Path | None, typer.Option(help="What is known; without it, the reference phases.")
     ] = None,
     relaxing: Relaxing,
-    drawing: Drawing,
+    drawing: Choosing,
     workers: Workers = None,
     common: Common,
 ) -> None:

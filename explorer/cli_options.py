@@ -81,9 +81,10 @@ Prototypes = Annotated[
     ),
 ]
 BestOf = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="With independent draws: of so many, keep the one that scores highest for stability."
+        min=1,
+        help="With independent draws: of so many, keep the one that scores highest for stability.",
     ),
 ]
 TopP = Annotated[float, typer.Option("--top-p", help="Nucleus of the sampling, up to 1.")]
@@ -184,6 +185,26 @@ class Drawing:
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""
         return asdict(self) | {"checkpoint": _text(self.checkpoint)}
+
+
+@dataclass(frozen=True)
+class Choosing(Drawing):
+    """How the model draws where each crystal is to be stable; the best of 8 independent draws."""
+
+    temperature: Temperature = 0.7
+    best_of: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of so many independent draws, keep the one that scores highest for stability; "
+            "when not given, of 8.",
+        ),
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a spec; a search has its own order and nothing to choose from."""
+        usual = 8 if self.search == "independent" else 1
+        return super().fields() | {"best_of": usual if self.best_of is None else self.best_of}
 
 
 @dataclass(frozen=True)
