@@ -12,11 +12,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures.marks import EYE, kind_traces, line_traces, selected_trace
-from explorer.figures.picture import Dot, HullPicture, barycentric
+from explorer.figures.picture import HEIGHT, TRIANGLE, Dot, HullPicture, barycentric
 from explorer.figures.style import Palette, layout, palette
+from explorer.figures.surface import LINES, frame, heights, sheet
 
-HEIGHT = float(np.sqrt(3) / 2)
-TRIANGLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, HEIGHT]])
 TETRAHEDRON = np.array(
     [
         [0.0, 0.0, 0.0],
@@ -34,6 +33,7 @@ def hull_figure(
     threshold: float | None = None,
     dark: bool = False,
     revision: str = "hull",
+    surface: bool = False,
 ) -> go.Figure:
     """Draw a chemical system.
 
@@ -50,13 +50,16 @@ def hull_figure(
         For a dark page.
     revision : str
         Zoom and camera survive redrawing while this stays the same.
+    surface : bool
+        Whether the hull of three elements is a surface in three dimensions.
 
     Returns
     -------
     plotly.graph_objects.Figure
         Each point's `customdata` is its key.
     """
-    draw = {1: _ladder, 2: _binary, 3: _ternary, 4: _quaternary}.get(len(picture.elements), _strip)
+    ternary = _surface if surface else _ternary
+    draw = {1: _ladder, 2: _binary, 3: ternary, 4: _quaternary}.get(len(picture.elements), _strip)
     traces, frame = draw(picture, selected, threshold, palette(dark))
     return go.Figure(data=traces, layout=layout(palette(dark), revision, **frame))
 
@@ -97,8 +100,9 @@ def _traces(
     place: Any = None,
 ) -> list[dict[str, Any]]:
     place = place or partial(places, picture.elements)
+    upright = len(picture.elements) == 4 or place is heights
     return [
-        *line_traces(picture, colours, place, 4 if len(picture.elements) == 4 else 1.3),
+        *line_traces(picture, colours, place, LINES if upright else 1.3),
         *kind_traces(picture, colours, threshold, place),
         selected_trace(picture, selected, colours, place),
     ]
@@ -161,6 +165,14 @@ def _ternary(
     }
     border = _triangle_border(colours)
     return [border, *_traces(picture, selected, threshold, colours)], frame
+
+
+def _surface(
+    picture: HullPicture, selected: str, threshold: float | None, colours: Palette
+) -> tuple[list[dict], dict]:
+    """Three elements: formation energy over the Gibbs triangle, the facets as a sheet."""
+    traces = _traces(picture, selected, threshold, colours, heights)
+    return [*sheet(picture, colours), *traces], frame(colours)
 
 
 def _triangle_border(colours: Palette) -> dict[str, Any]:

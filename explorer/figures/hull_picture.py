@@ -33,6 +33,7 @@ def known_picture(hull: Hull) -> HullPicture:
         elements=tuple(hull.elements),
         dots=tuple(dots),
         tie_lines=tuple(sorted(_edges(hull, dots))),
+        facets=_facets(hull, dots),
         corners=tuple(_corner(points, symbol) for symbol in hull.elements),
         level=str(hull.level),
     )
@@ -49,6 +50,13 @@ def _known_dot(row: dict, hull: Hull, groups: dict[str, int | None]) -> Dot:
         energy_above_hull=max(0.0, float(row["energy_above_hull"])),
         note=f"{row['id']} ({row['source']})",
     )
+
+
+def _facets(hull: Hull, dots: Sequence[Dot]) -> tuple[tuple[int, ...], ...]:
+    """Return the facets of the hull whose corners are all drawn, as places in `dots`."""
+    place = {dot.id: index for index, dot in enumerate(dots)}
+    drawn = (facet for facet in hull.facets() if all(corner in place for corner in facet))
+    return tuple(tuple(place[corner] for corner in facet) for facet in drawn)
 
 
 def _edges(hull: Hull, dots: Sequence[Dot]) -> set[tuple[int, int]]:
@@ -153,7 +161,8 @@ def after_campaign(
     above = lowered.energies_above([dot.formula for dot in picture.dots], energies)
     dots = [_moved(dot, float(up)) for dot, up in zip(picture.dots, above, strict=True)]
     lines = tuple(sorted(_edges(lowered, dots)))
-    return replace(picture, dots=tuple(dots), tie_lines=lines, live_lines=())
+    facets = _facets(lowered, dots)
+    return replace(picture, dots=tuple(dots), tie_lines=lines, facets=facets, live_lines=())
 
 
 def _moved(dot: Dot, above: float) -> Dot:

@@ -12,6 +12,10 @@ from explorer.figures.words import energy_label, escape, formula_label, spacegro
 # A candidate this near (eV/atom) counts as lying on the hull: numerical noise, not physics.
 ON_HULL = 1e-4
 
+HEIGHT = float(np.sqrt(3) / 2)
+TRIANGLE = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, HEIGHT]])
+"""Corners of the Gibbs triangle, (3, 2)."""
+
 
 class Kind(StrEnum):
     """What a point is; each has a shape and a colour of its own."""
@@ -95,6 +99,8 @@ class HullPicture:
         Pairs of places in `dots`: the edges of the hull's facets.
     live_lines
         The same for the hull that the candidates share with the known phases; only what is new.
+    facets
+        Places in `dots` of the corners of each facet of the hull that `tie_lines` are the edges of.
     corners
         Energies of the pure elements that formation energies refer to, eV/atom, length K.
     level
@@ -107,6 +113,7 @@ class HullPicture:
     dots: tuple[Dot, ...] = ()
     tie_lines: tuple[tuple[int, int], ...] = ()
     live_lines: tuple[tuple[int, int], ...] = ()
+    facets: tuple[tuple[int, ...], ...] = ()
     corners: tuple[float, ...] = ()
     level: str = ""
     message: str = ""

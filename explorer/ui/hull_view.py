@@ -19,7 +19,7 @@ from explorer.figures.hull_picture import (
     with_live_hull,
 )
 from explorer.figures.known import NOTHING, known_of
-from explorer.figures.picture import HullPicture
+from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.words import escape
 from explorer.hull import Hull
 from explorer.ui.plot import PlotView, figure_json
@@ -29,6 +29,8 @@ from explorer.ui.workbench import Workbench
 LIMIT = "Largest energy above the hull that is shown, in eV per atom"
 BEFORE, BOTH, AFTER = "Before", "Both", "After"
 TIMES = "The hull of the known phases, both hulls, or the one that candidates share with them"
+FLAT, UPRIGHT = "2-D", "3-D"
+VIEWS = "The hull from above, or as a surface whose height is the formation energy"
 TITLES = {
     0: "Distance from the hull",
     1: "Energy ladder",
@@ -36,6 +38,12 @@ TITLES = {
     3: "Ternary hull",
     4: "Quaternary hull",
 }
+WARNING = """
+.warning { --amber: light-dark(#9a6700, #f2c14e); margin: 2px 0 6px; padding: 4px 10px;
+  border-left: 3px solid var(--amber);
+  background: color-mix(in srgb, var(--amber) 10%, transparent); }
+"""
+CROWD = 4  # candidates on the hull, from which on so many of them say more of the hull
 
 
 class HullView(Viewer):
@@ -59,8 +67,13 @@ class HullView(Viewer):
             label="", options=[BEFORE, BOTH, AFTER], value=BOTH, size="small", margin=0,
             align="center", sx=TAB_LOOK, description=TIMES,
         )  # fmt: skip
-        self.time.param.watch(self._redraw, "value")
-        self.level = words()
+        self.view = pmui.RadioButtonGroup(
+            label="", options=[FLAT, UPRIGHT], value=FLAT, size="small", margin=0, visible=False,
+            align="center", sx=TAB_LOOK, description=VIEWS,
+        )  # fmt: skip
+        for choice in (self.time, self.view):
+            choice.param.watch(self._redraw, "value")
+        self.level = words(extra=WARNING)
         self.plot.param.watch(self._click, "clicked")
         bench.param.watch(self._redraw, ["revision", "campaign_id", "dark"])
         bench.param.watch(self._redraw, ["selected", "threshold", "campaign"])
@@ -99,7 +112,8 @@ class HullView(Viewer):
             selected=self._selected_key(),
             threshold=bench.threshold,
             dark=bench.dark,
-            revision=f"{bench.campaign_id} {len(self.picture.elements)}",
+            revision=f"{bench.campaign_id} {len(self.picture.elements)} {self.view.value}",
+            surface=self.view.value == UPRIGHT,
         )
         return figure_json(figure)
 
@@ -121,6 +135,7 @@ class HullView(Viewer):
 
     def _describe(self) -> None:
         picture = self.picture
+        self.view.visible = len(picture.elements) == 3
         limit = f"up to {self.bench.threshold:.2f} eV/atom"
         self.limit.object = f"<span class='muted'>{limit}</span>"
         system = "–".join(picture.elements)
@@ -134,13 +149,28 @@ class HullView(Viewer):
         else:
             level = f"Energies: {picture.level}. " if picture.level else ""
             said = escape(level + self.known.competition)
-            self.level.object = f"<p class='muted'>{said}</p>"
+            crowd = escape(crowd_words(picture)) if self.time.value == BOTH else ""
+            warning = f"<p class='warning'>{crowd}</p>" if crowd else ""
+            self.level.object = f"{warning}<p class='muted'>{said}</p>"
 
     def __panel__(self) -> pn.Column:
         line = heading("", self.time)
         line[0] = self.title
         below = pn.Row(
-            pn.Spacer(sizing_mode="stretch_width"), self.limit, self.slider,
+            self.view, pn.Spacer(sizing_mode="stretch_width"), self.limit, self.slider,
             margin=0, sizing_mode="stretch_width",
         )  # fmt: skip
         return card(line, self.plot, below, self.level, name="hull")
+
+
+def crowd_words(picture: HullPicture) -> str:
+    """Say that a hull on which a third of the candidates lie is a bare one; else ""."""
+    drawn = [dot for dot in picture.dots if dot.is_candidate]
+    found = sum(dot.kind == Kind.FOUND for dot in drawn)
+    if found < CROWD or 3 * found < len(drawn):
+        return ""
+    return (
+        f"{found} of {len(drawn)} candidates lie on or below the hull of the known phases. So many "
+        "are a sign that competing phases are missing here, not of as many new ones; "
+        f"“{AFTER}” lets the candidates compete with one another."
+    )

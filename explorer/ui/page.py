@@ -71,6 +71,13 @@ if (cb_obj.timeout == null && !window.hullscapeWaiting) {
   wait()
 }
 """
+# Panel writes each change of the address into the browser's history and never reads it back.
+GO_BACK = """
+if (!window.hullscapeHistory) {
+  window.hullscapeHistory = true
+  window.addEventListener("popstate", () => location.reload())
+}
+"""
 BODY = {"sizing_mode": "stretch_width", "margin": 0}
 
 
@@ -212,6 +219,7 @@ class Session:
             pn.state.location.sync(page, {"dark_theme": "dark"})
             self._follow_link(pn.state.location)
             pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
+            pn.state.curdoc.js_on_event("document_ready", CustomJS(code=GO_BACK))
         pn.state.onload(lambda: self._fit(page))
         pn.state.onload(self._begin)
         return page

@@ -16,7 +16,9 @@ from explorer.figures.hull_picture import (
 )
 from explorer.figures.picture import Dot, HullPicture, Kind
 from explorer.figures.style import palette
+from explorer.potentials import EnergyLevel
 
+FOREIGN = EnergyLevel("invented 2", "ba9876543210", "none")
 SYSTEMS = [("Al",), ("Al", "Ca"), ("Al", "Ca", "Cu"), ("Al", "Ca", "Cu", "Mg")]
 
 
@@ -36,6 +38,20 @@ def test_every_size_of_system_has_its_figure(make_hull, make_candidate, elements
     ring = next(trace for trace in figure.data if trace.name == "selected")
     assert len(ring.x) == 1
     assert ring.x[0] == trace_of(figure, Kind.CANDIDATE).x[0]
+
+
+def test_three_elements_make_a_surface_too(make_hull, make_candidate):
+    """Height is the formation energy; the sheet has the hull's facets, also those of After."""
+    hull = make_hull(SYSTEMS[2])
+    candidate = make_candidate(0, *SYSTEMS[2], above=-0.2, energy=-0.7)
+    picture = with_candidates(known_picture(hull), [candidate])
+    after = after_campaign(picture, hull, [candidate])
+    figures = [hull_figure(each, surface=True) for each in (picture, after)]
+    sheets = [figure.data[0] for figure in figures]
+    assert [(sheet.type, len(sheet.i)) for sheet in sheets] == [("mesh3d", 4), ("mesh3d", 6)]
+    found = trace_of(figures[0], Kind.FOUND)
+    assert list(found.customdata) == ["candidate:000000"]
+    assert list(found.z) == [-0.7]
 
 
 def test_five_elements_show_distances(make_hull, make_candidate):
@@ -240,3 +256,16 @@ def test_labels_of_a_tetrahedron_keep_apart():
     shown = trace_of(hull_figure(HullPicture(SYSTEMS[3], (*heap, corner))), Kind.STABLE)
     assert 0 < sum(bool(text) for text in shown.text) <= 9
     assert "Al₈Ca" in shown.text
+
+
+@pytest.mark.parametrize("draw", [with_live_hull, after_campaign])
+def test_energies_of_another_level_leave_the_hull_alone_and_are_told(
+    make_hull, make_candidate, draw
+):
+    """As after an update of the potential: the page keeps its figure, with the reason below it."""
+    hull = make_hull(("Al", "Ca"))
+    stranger = replace(make_candidate(0, "Al", "Ca", above=-0.1, energy=-0.5), level=FOREIGN)
+    picture = with_candidates(known_picture(hull), [stranger])
+    drawn = draw(picture, hull, [stranger])
+    assert "invented 2" in drawn.message
+    assert (drawn.dots, drawn.live_lines) == (picture.dots, ())

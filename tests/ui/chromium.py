@@ -39,6 +39,7 @@ POINTS = """() => {
       if (node.shadowRoot) { roots.push(node.shadowRoot) }
       if (!node.classList.contains("js-plotly-plot")) { continue }
       const {xaxis, yaxis} = node._fullLayout
+      if (!xaxis) { return [] }   // in three dimensions
       const box = node.getBoundingClientRect()
       const pixel = (trace, k) => [
         box.x + xaxis._offset + xaxis.l2p(trace.x[k]),
@@ -46,6 +47,20 @@ POINTS = """() => {
       ]
       return node.data.flatMap((trace) =>
         (trace.customdata ?? []).map((key, k) => [key, ...pixel(trace, k)]))
+    }
+  }
+  return []
+}"""
+
+VIEW = """() => {
+  const roots = [document]
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (!node.classList.contains("js-plotly-plot")) { continue }
+      const {scene, xaxis} = node._fullLayout
+      const {eye} = scene?._scene?.getCamera() ?? {}
+      return eye ? [eye.x, eye.y, eye.z] : xaxis?.range ?? []
     }
   }
   return []
@@ -144,6 +159,11 @@ def candidates_on_hull(page) -> dict[str, tuple[float, float]]:
     """Return where each candidate lies on the hull figure, in pixels of the page."""
     points = page.evaluate(POINTS)
     return {key: (x, y) for key, x, y in points if key.startswith("candidate:")}
+
+
+def view_of_hull(page) -> list[float]:
+    """Return where the camera of the hull figure is, or the ends of its x axis; rounded."""
+    return [round(number, 6) for number in page.evaluate(VIEW)]
 
 
 def marked_step(page) -> float | None:

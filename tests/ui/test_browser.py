@@ -2,10 +2,16 @@
 
 import csv
 import re
-import time
 import zipfile
 
-from chromium import candidates_on_hull, field, marked_step, opened, wait_for
+from chromium import (
+    candidates_on_hull,
+    field,
+    marked_step,
+    opened,
+    view_of_hull,
+    wait_for,
+)
 from pymatgen.core import Structure
 
 
@@ -17,9 +23,14 @@ def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
     with opened(site[0], accept_downloads=True) as page:
         for symbol in ("Al", "Ca", "Cu"):
             page.locator(f"button.cell[data-symbol={symbol}]").click()
-        for label, number in (("Crystals to draw", "900"), ("Most atoms", "6")):
+        for label, number in (
+            ("Crystals to draw", "7"),
+            ("Crystals to draw", "900"),
+            ("Most atoms", "6"),
+        ):
             field(page, label).fill(number)
             field(page, label).press("Enter")
+            page.wait_for_url(f"**={number}*")  # so that Enter is pressed twice in one field
         page.get_by_text("900 crystals of Al-Ca-Cu").wait_for()
         page.get_by_role("button", name="Run search").click()
         page.wait_for_url("**campaign=*")
@@ -34,11 +45,42 @@ def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
         for button, state in (("Pause", "Paused"), ("Resume", "Running"), ("Stop", "Stopped")):
             page.get_by_role("button", name=button).click()
             page.locator(".chip", has_text=state).wait_for()
+        turn_the_hull(page)
     with zipfile.ZipFile(path) as archive:
         cifs = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".cif")]
     assert len(cifs) == 1
     structure = Structure.from_str(cifs[0], fmt="cif")
     assert {str(element) for element in structure.composition} == {"Al", "Ca", "Cu"}
+
+
+def turn_the_hull(page) -> None:
+    """Zoom in, then turn the surface: what is drawn anew keeps the view."""
+    figure = page.get_by_role("figure", name="Ternary hull")
+    before = view_of_hull(page)
+    figure.hover()
+    figure.locator("[data-title='Zoom in']").click()
+    wait_for(lambda: view_of_hull(page) != before, 60, "a closer look")
+    zoomed = view_of_hull(page)
+    page.get_by_role("button", name="Before").click()
+    wait_for(lambda: not candidates_on_hull(page), 60, "the hull before the campaign")
+    assert view_of_hull(page) == zoomed
+    page.get_by_role("button", name="3-D").click()
+    first = wait_for(lambda: len(view_of_hull(page)) == 3 and view_of_hull(page), 60, "a surface")
+    box = figure.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 80, box["y"] + box["height"] / 2 + 10, steps=4)
+    page.mouse.up()
+    views = [first]
+
+    def turned() -> bool:
+        views.append(view_of_hull(page))
+        return views[-1] == views[-2] != first
+
+    wait_for(turned, 60, "another side of it")
+    page.get_by_role("button", name="Both").click()
+    figure.get_by_text(re.compile("^candidate")).first.wait_for()
+    assert view_of_hull(page) == views[-1]
 
 
 def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
@@ -91,7 +133,8 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
 def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site):
     """Letters jump to a symbol, Space chooses it; a formula outside the elements blocks Run.
 
-    On the same page a campaign of the list is renamed, deleted, brought back and compared.
+    On the same page a campaign of the list is renamed, deleted, brought back and compared; the
+    browser goes back and forward.
     """
     with opened(site[0]) as page:
         page.get_by_role("button", name="Rename: <img").click()
@@ -107,7 +150,9 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site)
         page.get_by_role("button", name="Compare: tick").click()
         page.wait_for_url("**compare=*")
         page.get_by_text("The first 2 crystals of each campaign").wait_for()
-        page.reload()
+        page.go_back()
+        page.get_by_role("checkbox", name="Compare: Rock salt").wait_for()
+        page.go_forward()
         page.get_by_role("link", name="The other one").wait_for()
         page.get_by_role("button", name="All campaigns").click()
         page.get_by_role("checkbox", name="Compare: Rock salt").wait_for()
@@ -116,8 +161,7 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site)
         assert run.is_disabled()
         page.locator("button.cell[data-symbol=H]").focus()
         for keys in ("mg", " ", "si", " "):
-            page.keyboard.type(keys, delay=30)
-            time.sleep(1.0)  # letters typed within this time belong to one symbol
+            page.keyboard.type(keys)
         page.get_by_text("crystals of Mg-Si").wait_for()
         assert run.is_enabled()
         page.locator("button.cell[data-symbol=Og]").click(force=True)

@@ -35,6 +35,8 @@ def test_presets_can_be_run(name):
         ("elements", {"elements": ["Al", "Qq"]}),
         ("formula", {"formula": "CaMg2"}),
         ("formula", {"formula": "CaAl4-1"}),
+        ("n", {"n": None}),
+        ("temperature", {"temperature": None}),
         ("max_atoms", {"formula": "CaAl2-4Cu2-4", "max_atoms": 4}),
         ("required", {"required": ["Mg"]}),
         ("excluded", {"excluded": ["Al"]}),

@@ -134,6 +134,7 @@ def test_changed_fields_leave_out_what_is_usual():
     """An empty form has nothing to save."""
     assert changed_fields(filled({})) == {}
     assert changed_fields(filled({"n": 5})) == {"n": 5}
+    assert changed_fields(filled({"n": None, "again": None})) == {"again": 0.0}  # emptied fields
 
 
 @pytest.mark.parametrize(

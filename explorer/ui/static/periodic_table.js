@@ -233,7 +233,9 @@ export function render({model}) {
         put(element.symbol)
       } else if (/^[a-z]$/i.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) {
         jump(event.key.toLowerCase())
+        return
       }
+      typed = ""   // any other key ends a symbol
     })
     cells[element.symbol] = cell
     grid.append(cell)

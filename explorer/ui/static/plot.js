@@ -43,16 +43,18 @@ function topmost(data, {x, y, z, customdata}) {
   return customdata
 }
 
-// The ranges that a person has zoomed or moved to, by axis. Plotly keeps them itself, except where
-// one scale for both axes makes it stretch the ranges that it was given: there it forgets them.
-function keepRanges(plot, ranges) {
+// Keeps the ranges and the camera that a person has turned to, by part of the layout. Plotly does so
+// itself, but forgets where it has changed what it was given: ranges of one scale, and cameras.
+function keepView(plot, view) {
   plot.on("plotly_relayout", (change) => {
     for (const axis of ["xaxis", "yaxis"]) {
       const [low, high] = change[`${axis}.range`] ??
         [change[`${axis}.range[0]`], change[`${axis}.range[1]`]]
-      if (low !== undefined) { ranges[axis] = [low, high] }
-      if (change[`${axis}.autorange`]) { delete ranges[axis] }
+      if (low !== undefined) { view[axis] = {range: [low, high], autorange: false} }
+      if (change[`${axis}.autorange`]) { delete view[axis] }
     }
+    const camera = change["scene.camera"]
+    if (camera) { view.scene = {camera} }
   })
 }
 
@@ -67,8 +69,8 @@ export function render({model}) {
   model.on("label", () => box.setAttribute("aria-label", model.label))
   let Plotly = null
   let clicks = 0
-  let revision = null   // of the figure that the ranges belong to
-  const ranges = {}
+  let revision = null   // of the figure that the view belongs to
+  const view = {}
 
   const drawOnce = async () => {
     if (!box.isConnected) { return }
@@ -90,14 +92,12 @@ export function render({model}) {
     const {data, layout} = structuredClone(model.figure)
     if (layout.uirevision !== revision) {
       revision = layout.uirevision
-      for (const axis of Object.keys(ranges)) { delete ranges[axis] }
+      for (const part of Object.keys(view)) { delete view[part] }
     }
-    for (const [axis, range] of Object.entries(ranges)) {
-      layout[axis] = {...layout[axis], range, autorange: false}
-    }
+    for (const [part, kept] of Object.entries(view)) { layout[part] = {...layout[part], ...kept} }
     await Plotly.react(plot, data, {...layout, width, height}, {...CONFIG, modeBarButtons: buttons})
     if (fresh) {
-      keepRanges(plot, ranges)
+      keepView(plot, view)
       plot.on("plotly_click", (event) => {
         const point = event.points.find((candidate) => candidate.customdata)
         if (point) { model.clicked = [topmost(plot.data, point), ++clicks] }
