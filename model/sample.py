@@ -38,6 +38,8 @@ __all__ = [
 
 TOGETHER = 32
 """Known geometries that are scored in one pass of the network."""
+KNOWN = 1e6
+"""Taken from the score of a known crystal, so that any other is preferred."""
 SEARCHES = ("independent", "distinct", "likeliest")
 """Ways to draw: each crystal on its own; skeletons without replacement, at random with the
 probabilities that ordinary drawing gives them; skeletons without replacement, likeliest first."""
@@ -86,7 +88,8 @@ def sample(
         That satisfy the constraints; in the search for the likeliest, their skeletons come in turn
         with its own.
     best_of : int
-        Of so many independent draws the one with the highest `stability_score` is given.
+        Of so many independent draws the one with the highest `stability_score` is given; one with
+        the skeleton and the elements of a crystal among ``templates`` only if all are such.
 
     Raises
     ------
@@ -106,7 +109,7 @@ def sample(
     if search == "independent":
         first, last = best_of * start, best_of * (start + count)
         draws = _alone(sampler, seed, range(first, last), batch_size)
-        return draws if best_of == 1 else _best(loaded, draws, start, best_of)
+        return draws if best_of == 1 else _best(loaded, draws, start, best_of, templates)
     search_anew = partial(
         SkeletonSearch,
         loaded,
@@ -156,13 +159,25 @@ def _alone(sampler: Sampler, seed: int, indices: range, batch_size: int) -> Iter
         yield from Growth(sampler, seed, indices[first : first + batch_size]).run()
 
 
-def _best(loaded: LoadedNetwork, draws: Iterator[Draw], start: int, best_of: int) -> Iterator[Draw]:
-    """Give the one that scores highest of each ``best_of`` draws, none that is no crystal."""
+def _best(
+    loaded: LoadedNetwork,
+    draws: Iterator[Draw],
+    start: int,
+    best_of: int,
+    templates: Templates | None,
+) -> Iterator[Draw]:
+    """Give the one that scores highest of each ``best_of`` draws, a new crystal if there is one."""
     rounds = max(1, TOGETHER // best_of)
     while some := list(islice(draws, rounds * best_of)):
         whole = [place for place, draw in enumerate(some) if draw.crystal is not None]
+        crystals = [some[place].crystal for place in whole]
         scores = np.full(len(some), -np.inf)
-        scores[whole] = stability_score(loaded, [some[place].crystal for place in whole])
+        scores[whole] = stability_score(loaded, crystals)
+        if templates:
+            known = [
+                templates.hold(crystal_to_row(crystal).tokens.tolist()) for crystal in crystals
+            ]
+            scores[whole] -= KNOWN * np.array(known)
         for k, place in enumerate(scores.reshape(-1, best_of).argmax(axis=1)):
             yield some[best_of * k + place]._replace(index=start + k)
         start += len(some) // best_of

@@ -96,6 +96,14 @@ class Templates:
         """Whether any known crystal has the skeleton (tokens up to ``END``)."""
         return pattern_of(_sites(skeleton))[0] in self._members
 
+    def hold(self, skeleton: Sequence[int]) -> bool:
+        """Whether a known crystal has the skeleton with the very elements that it names."""
+        pattern, kinds = pattern_of(_sites(skeleton))
+        members = self._members.get(pattern)
+        return members is not None and any(
+            bool((members.kinds == order).all(axis=1).any()) for order in _orders(pattern, kinds)
+        )
+
     def of(self, skeleton: Sequence[int], most: int = MOST_TRIES) -> list[Template]:
         """Return geometries for a skeleton that differ, the chemically nearest crystal's first.
 

@@ -18,6 +18,7 @@ from model.network import Memory, Network, NetworkConfig
 from model.sample import Draw, log_likelihood, sample, stability_score
 from model.search import SkeletonSearch
 from model.shards import pad
+from model.templates import load_templates
 from model.tokens import SPACEGROUP_0, crystal_to_row
 
 WISHES = [
@@ -245,3 +246,20 @@ def test_the_best_of_several_is_the_one_that_scores_highest(shipped: LoadedNetwo
     assert [draw.crystal for draw in later] == [draw.crystal for draw in best[3:]]
     with pytest.raises(ValueError, match="independent"):
         sample(shipped, wish, seed=2, count=5, best_of=4, search="likeliest")
+
+
+def test_the_best_of_several_is_new_if_any_is(shipped: LoadedNetwork) -> None:
+    """A known crystal is given only where all draws are known ones, however well it scores."""
+    wish, templates = Constraints.parse("Al-Cu"), load_templates()
+    plain = list(sample(shipped, wish, seed=0, count=60, temperature=0.7))
+    known = np.array([templates.hold(crystal_to_row(d.crystal).tokens.tolist()) for d in plain])
+    assert 0 < known.sum() < 60
+    how = {"seed": 0, "count": 10, "temperature": 0.7, "best_of": 6}
+    given = [draw.crystal for draw in sample(shipped, wish, **how, templates=templates)]
+    for k, crystal in enumerate(given):
+        own, old = plain[6 * k : 6 * k + 6], known[6 * k : 6 * k + 6]
+        assert crystal in [
+            draw.crystal for draw, is_old in zip(own, old, strict=True) if not is_old or old.all()
+        ]
+    careless = [draw.crystal for draw in sample(shipped, wish, **how)]
+    assert given != careless
