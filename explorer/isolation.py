@@ -19,14 +19,14 @@ from math import ceil
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Result = TypeVar("Result")
 
 SPAWN = get_context("spawn")
 START_SECONDS = 300.0
 """How long a child may take to import what it needs, before the clock of a call runs."""
-SHORTEST_WAIT = 0.01
+SHORTEST_WAIT = 0.05
 ORPHAN_FACTOR = 20
 """How many times its seconds an orphan may take: a busy machine is no reason to end a call."""
 
@@ -105,22 +105,24 @@ class Sandbox:
                 raise IsolationError(f"took longer than {seconds:g} s")
             return connection.recv()
         except (EOFError, OSError) as error:
-            code = self._kill(patience=1.0)
-            kind = KilledError if killed_from_outside(code) else IsolationError
-            raise kind(f"the process died: {exit_text(code)}") from error
+            raise self._death("the process died") from error
         except BaseException:
             # Also when Ctrl-C interrupts the wait: an answer may not meet the next question.
             self._kill()
             raise
 
     def _answers_within(self, seconds: float) -> bool:
-        began, waited = time.monotonic(), waited_for_processor(self._process.pid)
+        """Wait for the answer, until the child has had its seconds or does nothing."""
+        began, before = time.monotonic(), turn_of(self._process.pid)
         left = seconds
         while left > 0:
             if self._connection.poll(max(left, SHORTEST_WAIT)):
                 return True
-            more = waited_for_processor(self._process.pid) - waited
-            left = seconds + more - (time.monotonic() - began)
+            turn = turn_of(self._process.pid)
+            ran, waited = turn.ran - before.ran, turn.waited - before.waited
+            left = seconds + waited - (time.monotonic() - began)
+            if turn.ready:  # perhaps it waits right now, which counts when it is over
+                left = max(left, min(seconds - ran, SHORTEST_WAIT))
         return False
 
     def close(self) -> None:
@@ -143,10 +145,15 @@ class Sandbox:
             raise IsolationError(f"the process did not start within {START_SECONDS:g} s")
         try:
             self._connection.recv()
-        except EOFError as error:
-            code = self._kill(patience=1.0)
-            raise IsolationError(f"the process did not start: {exit_text(code)}") from error
+        except (EOFError, OSError) as error:
+            raise self._death("the process did not start") from error
         return self._connection
+
+    def _death(self, what: str) -> IsolationError:
+        """End the child, and say how it ended and whether somebody else had a hand in it."""
+        code = self._kill(patience=1.0)
+        kind = KilledError if killed_from_outside(code) else IsolationError
+        return kind(f"{what}: {exit_text(code)}")
 
     def _kill(self, patience: float = 0.0) -> int | None:
         """End the child and return its exit code; `patience` lets a dying one keep its own."""
@@ -254,12 +261,23 @@ def one_thread() -> Iterator[None]:
                     os.environ[name] = value
 
 
-def waited_for_processor(pid: int) -> float:
-    """Return how long a process was ready to run and had to wait, in seconds; 0 if nobody tells."""
+class Turn(NamedTuple):
+    """What a process got of the processors, in seconds, and whether it would take more now."""
+
+    ran: float = 0.0
+    waited: float = 0.0
+    ready: bool = False
+
+
+def turn_of(pid: int) -> Turn:
+    """Look at a process; where the system does not tell, it never ran and never waited."""
     try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+        home = Path(f"/proc/{pid}")
+        ran, waited = home.joinpath("schedstat").read_text(encoding="ascii").split()[:2]
+        state = home.joinpath("stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (OSError, IndexError, ValueError):
-        return 0.0
+        return Turn()
+    return Turn(int(ran) / 1e9, int(waited) / 1e9, state == "R")
 
 
 def killed_from_outside(code: int | None) -> bool:

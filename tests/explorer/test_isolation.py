@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import spglib
 
@@ -51,6 +52,7 @@ BUSY = "import time\nend = time.monotonic() + 30\nwhile time.monotonic() < end: 
 
 def test_waiting_for_a_processor_is_no_hang(sandbox: Sandbox) -> None:
     """A call that needs half of its time is answered while everybody else is busy too."""
+    assert sandbox.run(work, 0.0) == 0.0
     busy = [sys.executable, "-c", BUSY]
     crowd = [subprocess.Popen(busy) for _ in range(2 * len(os.sched_getaffinity(0)))]
     try:
@@ -102,6 +104,17 @@ def test_a_call_whose_child_somebody_kills_is_made_once_more(
     with pytest.raises(IsolationError, match="SIGKILL"):
         sandbox.run(signal.raise_signal, signal.SIGKILL)
     assert sandbox.run(abs, -1) == 1
+
+
+def test_a_child_killed_while_it_starts_is_replaced() -> None:
+    """As long as it has not said a word, its end says nothing of the call either."""
+    before = set(psutil.Process().children())
+    with Sandbox() as fresh, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(fresh.run, abs, -1)
+        while not (born := set(psutil.Process().children()) - before):
+            pass
+        born.pop().kill()
+        assert answer.result() == 1
 
 
 def die_once(mark: str) -> str:
