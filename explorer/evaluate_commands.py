@@ -220,13 +220,15 @@ def hull(
     column, distances = read_labels(file)
     chosen = potential(spec.potential, choose_device(device))
     library = Library(spec.potential, spec.references, "", spec.hull)
-    check_references(library, chosen)
     labelled = np.flatnonzero(np.isfinite(distances))
     if n is not None and n < len(labelled):
         labelled = np.sort(np.random.default_rng(spec.seed).choice(labelled, n, replace=False))
     if not len(labelled):
         raise SpecError(f"{file} has no number in its column {column}: nothing to compare with")
     named = read_foreign(file)
+    structures = [named[k].structure for k in labelled]
+    systems = {s.chemical_system for s in structures if not chosen.unknown_elements(s)}
+    check_references(library, chosen, systems=systems, workers=workers, say=progress)
     with ExitStack() as stack:
         relaxer = Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers)
         told = evaluate_hull(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Composition
 
@@ -261,19 +261,22 @@ def check_references(
     library: Library,
     chosen: Potential,
     *,
+    systems: Iterable[str] = (),
     workers: int | None = None,
     say: Callable[[str], None] = say,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ReferencePhases:
     """Return the known phases of the campaign's system, which must span it at the same level.
 
-    Where the potential brings none they are relaxed first, and the library reads them from then on;
-    see `explorer.reference_supply.supply` for `say`, `should_stop` and what is raised.
+    Where the potential brings none they are relaxed first, for the library's system or those named,
+    and the library reads them from then on; see `explorer.reference_supply.supply` for `workers`,
+    `say` and `should_stop`, and what is raised.
     """
     if not library.file:
         # By the level, not by the name: another release of a potential has other energies.
         shipped = shipped_for(chosen)
-        library.file = str(shipped or _supplied(library, chosen, workers, say, should_stop))
+        options = {"workers": workers, "say": say, "should_stop": should_stop}
+        library.file = str(shipped or _supplied(library, chosen, systems, **options))
     references = library.references(library.system)
     if references.level != chosen.level:
         raise SpecError(
@@ -291,31 +294,19 @@ def check_references(
     return references
 
 
-def _supplied(
-    library: Library,
-    chosen: Potential,
-    workers: int | None,
-    say: Callable[[str], None],
-    should_stop: Callable[[], bool],
-) -> Path:
-    """Relax the known phases of a campaign's system; refuse one that has no system."""
+def _supplied(library: Library, chosen: Potential, systems: Iterable[str], **options: Any) -> Path:
+    """Relax the known phases of some systems; refuse to relax those of all."""
     if library.mode == DFT:
         refuse_scale(chosen.level)
-    if not library.system:
+    wanted = sorted(set(systems)) or [library.system]
+    if not all(wanted):
         raise SpecError(
-            f"no reference phases of {chosen.level.potential} are at hand, and for a search in any "
-            "elements there are too many to relax: choose elements, or give references",
+            f"no reference phases of {chosen.level.potential} are at hand, and without elements "
+            "there are too many to relax: choose elements, or give references",
             "elements",
         )
     try:
-        return supply(
-            library.system.split("-"),
-            chosen,
-            library.potential,
-            workers=workers,
-            say=say,
-            should_stop=should_stop,
-        )
+        return supply(wanted, chosen, library.potential, **options)
     except MissingElementError as error:
         raise SpecError(str(error), "elements") from error
 

@@ -13,7 +13,7 @@ import math
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -134,15 +134,18 @@ class ReferenceCache:
         return known
 
     def phases(self, elements: Sequence[str], *, failed: bool = False) -> list[Phase]:
-        """Return the phases of a system, and of all inside it, that have an energy.
+        """Return the phases of a system, and of all inside it; see `phases_of`."""
+        return self.phases_of(subsystems(elements), failed=failed)
+
+    def phases_of(self, systems: Sequence[str], *, failed: bool = False) -> list[Phase]:
+        """Return the phases of exactly these systems that have an energy.
 
         With `failed`, those without one instead; `remark` says why.
         """
-        names = subsystems(elements)
         found: list[Phase] = []
         with self._open() as connection:
-            for start in range(0, len(names), MANY):
-                some = names[start : start + MANY]
+            for start in range(0, len(systems), MANY):
+                some = systems[start : start + MANY]
                 query = (
                     f"SELECT phase FROM phases WHERE chemsys IN ({', '.join('?' * len(some))}) "  # noqa: S608
                     f"AND energy IS {'' if failed else 'NOT'} NULL ORDER BY chemsys, id"
@@ -151,12 +154,12 @@ class ReferenceCache:
                 found += [phase_from_row(json.loads(text)) for (text,) in rows]
         return found
 
-    def remember(self, name: str, elements: Sequence[str]) -> None:
-        """Write down that a system is whole, and by what name its potential is asked for."""
+    def remember(self, name: str, systems: Iterable[Sequence[str]]) -> None:
+        """Write down that systems are whole, and by what name the potential is asked for."""
+        whole = {(inside,) for elements in systems for inside in subsystems(elements)}
         with self._open("BEGIN IMMEDIATE") as connection:
             connection.execute("INSERT OR REPLACE INTO names VALUES (?, ?)", (name, time.time()))
-            systems = [(system,) for system in subsystems(elements)]
-            connection.executemany("INSERT OR IGNORE INTO systems VALUES (?)", systems)
+            connection.executemany("INSERT OR IGNORE INTO systems VALUES (?)", sorted(whole))
 
     def holds(self, elements: Sequence[str]) -> bool:
         """Whether all phases of a system are there."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from pymatgen.core import Structure
 
 from explorer.elements import elemental_structure, source_of
-from explorer.phases import Phase, phase_from_structure, read_level
+from explorer.phases import Phase, phase_from_structure, read_level, subsystems
 from explorer.potentials import Potential
 from explorer.reference_build import Limits
 from explorer.reference_cache import ReferenceCache
@@ -49,7 +49,7 @@ def shipped_for(chosen: Potential) -> Path | None:
 
 
 def supply(
-    elements: Sequence[str],
+    systems: Iterable[str],
     chosen: Potential,
     name: str,
     *,
@@ -57,12 +57,12 @@ def supply(
     say: Callable[[str], None],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """Return a file with the known phases of a system at a potential's level, relaxing what lacks.
+    """Return a file with the known phases of systems at a potential's level, relaxing what lacks.
 
     Parameters
     ----------
-    elements
-        Of the system; the phases of all systems inside it belong to it.
+    systems
+        Such as "Al-Ca-Cu"; the phases of all systems inside one belong to it.
     chosen, name
         The potential, and what it was asked for as.
     workers
@@ -81,19 +81,20 @@ def supply(
     ReferenceFileError
         When the cache folder cannot be used.
     """
-    source = ReferencePhases.shipped(elements)
-    cache = ReferenceCache.of(
-        chosen.level, {"limits": asdict(Limits()), "phases": source.name}, say
-    )
-    if not cache.holds(elements):
-        known = _with_all_elements(source, elements)
-        _Work(cache, chosen, tuple(sorted(elements)), say, should_stop).relax(known, workers)
-    cache.remember(name, elements)
+    origin = {"limits": asdict(Limits()), "phases": ReferencePhases.shipped(()).name}
+    cache = ReferenceCache.of(chosen.level, origin, say)
+    asked = [tuple(sorted(system.split("-"))) for system in systems]
+    lacking = [elements for elements in asked if not cache.holds(elements)]
+    if lacking:
+        known = {phase.id: phase for elements in lacking for phase in _known_phases(elements)}
+        _Work(cache, chosen, lacking, say, should_stop).relax(known, workers)
+    cache.remember(name, asked)
     return cache.path
 
 
-def _with_all_elements(source: ReferencePhases, elements: Sequence[str]) -> list[Phase]:
+def _known_phases(elements: Sequence[str]) -> list[Phase]:
     """Return the shipped phases, and the textbook crystal of each element that has none."""
+    source = ReferencePhases.shipped(elements)
     missing = sorted(set(elements) - source.elemental.keys())
     crystals = {symbol: elemental_structure(symbol) for symbol in missing}
     textbook = [
@@ -110,7 +111,7 @@ class _Work:
 
     cache: ReferenceCache
     chosen: Potential
-    elements: tuple[str, ...]
+    systems: Sequence[tuple[str, ...]]
     say: Callable[[str], None]
     should_stop: Callable[[], bool]
     total: int = 0
@@ -119,13 +120,13 @@ class _Work:
     told: float = float("-inf")
     began: float = field(default_factory=time.monotonic)
 
-    def relax(self, known: Sequence[Phase], workers: int | None) -> None:
+    def relax(self, known: Mapping[str, Phase], workers: int | None) -> None:
         """Relax what is not settled yet, and say which phases get no energy.
 
         Elements first: without one of them the others are worth nothing.
         """
-        settled = self.cache.settled([phase.id for phase in known])
-        missing = {phase.id: phase for phase in known if phase.id not in settled}
+        settled = self.cache.settled(list(known))
+        missing = {name: phase for name, phase in known.items() if name not in settled}
         self.total = len(missing)
         if missing:
             self._tell()
@@ -167,24 +168,25 @@ class _Work:
         return self.stopped
 
     def _refuse_missing_elements(self) -> None:
-        have = {phase.chemsys for phase in self.cache.phases(self.elements)}
-        failed = {p.chemsys: p.remark for p in self.cache.phases(self.elements, failed=True)}
-        missing = [symbol for symbol in self.elements if symbol not in have]
+        elements = sorted({symbol for system in self.systems for symbol in system})
+        have, failed = (self.cache.phases_of(elements, failed=failed) for failed in (False, True))
+        reasons = {phase.chemsys: phase.remark for phase in failed}
+        missing = sorted(set(elements) - {phase.chemsys for phase in have})
         if missing:
-            reasons = [f"{s} ({failed.get(s, 'no crystal is known')})" for s in missing]
+            why = [f"{s} ({reasons.get(s, 'no crystal is known')})" for s in missing]
             raise MissingElementError(
-                f"{self.chosen.level.potential} gives no reference energy for "
-                f"{', '.join(reasons)}: choose other elements or another potential, or give "
-                "references of your own"
+                f"{self.chosen.level.potential} gives no reference energy for {', '.join(why)}: "
+                "choose other elements or another potential, or give references of your own"
             )
 
     def _tell_failures(self) -> None:
         """Name the compounds with which no candidate competes."""
-        failed = [p for p in self.cache.phases(self.elements, failed=True) if "-" in p.chemsys]
+        names = sorted({name for system in self.systems for name in subsystems(system)})
+        failed = [p for p in self.cache.phases_of(names, failed=True) if "-" in p.chemsys]
         if failed:
-            names = ", ".join(f"{p.id} {p.formula} ({p.remark})" for p in failed[:3])
+            told = ", ".join(f"{p.id} {p.formula} ({p.remark})" for p in failed[:3])
             more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-            self.say(f"{len(failed)} reference phases get no energy: {names}{more}")
+            self.say(f"{len(failed)} reference phases get no energy: {told}{more}")
 
     def _count(self) -> None:
         self.done += 1
@@ -195,9 +197,10 @@ class _Work:
         self.told = time.monotonic()
         left = (self.told - self.began) / max(self.done, 1) * (self.total - self.done) / 60
         pace = f", {left:.0f} min left" if self.done and left >= 1 else ""
-        system, name = "-".join(self.elements), self.chosen.level.potential
-        number = f"{self.done + 1} of {self.total}"
-        self.say(f"relaxing {number} reference phases of {system} with {name}{pace}")
+        number, name = f"{self.done + 1} of {self.total}", self.chosen.level.potential
+        one = len(self.systems) == 1
+        what = "-".join(self.systems[0]) if one else f"{len(self.systems)} systems"
+        self.say(f"relaxing {number} reference phases of {what} with {name}{pace}")
 
 
 def _settled(phase: Phase, outcome: Outcome) -> Phase:

@@ -50,7 +50,8 @@ def toy(checkpoint: str = "0" * 12) -> Potential:
 def ask(chosen: Potential, elements: tuple[str, ...] = SYSTEM) -> tuple[Path, list[str]]:
     """Ask for the phases of a system; return where they are and what was said."""
     said: list[str] = []
-    return supply(elements, chosen, chosen.name, workers=1, say=said.append), said
+    system = "-".join(elements)
+    return supply([system], chosen, chosen.name, workers=1, say=said.append), said
 
 
 def by_hand(chosen: Potential, say: Callable[[str], None] = print) -> ReferenceCache:
@@ -58,7 +59,7 @@ def by_hand(chosen: Potential, say: Callable[[str], None] = print) -> ReferenceC
     cache = ReferenceCache.of(chosen.level, {"made": "by hand"}, say)
     for phase in PHASES:
         cache.put(phase)
-    cache.remember(chosen.name, SYSTEM)
+    cache.remember(chosen.name, [SYSTEM])
     return cache
 
 
@@ -69,7 +70,7 @@ def kept() -> set[str]:
 
 KILLED = """
 import os, signal
-from test_reference_supply import SYSTEM, kept, toy
+from test_reference_supply import kept, toy
 from explorer.reference_supply import supply
 
 def enough():
@@ -78,7 +79,7 @@ def enough():
     return False
 
 if __name__ == "__main__":
-    supply(SYSTEM, toy(), "emt", workers=1, say=print, should_stop=enough)
+    supply(["Al-Cu"], toy(), "emt", workers=1, say=print, should_stop=enough)
 """
 
 
