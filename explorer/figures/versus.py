@@ -189,6 +189,10 @@ OF_THE_MODEL = {
     "top_p": "Top p",
     "geometry_temperature": "Geometry temperature",
     "again": "Cost of another try",
+    "templates": "Known geometries first",
+    "unknown": "Cost if unknown",
+    "prototypes": "Known prototypes",
+    "best_of": "Best of so many draws",
 }
 """Nothing to the other generators."""
 WRITTEN_DOWN = {"hull": "Hull", "potential": "Energy level"}

@@ -134,6 +134,9 @@ class ConstraintsView(Viewer):
             "prototypes": pmui.Checkbox.from_param(
                 fields.prototypes, label="Known prototypes", **small
             ),
+            "best_of": pmui.IntInput.from_param(
+                fields.best_of, label="Best of so many draws", **small
+            ),
             "give_up": pmui.FloatInput.from_param(
                 fields.give_up, label="Give up above hull (eV/atom)", step=0.5, **small
             ),
@@ -197,6 +200,7 @@ class ConstraintsView(Viewer):
         searched = drawn and draft.search != "independent"
         for name in ("again", "templates"):
             self.inputs[name].disabled = not searched
+        self.inputs["best_of"].disabled = not drawn or searched
         self.inputs["prototypes"].disabled = not drawn or draft.search != "likeliest"
         self.inputs["unknown"].disabled = not searched or not draft.templates
         chosen = draft.elements or draft.required or draft.excluded
@@ -241,7 +245,7 @@ class ConstraintsView(Viewer):
             self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "generator"),
-            box["search"],
+            pair("search", "best_of"),
             pair("again", "unknown"),
             pair("templates", "prototypes"),
             pair("temperature", "geometry_temperature"),

@@ -151,6 +151,11 @@ class Draft(param.Parameterized):
         doc="In a search for the likeliest every second skeleton is that of a known prototype, the "
         "one whose known members resemble these elements most first",
     )
+    best_of = param.Integer(
+        default=1,
+        doc="With independent draws: of so many, the one that the stability score ranks highest "
+        "becomes a candidate, a new crystal if there is one",
+    )
     potential = param.String(default="chgnet", doc="Interatomic potential that relaxes and ranks")
     give_up = param.Number(
         default=1.0,
@@ -188,6 +193,7 @@ class Draft(param.Parameterized):
         "templates",
         "unknown",
         "prototypes",
+        "best_of",
         "potential",
         "give_up",
     )
@@ -199,6 +205,7 @@ class Draft(param.Parameterized):
         """Return the arguments of `CampaignSpec.parse`."""
         values = {name: getattr(self, name) for name in self.FIELDS}
         values |= {name: values[name] or None for name in self.OPTIONAL}
+        values["best_of"] = values["best_of"] if self.search == "independent" else 1
         return values | {"sites": split_sites(self.sites), "targets": self.upload.name or None}
 
     def take(self, values: Mapping[str, Any]) -> None:
@@ -235,7 +242,7 @@ class Draft(param.Parameterized):
         self.conclude(examine(self.fields(), blocked or {}, self.upload))
 
 
-NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown")
+NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown", "best_of")
 """Number fields that may not be left empty."""
 
 
