@@ -29,13 +29,11 @@ class Machine:
         The folder; gets the database and the logs.
     web : bool
         Whether to serve the page too.
-    workers : int
-        Relaxation processes of each runner.
     """
 
-    def __init__(self, home: Path, *, web: bool, workers: int = 1) -> None:
+    def __init__(self, home: Path, *, web: bool) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.home, self._workers = home, workers
+        self.home = home
         self.store = Store(home / "campaigns.db")
         self._slots = count()
         self._started: list[subprocess.Popen] = []
@@ -55,8 +53,7 @@ class Machine:
     def start_runner(self) -> subprocess.Popen:
         """Start a runner, as on another machine, that stays until it is ended."""
         slot = f"machine-{next(self._slots)}"
-        options = ["--idle", "1e9", "--device", "cpu", "--slot", slot]
-        options += ["--workers", str(self._workers)]
+        options = ["--idle", "1e9", "--device", "cpu", "--workers", "1", "--slot", slot]
         return self._start("runner", [sys.executable, "-m", "explorer.runner", *options])
 
     def start_web(self) -> subprocess.Popen:

@@ -14,7 +14,7 @@ from random import Random
 import numpy as np
 from fault_kinds import FAULTS, KILLS, PATIENCE
 from fault_machine import Machine
-from fault_witness import Witness, differences, outcome, sensitive_ones
+from fault_witness import Witness, differences, outcome, sensitive
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
@@ -46,8 +46,7 @@ class Report:
     rounds, crystals : int
         Campaigns run to their end, and crystals drawn in them.
     sensitive : int
-        Of these crystals, those whose relaxation ends otherwise in other batches even when nothing
-        disturbs it; of them only what was drawn is compared.
+        Those of these crystals of which only the draw is compared, see `fault_witness.sensitive`.
     faults : Counter
         How often each kind of fault happened.
     wrong : list of str
@@ -93,40 +92,18 @@ def _quantiles(seconds: Sequence[float]) -> dict[str, float]:
     return {"n": len(seconds), "median": middle, "p95": late, "max": last}
 
 
-@dataclass(frozen=True)
-class Calm:
-    """How a campaign ends that nothing disturbs.
-
-    Attributes
-    ----------
-    candidates : dict
-        By draw index.
-    sensitive : frozenset of int
-        Those whose end hangs on the crystals that share their batches.
-    """
-
-    candidates: dict[int, Candidate]
-    sensitive: frozenset[int] = frozenset()
-
-
-def undisturbed(home: Path, seed: int, crystals: int, workers: int = 1) -> Calm:
-    """Run a campaign to its end in peace."""
-    with Machine(home, web=False, workers=workers) as machine:
+def undisturbed(home: Path, seed: int, crystals: int) -> dict[int, Candidate]:
+    """Run a campaign to its end in peace; returns its candidates by draw index."""
+    with Machine(home, web=False) as machine:
         campaign_id = machine.store.create(CampaignSpec.parse(**SPEC, n=crystals, seed=seed))
         _finish(Witness(machine.store, campaign_id))
-        return Calm(outcome(machine.store, campaign_id))
-
-
-def undisturbed_twice(home: Path, seed: int, crystals: int) -> Calm:
-    """Run a campaign to its end with one worker and with two, which fill batches otherwise."""
-    one, other = (undisturbed(home / f"{n}", seed, crystals, n).candidates for n in (1, 2))
-    return Calm(one, frozenset(sensitive_ones(one, other)))
+        return outcome(machine.store, campaign_id)
 
 
 def disturbed(
     machine: Machine,
     random: Random,
-    calm: Calm,
+    expected: dict[int, Candidate],
     seed: int,
     kinds: Sequence[str],
     report: Report,
@@ -137,7 +114,7 @@ def disturbed(
 
     `after_results` is how often a fault waits for new results.
     """
-    spec = CampaignSpec.parse(**SPEC, n=len(calm.candidates), seed=seed)
+    spec = CampaignSpec.parse(**SPEC, n=len(expected), seed=seed)
     witness = Witness(machine.store, machine.store.create(spec))
     for _ in range(faults):
         _wait_for_a_moment(witness, random, report, after_results)
@@ -147,11 +124,10 @@ def disturbed(
     _finish(witness)
     report.recovery += witness.takeovers
     report.rounds += 1
-    report.crystals += len(calm.candidates)
-    report.sensitive += len(calm.sensitive)
+    report.crystals += len(expected)
+    report.sensitive += sum(map(sensitive, expected.values()))
     report.wrong += witness.broken
-    ended = outcome(machine.store, witness.campaign_id)
-    report.wrong += differences(ended, calm.candidates, calm.sensitive)
+    report.wrong += differences(outcome(machine.store, witness.campaign_id), expected)
     report.wrong += _damage(machine.home / "campaigns.db")
 
 

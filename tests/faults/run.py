@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from fault_kinds import FAULTS
 from fault_machine import Machine
-from fault_round import Report, disturbed, undisturbed_twice
+from fault_round import Report, disturbed, undisturbed
 from fault_witness import WaitedInVainError
 
 
@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _rounds(options: argparse.Namespace, folder: Path) -> Report:
     random, report, began = Random(options.seed), Report(), time.monotonic()
     seeds = range(options.seed, options.seed + min(options.seeds, options.rounds))
-    calm = {
-        seed: undisturbed_twice(folder / f"calm-{seed}", seed, options.crystals) for seed in seeds
+    expected = {
+        seed: undisturbed(folder / f"calm-{seed}", seed, options.crystals) for seed in seeds
     }
     with Machine(folder / "storm", web=options.web) as machine:
         for turn in range(options.rounds):
@@ -54,7 +54,7 @@ def _rounds(options: argparse.Namespace, folder: Path) -> Report:
             seed = seeds[turn % len(seeds)]
             limit = options.faults
             try:
-                disturbed(machine, random, calm[seed], seed, options.kinds, report, limit)
+                disturbed(machine, random, expected[seed], seed, options.kinds, report, limit)
             except WaitedInVainError as error:
                 report.wrong.append(f"{error} after {dict(report.faults)}")
                 break
