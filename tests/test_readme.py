@@ -78,3 +78,8 @@ def test_other_commands_are_known() -> None:
     named = set(re.findall(r"`hullscape (\w+)", README))
     assert named
     assert named <= set(known)
+
+
+def test_the_app_tells_the_same_results() -> None:
+    """What the first page shows of the measurements stands in the README, word for word."""
+    assert (ROOT / "explorer" / "data" / "results.md").read_text(encoding="utf-8") in README
