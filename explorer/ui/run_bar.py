@@ -233,6 +233,6 @@ def duration(seconds: float) -> str:
 
 def campaign_label(campaign: Campaign) -> str:
     """Name a campaign in the chooser; the start of its id keeps names apart."""
-    what = campaign.spec.name or campaign.spec.formula or campaign.spec.chemical_system or "any"
+    what = campaign.spec.name or campaign.spec.composition
     when = time.strftime("%d %b %H:%M", time.localtime(campaign.created))
     return f"{what} · {campaign.spec.n} crystals · {when} · {campaign.id[:4]}"
