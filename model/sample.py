@@ -101,8 +101,7 @@ def sample(
     """
     heat = temperature if geometry_temperature is None else geometry_temperature
     _refuse_counts(count, start, batch_size)
-    _refuse_choices(min(temperature, heat), top_p, search, again, unknown)
-    _refuse_best_of(best_of, search)
+    _refuse_choices(min(temperature, heat), top_p, search, again, unknown, best_of)
     grammar = HeaderGrammar(constraints, loaded.known_elements)
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
@@ -110,17 +109,10 @@ def sample(
         first, last = best_of * start, best_of * (start + count)
         draws = _alone(sampler, seed, range(first, last), batch_size)
         return draws if best_of == 1 else _best(loaded, draws, start, best_of, templates)
-    search_anew = partial(
-        SkeletonSearch,
-        loaded,
-        grammar,
-        temperature=temperature,
-        noise=search == "distinct",
-        seed=seed,
-        again=again,
-        penalty=partial(_penalty, templates, unknown) if templates and unknown else None,
-    )
-    skeletons = _rounds(search_anew, proposed if search == "likeliest" else (), grammar)
+    order = {"temperature": temperature, "noise": search == "distinct", "seed": seed}
+    penalty = partial(_penalty, templates, unknown) if templates and unknown else None
+    anew = partial(SkeletonSearch, loaded, grammar, **order, again=again, penalty=penalty)
+    skeletons = _rounds(anew, proposed if search == "likeliest" else (), grammar)
     wanted = islice(skeletons, start, start + count)
     return _filled(sampler, seed, start, wanted, batch_size, templates)
 
@@ -132,7 +124,7 @@ def _refuse_counts(count: int, start: int, batch_size: int) -> None:
 
 
 def _refuse_choices(
-    heat: float, top_p: float, search: str, again: float | None, unknown: float
+    heat: float, top_p: float, search: str, again: float | None, unknown: float, best_of: int
 ) -> None:
     """Raise ValueError for a choice out of range; ``heat`` is the lower temperature."""
     if not heat > 0 or not 0 < top_p <= 1:
@@ -143,10 +135,6 @@ def _refuse_choices(
         raise ValueError(f"expected more than 0 nats for a skeleton to come again, got {again}")
     if unknown < 0:
         raise ValueError(f"expected 0 or more nats for an unknown skeleton, got {unknown}")
-
-
-def _refuse_best_of(best_of: int, search: str) -> None:
-    """Raise ValueError where there is nothing to choose among."""
     if best_of < 1 or (best_of > 1 and search != "independent"):
         raise ValueError(
             f"expected the best of 1 or more independent draws, got {best_of} in search {search!r}"
