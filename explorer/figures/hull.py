@@ -16,6 +16,7 @@ from explorer.figures.picture import HEIGHT, TRIANGLE, Dot, HullPicture, barycen
 from explorer.figures.style import Palette, layout, palette
 from explorer.figures.surface import LINES, frame, heights, sheet
 
+FEW_TICKS = 5
 TETRAHEDRON = np.array(
     [
         [0.0, 0.0, 0.0],
@@ -253,9 +254,11 @@ def _strip(
 
     number = {
         "title": {"text": "candidates placed on the hull, in order", "font": {"size": 12}},
+        "tickvals": [*range(0, len(order) + 1, max(1, len(order) // FEW_TICKS))],
         "gridcolor": colours.grid,
         "zeroline": False,
         "automargin": True,
     }
     traces = _traces(only, selected, threshold, colours, place)
-    return traces, {"xaxis": number, "yaxis": _energy_axis(colours, "eV/atom above the hull")}
+    above = _energy_axis(colours, "eV/atom above the hull") | {"rangemode": "tozero"}
+    return traces, {"xaxis": number, "yaxis": above}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import panel as pn
@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate
+from explorer.figures.facets import facets_of, products_of
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import (
     after_campaign,
@@ -23,8 +24,8 @@ from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.words import escape
 from explorer.hull import Hull
 from explorer.ui.plot import PlotView, figure_json
-from explorer.ui.theme import HEADING, HIDDEN_LABEL, TAB_LOOK, card, heading, words
-from explorer.ui.workbench import Workbench
+from explorer.ui.theme import HEADING, HIDDEN_LABEL, TAB_LOOK, WRAP, card, heading, words
+from explorer.ui.workbench import Workbench, is_placed
 
 LIMIT = "Largest energy above the hull that is shown, in eV per atom"
 BEFORE, BOTH, AFTER = "Before", "Both", "After"
@@ -38,6 +39,9 @@ TITLES = {
     3: "Ternary hull",
     4: "Quaternary hull",
 }
+EVERY_FACET = "All facets"
+FACETS = "Known phases that candidates compete with: choose some to see the candidates over them"
+PICTURED = 4  # elements; more have a strip of distances, and a list of facets
 WARNING = """
 .warning { --amber: light-dark(#9a6700, #f2c14e); margin: 2px 0 6px; padding: 4px 10px;
   border-left: 3px solid var(--amber);
@@ -71,10 +75,15 @@ class HullView(Viewer):
             label="", options=[FLAT, UPRIGHT], value=FLAT, size="small", margin=0, visible=False,
             align="center", sx=TAB_LOOK, description=VIEWS,
         )  # fmt: skip
-        for choice in (self.time, self.view):
+        self.facet = pmui.Select(
+            label="Competing phases", options={EVERY_FACET: ""}, value="", searchable=True,
+            size="small", width=250, margin=(4, 0), visible=False, description=FACETS,
+        )  # fmt: skip
+        for choice in (self.time, self.view, self.facet):
             choice.param.watch(self._redraw, "value")
         self.level = words(extra=WARNING)
         self.plot.param.watch(self._click, "clicked")
+        bench.param.watch(lambda _: self.facet.param.update(value=""), "campaign_id")
         bench.param.watch(self._redraw, ["revision", "campaign_id", "dark"])
         bench.param.watch(self._redraw, ["selected", "threshold", "campaign"])
 
@@ -103,7 +112,7 @@ class HullView(Viewer):
             self.picture = HullPicture(())
             return {}
         self.known = known_of(campaign.spec)
-        candidates = list(bench.candidates.values())
+        candidates = self._over_facet(bench.candidates.values())
         self.picture = with_candidates(self.known.picture, candidates)
         if self.known.hull is not None:
             self.picture = self._at_time(self.picture, self.known.hull, candidates)
@@ -116,6 +125,21 @@ class HullView(Viewer):
             surface=self.view.value == UPRIGHT,
         )
         return figure_json(figure)
+
+    def _over_facet(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Return the candidates over the facet that was chosen; all of them when none was."""
+        chosen = self.facet.value
+        return [c for c in candidates if not chosen or " ".join(products_of(c)) == chosen]
+
+    def _offer_facets(self) -> None:
+        """List the facets where there are too many elements to draw them."""
+        pictured = 0 < len(self.picture.elements) <= PICTURED or self.bench.campaign is None
+        placed = [] if pictured else filter(is_placed, self.bench.candidates.values())
+        facets = {facet.words: " ".join(facet.products) for facet in facets_of(placed)}
+        options = {EVERY_FACET: ""} | facets
+        if options != self.facet.options:
+            self.facet.options = options
+        self.facet.visible = bool(facets)
 
     def _at_time(
         self, picture: HullPicture, hull: Hull, candidates: Sequence[Candidate]
@@ -136,6 +160,7 @@ class HullView(Viewer):
     def _describe(self) -> None:
         picture = self.picture
         self.view.visible = len(picture.elements) == 3
+        self._offer_facets()
         limit = f"up to {self.bench.threshold:.2f} eV/atom"
         self.limit.object = f"<span class='muted'>{limit}</span>"
         system = "–".join(picture.elements)
@@ -157,8 +182,9 @@ class HullView(Viewer):
         line = heading("", self.time)
         line[0] = self.title
         below = pn.Row(
-            self.view, pn.Spacer(sizing_mode="stretch_width"), self.limit, self.slider,
-            margin=0, sizing_mode="stretch_width",
+            self.view, self.facet, pn.Spacer(sizing_mode="stretch_width"),
+            pn.Row(self.limit, self.slider, margin=0, align="center"),
+            margin=0, sizing_mode="stretch_width", stylesheets=[WRAP],
         )  # fmt: skip
         return card(line, self.plot, below, self.level, name="hull")
 

@@ -16,6 +16,7 @@ from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
 from explorer.ui.elements import blocked_elements
 from explorer.ui.export_view import ExportView, zip_of
+from explorer.ui.hull_view import HullView
 from explorer.ui.periodic_table import element_cells
 from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
@@ -199,6 +200,28 @@ def test_the_scripts_come_from_installed_wheels():
     assert all(url.startswith("static/extensions/hullscape-") for url in urls)
     assert "react@18" in urls[0]
     assert pn.state.rel_path is None or pn.state.rel_path == ""
+
+
+def test_five_elements_have_a_list_of_facets(store):
+    """One that is chosen leaves the candidates over it; a smaller system has a picture instead."""
+    items = (candidate(1), candidate(2), candidate(3, decomposition="0.5 CaMg2 + 0.5 Cu"))
+    five = put(store, *items, elements=("Al", "Ca", "Cu", "Mg", "Si"))
+    bench = Workbench(store, campaign_id=five)
+    view = HullView(bench)
+    bench.take(bench.look())
+
+    def shown() -> set[str]:
+        return {key for trace in view.plot.figure["data"] for key in trace.get("customdata", [])}
+
+    assert len(shown()) == 3
+    assert view.facet.visible
+    phases = [words.partition(":")[0] for words in view.facet.options]
+    assert phases == ["All facets", "Ca + Cu", "CaMg₂ + Cu"]
+    view.facet.value = "CaMg2 Cu"
+    assert shown() == {"candidate:000003"}
+    bench.campaign_id = put(store, candidate(1))
+    bench.take(bench.look())
+    assert not view.facet.visible
 
 
 SALT = candidate(0).initial
