@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from multiprocessing.connection import wait
@@ -34,6 +35,8 @@ from explorer.relaxation import FMAX, MAX_SECONDS, MAX_STEPS, SMAX, Limits, fail
 Key = TypeVar("Key", bound=Hashable)
 
 NONE_BEGUN: Mapping[Any, bytes] = MappingProxyType({})
+MOST_KILLS = 3
+"""How many workers may be killed from outside over one structure, or in a row before they begin."""
 POLL_SECONDS = 0.2
 """How often the caller's `should_stop` is asked while nothing finishes."""
 
@@ -114,7 +117,8 @@ class Relaxer:
         self._stop = SPAWN.Event()
         self._pool: list[Worker] = []
         self._suspects: list[list[Item]] = []
-        self._spared: set[int] = set()
+        self._killed: Counter[int] = Counter()
+        self._stillborn = 0
         self._places = 0
 
     def __enter__(self) -> Relaxer:
@@ -228,6 +232,7 @@ class Relaxer:
             try:
                 if worker.connection in ready:
                     yield from worker.hear()
+                    self._stillborn = 0 if worker.ready else self._stillborn
                     self._pass_on(worker)
                 self._refuse_silence(worker)
             except WorkerDiedError as error:
@@ -247,7 +252,8 @@ class Relaxer:
     def _bury(self, worker: Worker, error: WorkerDiedError) -> Iterator[tuple[Any, Relaxation]]:
         """Replace a worker; of what it held, find the one at fault by halves.
 
-        Alone in a worker that somebody killed, a structure gets one more try.
+        Who kills a worker from outside may do so again: alone in one, a structure gets some tries
+        more, and of a worker that had not even begun nothing is held against what it was given.
         """
         worker.kill()
         self._pool.remove(worker)
@@ -256,9 +262,13 @@ class Relaxer:
             middle = len(held) // 2
             self._suspects += [held[middle:], held[:middle]]
             return
+        if error.killed and not worker.ready and self._stillborn < MOST_KILLS:
+            self._stillborn += 1
+            self._suspects.append(held)
+            return
         for item in held:
-            if error.killed and item.place not in self._spared:
-                self._spared.add(item.place)
+            self._killed[item.place] += 1
+            if error.killed and self._killed[item.place] < MOST_KILLS:
                 self._suspects.append([item])
                 continue
             seconds = worker.silent_seconds

@@ -19,7 +19,7 @@ from toy_potentials import (
 from explorer.batch_evaluation import evaluate
 from explorer.crystals import spacegroup_of, to_atoms
 from explorer.potentials import PotentialError, potential
-from explorer.relax import Relaxer
+from explorer.relax import MOST_KILLS, Relaxer
 from explorer.relaxation import (
     FMAX,
     SMAX,
@@ -194,7 +194,7 @@ def test_what_a_worker_held_that_somebody_killed_is_tried_again(relaxer: Relaxer
 
 
 def test_a_structure_whose_workers_are_killed_every_time_is_given_up(relaxer: Relaxer) -> None:
-    """What wants more memory than there is gets two tries; the verdict names the signal."""
+    """What wants more memory than there is gets three tries; the verdict names the signal."""
     items = [("greedy", fcc("Ni", a=4.6, shift=0.05)), ("modest", fcc("Cu"))]
     killed = set()
 
@@ -208,7 +208,24 @@ def test_a_structure_whose_workers_are_killed_every_time_is_given_up(relaxer: Re
     results = dict(relaxer.relax(items, should_stop=kill_whoever_holds_nickel))
     assert results["modest"].converged
     assert results["greedy"].reason == "worker died: signal SIGKILL, perhaps out of memory"
-    assert len(killed) == 2
+    assert len(killed) == MOST_KILLS
+
+
+def test_workers_killed_before_they_begin_cost_no_structure() -> None:
+    """Whoever ends them, it says nothing of what they were given and never looked at."""
+    killed = set()
+
+    def kill_the_first_ones() -> bool:
+        for worker in fresh._busy():
+            if not worker.ready and len(killed) < MOST_KILLS:
+                killed.add(worker.process.pid)
+                os.kill(worker.process.pid, signal.SIGKILL)
+        return False
+
+    with Relaxer(emt(), workers=1) as fresh:
+        results = dict(fresh.relax([(0, fcc("Cu", a=4.0))], should_stop=kill_the_first_ones))
+    assert len(killed) == MOST_KILLS
+    assert results[0].converged
 
 
 def test_a_relaxer_needs_a_worker() -> None:
