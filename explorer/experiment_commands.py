@@ -23,7 +23,7 @@ from explorer.evaluate.trials import TrialFolder, drawn_trial, relaxed_trial
 from explorer.figures.experiment import experiment_page
 from explorer.generators import Source, open_source
 from explorer.headless import refuse_unwritable, replacing
-from explorer.laboratory import Library, choose_device
+from explorer.laboratory import choose_device
 from explorer.references import ReferencePhases
 from explorer.structure_files import NamedStructure, StructureFileError
 from explorer.targets import (
@@ -145,8 +145,10 @@ def _near_hull(path: Path, max_e_above_hull: float) -> list[NamedStructure]:
 
 
 def _references(spec: CampaignSpec) -> ReferencePhases:
-    system = spec.chemical_system
-    return Library(spec.potential, spec.references, system, spec.hull).references(system)
+    """Return known phases for their structures, whichever potential places crystals later."""
+    if spec.references:
+        return ReferencePhases.from_file(Path(spec.references), spec.chemical_system)
+    return ReferencePhases.shipped(spec.chemical_system)
 
 
 def _refuse_bad_question(spec: CampaignSpec, methods: Sequence[str], seeds: int) -> None:

@@ -20,6 +20,7 @@ from explorer.hopeless import Ceiling
 from explorer.hull import Hull
 from explorer.logs import say
 from explorer.potentials import Potential, potential
+from explorer.reference_cache import cached_file
 from explorer.reference_supply import MissingElementError, shipped_for, supply
 from explorer.references import DFT, HULL_WORDS, POTENTIAL, ReferencePhases
 from explorer.relax import Relaxer
@@ -137,7 +138,7 @@ class Library:
     potential : str
         Whose energies the phases carry.
     file : str or None
-        A reference file of the user's; None takes the one shipped for the potential.
+        A reference file of the user's; None takes the one relaxed or shipped for the potential.
     mode : str
         What `hull` is made of: "potential", "dft" or "auto".
     system : str
@@ -151,9 +152,16 @@ class Library:
     _hulls: dict[str, Hull] = field(default_factory=dict)
 
     def references(self, system: str) -> ReferencePhases:
-        """Read the known phases of a chemical system."""
-        if self.file:
-            return ReferencePhases.from_file(Path(self.file), system)
+        """Read the known phases of a chemical system.
+
+        Raises
+        ------
+        ReferenceFileError
+            When none of this potential are shipped, and none have been relaxed yet.
+        """
+        file = self.file or cached_file(self.potential, system.split("-"))
+        if file:
+            return ReferencePhases.from_file(Path(file), system)
         return ReferencePhases.shipped(system, self.potential)
 
     def competing(self, system: str) -> ReferencePhases:
