@@ -29,7 +29,7 @@ DRAWN = 80  # points of a thumbnail
 COMPARE = f"Compare: tick {FEWEST} to {MOST} campaigns to see them on the same axes"
 WIDE = """
 :host { width: calc(100% - 24px) !important; max-width: 1120px; margin: 0 auto 24px !important;
-  padding: 16px 22px 12px !important; }
+  padding: 16px 22px 12px !important; max-height: none !important; }
 """
 
 
