@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 SPAWN = get_context("spawn")
 START_SECONDS = 300.0
 """How long a child may take to import what it needs, before the clock of a call runs."""
+MOST_KILLS = 3
+"""How many children may be killed from outside over one call."""
 SHORTEST_WAIT = 0.05
 ORPHAN_FACTOR = 20
 """How many times its seconds an orphan may take: a busy machine is no reason to end a call."""
@@ -65,7 +67,7 @@ class Sandbox:
     ) -> Result:
         """Call an importable function in the child and return its result.
 
-        When somebody else kills the child, the call is made once more, in another one.
+        When somebody else kills the child, the call is made again in another one, twice at most.
 
         Parameters
         ----------
@@ -86,13 +88,16 @@ class Sandbox:
         """
         call = (function, args, seconds, memory_gb)
         with self._lock:
-            try:
-                succeeded, value = self._ask(call, seconds)
-            except KilledError:
-                succeeded, value = self._ask(call, seconds)
+            succeeded, value = self._ask_until_it_ends(call, seconds)
         if succeeded:
             return value
         raise value
+
+    def _ask_until_it_ends(self, call: tuple, seconds: float) -> tuple[bool, Any]:
+        for _ in range(MOST_KILLS - 1):
+            with suppress(KilledError):
+                return self._ask(call, seconds)
+        return self._ask(call, seconds)
 
     def _ask(self, call: tuple, seconds: float) -> tuple[bool, Any]:
         connection = self._ready()

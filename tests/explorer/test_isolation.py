@@ -96,10 +96,8 @@ def test_what_the_function_raises_comes_through(sandbox: Sandbox) -> None:
         sandbox.run(read_structures, "nowhere.cif")
 
 
-def test_a_call_whose_child_somebody_kills_is_made_once_more(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """The first time only: what brings its child to be killed each time is told so."""
+def test_a_call_whose_child_somebody_kills_is_made_again(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Not for ever: what brings its child to be killed each time is told so."""
     assert sandbox.run(die_once, str(tmp_path / "died"), seconds=60) == "alive"
     with pytest.raises(IsolationError, match="SIGKILL"):
         sandbox.run(signal.raise_signal, signal.SIGKILL)
