@@ -16,8 +16,10 @@ from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.prototypes import SHIPPED
+from model.checkpoint import SHIPPED as WEIGHTS
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
+from model.stability import FILE as STABILITY
 from model.templates import SHIPPED as TEMPLATES
 
 METHODS = ("transformer", "substitution", "similarity", "random", "random-neutral", "file")
@@ -132,8 +134,12 @@ def open_source(
 
 
 def _network(loaded: LoadedNetwork, spec: CampaignSpec) -> str:
-    files = [TEMPLATES] if spec.templates and spec.search != "independent" else []
+    chosen, searched = spec.best_of > 1, spec.search != "independent"
+    files = [TEMPLATES] if spec.templates and (searched or chosen) else []
     files += [SHIPPED] if spec.prototypes and spec.search == "likeliest" else []
+    if chosen:
+        weights = Path(spec.checkpoint) if spec.checkpoint else WEIGHTS
+        files += sorted(weights.glob(STABILITY.format("*")))
     return ", ".join([loaded.checkpoint_id, *map(_named, files)])
 
 

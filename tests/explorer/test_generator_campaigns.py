@@ -19,6 +19,7 @@ from explorer.discover import rank
 from explorer.generators import generator, open_source
 from explorer.headless import DATABASE, run_in_folder
 from explorer.store import Store
+from model.checkpoint import load_network
 from model.constraints import ConstraintError, Constraints
 
 
@@ -137,3 +138,13 @@ def test_candidates_without_a_likelihood_wait_in_the_order_of_drawing() -> None:
     assert [one.index for one in rank(likely)] == [2, 1, 0]
     stable = [replace(one, stability=-float((one.index - 1) ** 2)) for one in likely]
     assert [one.index for one in rank(stable)] == [1, 0, 2]
+
+
+def test_what_chooses_among_draws_is_part_of_what_draws() -> None:
+    """Other stability networks would choose other crystals, so a campaign names its own."""
+    loaded = load_network()
+    asked = {"elements": "Al-Cu", "search": "independent"}
+    alone = open_source(CampaignSpec.parse(**asked), loaded).identity
+    chosen = open_source(CampaignSpec.parse(**asked, best_of=4), loaded).identity
+    assert alone == loaded.checkpoint_id
+    assert all(part in chosen for part in (alone, "stability-0.safetensors [", "templates.npz ["))
