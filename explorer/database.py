@@ -7,6 +7,7 @@ this file, `explorer.write_lock` and `explorer.migrate` speaks a dialect.
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from explorer.write_lock import Watch
 
 BUSY_SECONDS = 30  # how long a write waits for another writer before it gives up
 IDLE_SECONDS = 8.0  # after which PostgreSQL ends a transaction of somebody who does nothing
+RETRY_SECONDS = (0.001, 0.01)  # between two tries of a write to begin
 LOOK_SECONDS = 1.0  # how often one that waits looks at who keeps it waiting
 
 
@@ -113,18 +115,32 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def _begin_to_write(connection: Connection) -> None:
-    """Wait for SQLite's write lock, and look at times whether a frozen runner keeps it."""
+    """Wait for SQLite's write lock, and look at times whether a frozen runner keeps it.
+
+    SQLite's own way to wait sleeps up to 0.1 s between two tries, while others come and go.
+    """
     watch, end = Watch(Path(connection.engine.url.database)), time.monotonic() + BUSY_SECONDS
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(LOOK_SECONDS * 1000)}").close()
+    look = time.monotonic() + LOOK_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0").close()
     try:
-        while True:
-            try:
+        while not _begun(connection):
+            time.sleep(random.uniform(*RETRY_SECONDS))
+            if time.monotonic() > end:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return
-            except OperationalError as error:
-                busy = error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > end:
-                    raise
-            watch.look(connection)
+            if time.monotonic() > look:
+                watch.look(connection)
+                look = time.monotonic() + LOOK_SECONDS
     finally:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
+
+
+def _begun(connection: Connection) -> bool:
+    """Try to begin a transaction that writes; False while somebody else is in one."""
+    try:
+        connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the same again, as an error of SQLAlchemy
+    return True
