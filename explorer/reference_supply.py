@@ -190,13 +190,15 @@ class _Work:
 
     def _count(self) -> None:
         self.done += 1
+        if self.done == 1:  # what came before was loading
+            self.began = time.monotonic()
         if self.done < self.total and time.monotonic() - self.told > SECONDS_BETWEEN_WORDS:
             self._tell()
 
     def _tell(self) -> None:
         self.told = time.monotonic()
-        left = (self.told - self.began) / max(self.done, 1) * (self.total - self.done) / 60
-        pace = f", {left:.0f} min left" if self.done and left >= 1 else ""
+        left = (self.told - self.began) / max(self.done - 1, 1) * (self.total - self.done) / 60
+        pace = f", {left:.0f} min left" if self.done > 1 and left >= 1 else ""
         number, name = f"{self.done + 1} of {self.total}", self.chosen.level.potential
         one = len(self.systems) == 1
         what = "-".join(self.systems[0]) if one else f"{len(self.systems)} systems"
