@@ -119,7 +119,8 @@ export function render({model}) {
   model.on("remove", () => {
     gone = true
     observer.disconnect()
-    if (root !== null) { root.unmount() }
+    // The toolkit looks at its size once more as the page lets go of it, and must still be there.
+    if (root !== null) { setTimeout(() => root.unmount(), 1000) }
   })
   return box
 }
