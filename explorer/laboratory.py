@@ -209,23 +209,17 @@ def open_laboratory(
     """
     import torch  # noqa: PLC0415 - seconds to import
 
-    from model.checkpoint import load_network  # noqa: PLC0415 - imports torch
-
     # The cores belong to the relaxation workers; threads that wait for a busy core, spinning,
     # make sampling ten times slower.
     torch.set_num_threads(1)
     device = choose_device(device)
     chosen = potential(spec.potential, device)
-    network = None
-    if spec.generator == TRANSFORMER:
-        network = load_network(spec.checkpoint, device)
-        spec.refuse_unknown(network.known_elements, "the model")
+    network = _network(spec, device)
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
     library = Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
-    references = check_references(
-        library, chosen, workers=workers, say=say, should_stop=should_stop
-    )
-    competing = library.competing(library.system)
+    heard = {"say": say, "should_stop": should_stop}
+    references = check_references(library, chosen, workers=workers, **heard)
+    first = potential(spec.first, device) if spec.first else None
     looked_for = given_targets(spec, targets) if targets else default_targets(references)
     source = open_source(spec, network, batch_size=BLOCK)
     return Laboratory(
@@ -235,11 +229,8 @@ def open_laboratory(
             library.references, relax_known=spec.relax_known, targets=looked_for.structures
         ),
         relaxer=open_relaxer(
-            chosen,
-            spec.fmax,
-            spec.max_steps,
-            workers,
-            first=potential(spec.first, device) if spec.first else None,
+            *(chosen, spec.fmax, spec.max_steps, workers),
+            first=first,
             ceiling=_ceiling(spec, library, chosen),
         ),
         library=library,
@@ -248,14 +239,33 @@ def open_laboratory(
             "generator": source.name,
             "checkpoint": source.identity,
             "potential": str(chosen.level),
-            **({"first": str(potential(spec.first, device).level)} if spec.first else {}),
-            "references": competing.name,
-            "hull": HULL_WORDS[competing.mode],
-            "coverage": competing.coverage if library.system else "",
+            **({"first": str(first.level)} if first else {}),
+            **_hull_words(library),
             "device": device,
         },
         network=network,
     )
+
+
+def _network(spec: CampaignSpec, device: str) -> LoadedNetwork | None:
+    """Load the network, where it is what draws, and see that it knows the elements."""
+    if spec.generator != TRANSFORMER:
+        return None
+    from model.checkpoint import load_network  # noqa: PLC0415 - imports torch
+
+    network = load_network(spec.checkpoint, device)
+    spec.refuse_unknown(network.known_elements, "the model")
+    return network
+
+
+def _hull_words(library: Library) -> dict[str, str]:
+    """Say what candidates compete with, and what is missing there."""
+    competing = library.competing(library.system)
+    return {
+        "references": competing.name,
+        "hull": HULL_WORDS[competing.mode],
+        "coverage": competing.coverage if library.system else "",
+    }
 
 
 def _ceiling(spec: CampaignSpec, library: Library, chosen: Potential) -> Ceiling | None:

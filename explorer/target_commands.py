@@ -62,9 +62,8 @@ def make_targets(
     library = Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
     check_references(library, chosen)
     screen = Screen(library.references, relax_known=True)
-    drawn = [
-        screen.judge(one) for one in substitution(spec.constraints(), n=spec.n, seed=spec.seed)
-    ]
+    filled = substitution(spec.constraints(), n=spec.n, seed=spec.seed)
+    drawn = [screen.judge(one) for one in filled]
     waiting = [candidate for candidate in drawn if candidate.state == State.WAITING]
     progress(f"{len(waiting)} distinct prototypes of {len(drawn)}")
     energies = list(chosen.static_energies([candidate.initial for candidate in waiting]))
