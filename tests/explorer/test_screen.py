@@ -160,7 +160,7 @@ def test_a_crystal_that_no_matcher_can_handle_still_waits() -> None:
     """A time-out is a reason, not an error, and leaves novelty undecided."""
     with Sandbox() as sandbox:
         sandbox.run(abs, 1)
-        screen = Screen(known(), Matcher(seconds=1e-9, sandbox=sandbox))
+        screen = Screen(known(), Matcher(seconds=0.0, sandbox=sandbox))
         (candidate,) = judged(screen, SALT)
     assert candidate.state == State.WAITING
     assert candidate.novel is None
