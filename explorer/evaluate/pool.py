@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -36,16 +36,29 @@ def spread(
         If a process dies.
     """
     number = workers or os.cpu_count() or 1
-    pool = _pools.setdefault(number, ProcessPoolExecutor(number, mp_context=SPAWN))
     waiting = []
     try:
-        with one_thread():
-            waiting = [pool.submit(function, *task) for task in tasks]
+        waiting = _submitted(function, list(tasks), number)
         for done in waiting if ordered else as_completed(waiting):
             yield done.result()
     except BrokenProcessPool:
-        _pools.pop(number, None)
+        _pools.pop(number, None)  # the next call begins with others
         raise
     finally:
         for unasked in waiting:
             unasked.cancel()
+
+
+def _submitted(function: Callable[..., Any], tasks: list[tuple], number: int) -> list[Future]:
+    """Hand all tasks to kept processes, or to new ones where one of those was killed since."""
+    kept = number in _pools
+    pool = _pools[number] if kept else ProcessPoolExecutor(number, mp_context=SPAWN)
+    _pools[number] = pool
+    try:
+        with one_thread():
+            return [pool.submit(function, *task) for task in tasks]
+    except BrokenProcessPool:
+        del _pools[number]
+        if not kept:
+            raise
+        return _submitted(function, tasks, number)
