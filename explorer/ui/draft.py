@@ -153,6 +153,7 @@ class Draft(param.Parameterized):
     )
     best_of = param.Integer(
         default=1,
+        allow_None=True,
         doc="With independent draws: of so many, the one that the stability score ranks highest "
         "becomes a candidate, a new crystal if there is one",
     )

@@ -37,6 +37,7 @@ def test_presets_can_be_run(name):
         ("formula", {"formula": "CaAl4-1"}),
         ("n", {"n": None}),
         ("temperature", {"temperature": None}),
+        ("best_of", {"search": "independent", "best_of": None}),
         ("max_atoms", {"formula": "CaAl2-4Cu2-4", "max_atoms": 4}),
         ("required", {"required": ["Mg"]}),
         ("excluded", {"excluded": ["Al"]}),
