@@ -99,11 +99,11 @@ def _traces(
     threshold: float | None,
     colours: Palette,
     place: Any = None,
+    lines: float = 1.3,
 ) -> list[dict[str, Any]]:
     place = place or partial(places, picture.elements)
-    upright = len(picture.elements) == 4 or place is heights
     return [
-        *line_traces(picture, colours, place, LINES if upright else 1.3),
+        *line_traces(picture, colours, place, lines),
         *kind_traces(picture, colours, threshold, place),
         selected_trace(picture, selected, colours, place),
     ]
@@ -172,7 +172,7 @@ def _surface(
     picture: HullPicture, selected: str, threshold: float | None, colours: Palette
 ) -> tuple[list[dict], dict]:
     """Three elements: formation energy over the Gibbs triangle, the facets as a sheet."""
-    traces = _traces(picture, selected, threshold, colours, heights)
+    traces = _traces(picture, selected, threshold, colours, heights, LINES)
     return [*sheet(picture, colours), *traces], frame(colours)
 
 
@@ -237,7 +237,8 @@ def _quaternary(
         "camera": camera,
         "dragmode": "orbit",
     }
-    return [*_traces(picture, selected, threshold, colours), corners], {"scene": scene}
+    traces = _traces(picture, selected, threshold, colours, lines=LINES)
+    return [*traces, corners], {"scene": scene}
 
 
 def _strip(
