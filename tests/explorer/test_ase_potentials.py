@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from ase.build import bulk
+from toy_potentials import install_package
 
 from explorer.crystals import from_atoms
 from explorer.potentials import PotentialError, available, potential
@@ -27,11 +28,7 @@ broken = my_emt_package:absent
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed package that offers a calculator, on the path of this and of child processes."""
-    (tmp_path / "my_emt_package.py").write_text(MODULE, encoding="utf-8")
-    info = tmp_path / "my_emt_package-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-emt-package\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(ENTRIES, encoding="utf-8")
+    install_package(tmp_path, "my_emt_package", MODULE, ENTRIES)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

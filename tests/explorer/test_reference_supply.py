@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from toy_potentials import ELEMENTS, EmtPotential, PickyPotential, emt
+from toy_potentials import ELEMENTS, EmtPotential, PickyPotential, emt, install_package
 
 from explorer.campaign import CampaignSpec, CampaignState, SpecError
 from explorer.figures.known import known_of
@@ -194,11 +194,8 @@ make.correction = "none"
 @pytest.fixture
 def own_potential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Install a package that offers a calculator."""
-    (tmp_path / "their_package.py").write_text(MODULE, encoding="utf-8")
-    info = tmp_path / "their_package-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[hullscape.potentials]\ntheirs = their_package:make\n")
+    entries = "[hullscape.potentials]\ntheirs = their_package:make\n"
+    install_package(tmp_path, "their_package", MODULE, entries)
     monkeypatch.syspath_prepend(str(tmp_path))
     return "theirs"
 
