@@ -28,8 +28,11 @@ code { font-size: 12px; overflow-wrap: anywhere; background: none; color: inheri
 
 def results() -> pn.Column:
     """Return the measured results, folded until somebody asks."""
+    whole = RESULTS.read_text(encoding="utf-8")
+    for together in (" %", " / "):  # a number is not parted from its sign, nor a pair of them
+        whole = whole.replace(together, together.replace(" ", "\N{NO-BREAK SPACE}"))
     text = pn.pane.Markdown(
-        RESULTS.read_text(encoding="utf-8"),
+        whole,
         stylesheets=[LOOK],
         sizing_mode="stretch_width",
         margin=0,
