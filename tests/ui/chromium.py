@@ -132,8 +132,42 @@ def wait_for(condition, seconds: float, what: str):
     raise AssertionError(f"{what} did not come within {seconds:g} s")
 
 
+class HeldBack:
+    """What a browser sends, without its word that the page is ready, until `release`."""
+
+    def __init__(self, page) -> None:
+        self._frames = []
+        self._server = None
+        self.messages = []
+        page.route_web_socket("**/ws*", self._join)
+
+    def _join(self, browser) -> None:
+        self._server = browser.connect_to_server()
+        self._server.on_message(browser.send)
+        browser.on_message(self._send)
+
+    def _send(self, frame) -> None:
+        """Pass on a message once it is whole: a header, metadata and content."""
+        self._frames.append(frame)
+        if len(self._frames) == 3:
+            message, self._frames = self._frames, []
+            if "document_ready" in message[2]:
+                self.messages.append(message)
+            else:
+                self._pass(message)
+
+    def _pass(self, message) -> None:
+        for frame in message:
+            self._server.send(frame)
+
+    def release(self) -> None:
+        """Send what was held back."""
+        while self.messages:
+            self._pass(self.messages.pop(0))
+
+
 @contextmanager
-def opened(address: str, **options):
+def opened(address: str, before=lambda page: None, **options):
     """Open a page; afterwards it must have had no error and asked no other host."""
     faults = []
     with playwright.sync_playwright() as driver:
@@ -144,6 +178,7 @@ def opened(address: str, **options):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: faults.append(f"dialog: {dialog.message}"))
         page.on("request", lambda r: None if is_local(r.url) else faults.append(r.url))
+        before(page)
         page.goto(address)
         yield page
         browser.close()

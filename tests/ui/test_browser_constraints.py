@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qs, urlparse
 
-from chromium import field, opened, wait_for
+from chromium import HeldBack, field, opened, wait_for
 from pymatgen.core import Lattice, Structure
 
 from explorer.store import Store
@@ -62,6 +62,22 @@ def test_space_groups_are_found_by_any_of_their_names(site):
         page.get_by_role("button", name="Keep only P6₃/mmc (194)").click()
         page.locator("button.pick", has_text="2a").wait_for()
         assert page.locator("button.pick").count() == 12
+
+
+def test_a_click_is_answered_however_slowly_a_page_connects(site):
+    """Panel drops answers to a browser that has not said that it is ready: nothing is there yet."""
+    held = []
+    with opened(site[0], lambda page: held.append(HeldBack(page))) as page:
+        page.get_by_text("Connecting").wait_for()
+        while not held[0].messages:
+            page.wait_for_timeout(100)
+        page.wait_for_timeout(1000)
+        search = page.get_by_label("Search space groups")
+        assert search.count() == 0
+        held[0].release()
+        search.fill("227")
+        search.press("Enter")
+        page.locator("button.pick", has_text="8a").wait_for()
 
 
 def test_a_shared_link_reopens_the_constraints(site, tmp_path):
