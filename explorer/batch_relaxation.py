@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ase import Atoms
@@ -19,7 +19,7 @@ from explorer.batch_descent import Descent
 from explorer.batch_evaluation import Evaluation, evaluate
 from explorer.candidate import Relaxation
 from explorer.crystals import gate, to_atoms
-from explorer.hopeless import GIVEN_UP, beyond_hope
+from explorer.hopeless import GIVEN_UP, SKIPPED, Ceilings, beyond_hope
 from explorer.partial import from_bytes, to_bytes
 from explorer.potentials import EnergyLevel
 from explorer.relax_symmetry import Symmetry
@@ -42,7 +42,15 @@ class _Flight:
     frame: tuple[Atoms, Evaluation] | None = field(default=None, repr=False)
     recorder: Recorder = field(default_factory=Recorder, repr=False)
     told: float = field(default_factory=time.monotonic)
-    ceiling: float | None = None
+    ceilings: Ceilings | None = None
+
+    @property
+    def too_high(self) -> str:
+        """Why a relaxation is not worth beginning, "" when it is, or has begun."""
+        ceilings, energies = self.ceilings, self.recorder.energies
+        if self.steps or ceilings is None or energies[0] <= ceilings.begin:
+            return ""
+        return f"{SKIPPED}: begins {energies[0] - ceilings.hull:.2f} eV/atom above the hull"
 
     def state(self) -> bytes:
         """Return all that it takes to go on from here in another process."""
@@ -99,8 +107,8 @@ class Batch:
     keep_symmetry
         Whether each crystal keeps the space group that it begins with.
     ceiling
-        From a structure to the energy per atom above which it may be given up, see
-        `explorer.hopeless`; without it, or where it tells None, none is.
+        From a structure to the energies per atom above which it is not begun, or given up, see
+        `explorer.hopeless`; without it, or where it tells None, neither happens.
     """
 
     def __init__(
@@ -110,7 +118,7 @@ class Batch:
         limits: Limits,
         *,
         keep_symmetry: bool = False,
-        ceiling: Callable[[Structure], float | None] | None = None,
+        ceiling: Callable[[Structure], Ceilings | None] | None = None,
     ) -> None:
         self._ceiling = ceiling
         self._model, self._level, self._limits = model, level, limits
@@ -135,7 +143,7 @@ class Batch:
             # spglib finds no group, or ASE stumbles over what it found.
             return failed(self._level, f"no space group that could be kept: {error}")
         flight = _Flight(key, atoms, Descent(atoms), atoms.get_volume(), atoms.copy(), symmetry)
-        flight.ceiling = self._ceiling(structure) if self._ceiling else None
+        flight.ceilings = self._ceiling(structure) if self._ceiling else None
         if state:
             with suppress(KeyError, ValueError):  # it begins anew
                 flight.go_on(state)
@@ -183,17 +191,22 @@ class Batch:
         flight.recorder.add(*flight.frame)
         if limits.met(answer.forces, answer.stress):
             return ""
+        if flight.too_high:
+            return flight.too_high
         if flight.steps >= limits.max_steps:
             return limits.too_many_steps
         if flight.seconds > limits.max_seconds:
             return limits.too_long
-        if flight.ceiling is not None and beyond_hope(flight.recorder.energies, flight.ceiling):
+        if flight.ceilings and beyond_hope(flight.recorder.energies, flight.ceilings.go_on):
             return f"{GIVEN_UP}, after {flight.steps} steps"
         return flight.move(answer) or None
 
     def _result(self, flight: _Flight, reason: str) -> Relaxation:
         if flight.frame is None:
             return failed(self._level, reason, steps=flight.steps, seconds=flight.seconds)
+        if reason and reason == flight.too_high:
+            skipped = failed(self._level, reason, seconds=flight.seconds)
+            return replace(skipped, skipped=True)
         atoms, answer = flight.frame
         return pack(
             flight.first,

@@ -109,6 +109,9 @@ class CampaignSpec(BaseModel):
     give_up : float or None
         eV/atom above the hull from which on a relaxation is given up when its energy hardly falls,
         see `explorer.hopeless`; None: never.
+    relax_below : float or None
+        eV/atom above the hull up to which crystals are relaxed, by their energy before the
+        relaxation; None: all are.
     relax_known : bool
         Whether crystals that match a known phase are relaxed too.
     targets : str or None
@@ -157,6 +160,7 @@ class CampaignSpec(BaseModel):
     max_steps: int = Field(default=200, ge=1, le=100_000)
     first: str | None = Field(default=None, max_length=500)
     give_up: float | None = Field(default=None, gt=0, le=1000)
+    relax_below: float | None = Field(default=None, gt=0, le=1000)
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None
@@ -379,7 +383,7 @@ class Campaign:
     def seconds_left(self) -> float | None:
         """Time to the end at the pace so far, in seconds; None before there is a pace."""
         drawn = self.counts["drawn"]
-        done = self.counts["relaxed"] + self.counts["failed"]
+        done = sum(self.counts[state] for state in ("relaxed", "failed", "skipped"))
         if self.state == CampaignState.FINISHED:
             return 0.0
         if not drawn or (not done and self.counts["waiting"]):

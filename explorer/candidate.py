@@ -16,7 +16,7 @@ from model.crystal import WyckoffCrystal
 
 
 class State(StrEnum):
-    """Where a candidate stands; the last four are final unless it is relaxed later."""
+    """Where a candidate stands; the last five are final unless it is relaxed later."""
 
     DRAWN = "drawn"
     WAITING = "waiting"
@@ -24,6 +24,7 @@ class State(StrEnum):
     REJECTED = "rejected"
     DUPLICATE = "duplicate"
     KNOWN = "known"
+    SKIPPED = "skipped"
     FAILED = "failed"
 
 
@@ -53,6 +54,8 @@ class Relaxation:
         Which potential, weights and correction the energy belongs to.
     trace
         Every step of the way; None when nothing was evaluated.
+    skipped
+        Whether it was not begun, for `reason`: nothing else is known then.
     """
 
     structure: Structure | None
@@ -65,6 +68,7 @@ class Relaxation:
     reason: str
     level: EnergyLevel
     trace: Trace | None = field(default=None, repr=False)
+    skipped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +151,13 @@ class Candidate:
         return self.relaxed if self.relaxed is not None else self.initial
 
     def with_relaxation(self, relaxation: Relaxation) -> Candidate:
-        """Take over a relaxation: RELAXED when it converged, FAILED with its reason otherwise."""
+        """Take over a relaxation: RELAXED when it converged, FAILED with its reason otherwise.
+
+        One that was not begun leaves the candidate SKIPPED, and without an energy: that of a
+        crystal as drawn is not to be taken for a relaxed one.
+        """
+        if relaxation.skipped:
+            return replace(self, state=State.SKIPPED, reason=relaxation.reason)
         state = State.RELAXED if relaxation.converged else State.FAILED
         return replace(
             self,

@@ -121,6 +121,13 @@ GiveUp = Annotated[
         "falls; 0 for never."
     ),
 ]
+RelaxBelow = Annotated[
+    float,
+    typer.Option(
+        help="Relax only crystals up to so far above the hull as drawn, eV/atom: fewer "
+        "relaxations for each find; 0 for all."
+    ),
+]
 Engine = Annotated[
     str,
     typer.Option(help="batched: many crystals at once; ase: ASE's FIRE, one crystal at a time."),
@@ -242,10 +249,12 @@ class RelaxingMany(RelaxingTwice):
     """What relaxes candidates, and when it gives one up."""
 
     give_up: GiveUp = 1.0
+    relax_below: RelaxBelow = 0.0
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""
-        return super().fields() | {"give_up": self.give_up or None}
+        limits = {"give_up": self.give_up or None, "relax_below": self.relax_below or None}
+        return super().fields() | limits
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ def run_campaign_in_folder(
 
 
 def _counts_line(counts: Mapping[str, Any]) -> str:
-    names = ("waiting", "relaxed", "failed", "known", "duplicate", "rejected")
+    names = ("waiting", "relaxed", "failed", "skipped", "known", "duplicate", "rejected")
     return ", ".join(f"{name} {counts.get(name, 0)}" for name in names)
 
 

@@ -32,8 +32,9 @@ NUMBERS = """
   (0.1 Å) before relaxation; and after it. `spacegroup_symprec_*` belong to the structure written.
 - **novel**: no known phase and no earlier candidate matches (pymatgen's StructureMatcher, ltol 0.2,
   stol 0.3, angle_tol 5). **matched** names what it equals, if anything.
-- **state**: relaxed, known, duplicate, rejected, failed or waiting; **reason** says why a crystal
-  went no further. Structures are relaxed where a relaxation was tried, otherwise as drawn.
+- **state**: relaxed, known, duplicate, rejected, failed, skipped (its energy before the relaxation
+  is above the limit of the campaign) or waiting; **reason** says why a crystal went no further.
+  Structures are relaxed where a relaxation was tried, otherwise as drawn.
 - **converged**: largest force and largest stress fell below the limits of the campaign.
 """
 LEFT_OUT = """

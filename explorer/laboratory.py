@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -269,10 +270,11 @@ def _hull_words(library: Library) -> dict[str, str]:
 
 
 def _ceiling(spec: CampaignSpec, library: Library, chosen: Potential) -> Ceiling | None:
-    """Tell when a relaxation is given up; the worker processes read the hulls for themselves."""
-    if spec.give_up is None:
+    """Tell when a relaxation is not begun, or given up; each worker reads the hulls for itself."""
+    if spec.give_up is None and spec.relax_below is None:
         return None
-    return Ceiling(replace(library, _hulls={}), chosen.level, spec.give_up)
+    above, below = (math.inf if x is None else x for x in (spec.give_up, spec.relax_below))
+    return Ceiling(replace(library, _hulls={}), chosen.level, above, below)
 
 
 def check_references(

@@ -19,6 +19,7 @@ from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
 from explorer.crystals import gate
+from explorer.hopeless import Ceilings
 from explorer.isolation import SPAWN
 from explorer.potentials import Potential, PotentialError
 from explorer.relax_pool import (
@@ -75,7 +76,8 @@ class Relaxer:
     first
         A fast potential that relaxes every structure before `potential` does.
     ceiling
-        Energy per atom above which a structure may be given up, see `explorer.hopeless`.
+        Energies per atom above which a structure is not begun, or given up, see
+        `explorer.hopeless`.
     save_seconds
         How often `relax` tells where each of the relaxations is.
     """
@@ -92,7 +94,7 @@ class Relaxer:
         engine: str = "batched",
         keep_symmetry: bool = False,
         first: Potential | None = None,
-        ceiling: Callable[[Structure], float | None] | None = None,
+        ceiling: Callable[[Structure], Ceilings | None] | None = None,
         save_seconds: float = SAVE_SECONDS,
     ) -> None:
         if (keep_symmetry or first or ceiling) and engine != "batched":

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
+from explorer.hopeless import Ceilings
 from explorer.potentials import Potential, PotentialError
 from explorer.relaxation import STOPPED, Limits, relax_structure
 
@@ -44,7 +45,7 @@ class Settings:
     keep_symmetry: bool = False
     save_seconds: float = SAVE_SECONDS
     first: Potential | None = None
-    ceiling: Callable[[Structure], float | None] | None = None
+    ceiling: Callable[[Structure], Ceilings | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def open_engine(settings: Settings, should_stop: Callable[[], bool]) -> tuple[En
         return OneByOne(settings, should_stop), Ready(1, float("inf"))
     from explorer.batch_relaxation import Batch  # noqa: PLC0415 - torch-sim takes seconds
 
-    def batch_of(chosen: Potential, ceiling: Callable[..., float | None] | None) -> Batch:
+    def batch_of(chosen: Potential, ceiling: Callable[..., Ceilings | None] | None) -> Batch:
         keep = settings.keep_symmetry
         limits = settings.limits
         return Batch(chosen.model(), chosen.level, limits, keep_symmetry=keep, ceiling=ceiling)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pymatgen.core import Structure
-
+from explorer.hopeless import Ceiling
 from explorer.potential_base import need
 from explorer.potentials import Potential
 from explorer.relax import Relaxer
@@ -29,14 +28,14 @@ def open_relaxer(
     workers: int | None = None,
     *,
     first: Potential | None = None,
-    ceiling: Callable[[Structure], float | None] | None = None,
+    ceiling: Ceiling | None = None,
 ) -> Relaxer | ClusterRelaxer:
     """Return what relaxes: the cluster that HULLSCAPE_SCHEDULER names, or else this machine.
 
     Parameters
     ----------
     chosen, fmax, max_steps, first, ceiling
-        As in `explorer.relax.Relaxer`. A cluster gives no structure up.
+        As in `explorer.relax.Relaxer`. A cluster begins every structure and gives none up.
     workers
         Processes on this machine; a cluster has its own.
 
@@ -44,7 +43,7 @@ def open_relaxer(
     ------
     ValueError
         When HULLSCAPE_RESOURCES cannot be read, the package for clusters is missing, or a cluster
-        is to begin with another potential.
+        is to begin with another potential or to leave crystals as drawn.
     """
     address = os.environ.get(SCHEDULER, "").strip()
     if not address:
@@ -58,6 +57,11 @@ def open_relaxer(
         )
     if first is not None:
         raise ValueError(f"{SCHEDULER}: a cluster relaxes with one potential, got {first.name} too")
+    if ceiling is not None and math.isfinite(ceiling.below):
+        raise ValueError(
+            f"{SCHEDULER}: a cluster relaxes every crystal, got a limit of {ceiling.below:g} "
+            "eV/atom above the hull as drawn: leave out relax_below"
+        )
     need("distributed", "cluster")
     from explorer.cluster import ClusterRelaxer  # noqa: PLC0415 - an optional package
 

@@ -122,7 +122,7 @@ def count(tallies: Iterable[Row]) -> dict[str, Any]:
         counts[row.state] += row.count
         unique = row.state not in {State.REJECTED, State.DUPLICATE}
         novel += row.count if unique and row.novel == 1 else 0
-        if row.state in {State.REJECTED, State.FAILED}:
+        if row.state in {State.REJECTED, State.FAILED, State.SKIPPED}:
             reasons[row.verdict] = reasons.get(row.verdict, 0) + row.count
     drawn = sum(counts.values())
     valid = drawn - counts[State.REJECTED]

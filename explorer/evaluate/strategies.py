@@ -31,6 +31,8 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
 SHUFFLED = "shuffled"
 """Ranks nothing: the mean of random orders, with which the others are compared."""
 CRITERIA = ("targets", "near_hull")
+LIMITS = (0.1, 0.2, 0.3, 0.5, 1.0)
+"""Energies above the hull before the relaxation, eV/atom, up to which crystals may be relaxed."""
 SHUFFLES = 200
 RESAMPLES = 2000
 
@@ -110,7 +112,8 @@ def evaluate_strategies(
         ``systems`` with their crystals and what all of them find; for each of ``budgets``, each
         criterion and each strategy what was ``found`` with how many ``relaxations``, how much that
         is ``per_100`` with its 95 % ``interval`` (bootstrap over systems), and the ``gain`` over
-        shuffled orders with its ``gain_interval``.
+        shuffled orders with its ``gain_interval``; for each of ``limits`` how many ``relaxations``
+        are left when only crystals up to it as drawn are relaxed, and what these find.
 
     Raises
     ------
@@ -139,7 +142,27 @@ def evaluate_strategies(
         }
         for budget in budgets
     }
+    everything = [(name, one) for name, tried in kept.items() for one in tried]
+    told["limits"] = {"none": _found(everything)} | {
+        f"{limit:g}": _found([pair for pair in everything if _energy(pair[1]) <= limit])
+        for limit in LIMITS
+    }
     return told
+
+
+def _energy(one: Tried) -> float:
+    """Energy above the hull as drawn, eV/atom; where none is known, it is relaxed."""
+    score = one.scores.get("energy")
+    return -np.inf if score is None else -score
+
+
+def _found(tried: Sequence[tuple[str, Tried]]) -> dict[str, Any]:
+    """Count relaxations, and what crystals of some systems find; equal names differ by system."""
+    found = {
+        criterion: {(name, find) for name, one in tried for find in one.finds(criterion)}
+        for criterion in CRITERIA
+    }
+    return {"relaxations": len(tried)} | {name: len(finds) for name, finds in found.items()}
 
 
 def _curve(tried: Sequence[Tried], strategy: str, criterion: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from explorer.figures.words import energy_label, formula_label
 from explorer.users import User, may_change
 
 STATIC = Path(__file__).parent / "static"
-FATES = ("relaxed", "failed", "known", "duplicate", "rejected", "waiting")
+FATES = ("relaxed", "failed", "skipped", "known", "duplicate", "rejected", "waiting")
 
 
 class CampaignList(JSComponent):

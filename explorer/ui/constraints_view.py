@@ -140,6 +140,9 @@ class ConstraintsView(Viewer):
             "give_up": pmui.FloatInput.from_param(
                 fields.give_up, label="Give up above hull (eV/atom)", step=0.5, **small
             ),
+            "relax_below": pmui.FloatInput.from_param(
+                fields.relax_below, label="Relax up to (eV/atom)", step=0.1, **small
+            ),
             "potential": pmui.Select.from_param(
                 fields.potential, label="Potential", options=potentials, **small
             ),
@@ -250,7 +253,8 @@ class ConstraintsView(Viewer):
             pair("templates", "prototypes"),
             pair("temperature", "geometry_temperature"),
             pair("potential", "hull"),
-            pair("give_up", "seed"),
+            pair("relax_below", "give_up"),
+            box["seed"],
             self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",

@@ -164,6 +164,12 @@ class Draft(param.Parameterized):
         doc="eV/atom above the hull from which on a relaxation is given up when its energy hardly "
         "falls any more. 0: never",
     )
+    relax_below = param.Number(
+        default=0.0,
+        allow_None=True,
+        doc="Relax only crystals up to so far above the hull as drawn, eV/atom: fewer relaxations "
+        "for each find. 0: all",
+    )
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
     n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
@@ -197,9 +203,10 @@ class Draft(param.Parameterized):
         "best_of",
         "potential",
         "give_up",
+        "relax_below",
     )
 
-    OPTIONAL = ("geometry_temperature", "again", "give_up")
+    OPTIONAL = ("geometry_temperature", "again", "give_up", "relax_below")
     """Numbers that are 0 here, or an empty field, where a spec has none."""
 
     def fields(self) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def why_no_trace(candidate: Candidate) -> str:
     reasons = {
         State.WAITING: "it waits for its turn",
         State.DRAWN: "it waits for its turn",
+        State.SKIPPED: candidate.reason.partition(": ")[2] or "its energy is too high",
         State.KNOWN: f"it equals the known phase {candidate.matched}",
         State.DUPLICATE: f"it equals crystal {candidate.matched}",
         State.REJECTED: candidate.reason or "it was rejected",

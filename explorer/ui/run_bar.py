@@ -22,6 +22,7 @@ NEW = "All campaigns, or a new search"
 SEGMENTS = (
     ("relaxed", "relaxed"),
     ("failed", "failed"),
+    ("skipped", "not relaxed"),
     ("known", "known"),
     ("duplicate", "duplicates"),
     ("rejected", "rejected"),
@@ -44,6 +45,7 @@ BAR = """
 .track i { transition: width 0.4s; }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 3px; margin-right: 6px; }
 .relaxed { background: #00926b; } .failed { background: #cc4b37; } .known { background: #2b7fc1; }
+.skipped { background: #8a63b5; }
 .duplicate { background: #8b98a8; } .rejected { background: #b9852e; }
 .waiting { background: repeating-linear-gradient(135deg, #9fb3c8 0 4px, #c3d0dd 4px 8px); }
 """
@@ -194,7 +196,7 @@ def progress_html(campaign: Campaign) -> str:
         f"<div class='track' role='progressbar' aria-valuemin='0' aria-valuemax='{wanted}' "
         f"aria-valuenow='{done}' aria-label='crystals with a verdict'>{parts}</div>"
     )
-    kept = counts["waiting"] + counts["relaxed"] + counts["failed"]
+    kept = sum(counts[state] for state in ("waiting", "relaxed", "failed", "skipped"))
     numbers = [
         f"<span><b>{counts['drawn']}</b> of {wanted} drawn</span>",
         f"<span><b>{kept}</b> kept</span>",

@@ -62,6 +62,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "prototypes": (_boolean, "true or false"),
     "best_of": (int, "a whole number"),
     "give_up": (float, "a number"),
+    "relax_below": (float, "a number"),
     "potential": (str.strip, "the name of a potential"),
 }
 """How each field is read from a text, and what is expected there."""

@@ -74,6 +74,7 @@ STATES = (
     State.RELAXED,
     State.WAITING,
     State.DRAWN,
+    State.SKIPPED,
     State.KNOWN,
     State.FAILED,
     State.DUPLICATE,

@@ -76,12 +76,12 @@ def main() -> None:
     steps = saved = 0
     structures = list(drawn(options.systems, options.each, options.seed))
     for structure, relaxation in relaxed(structures):
-        top = ceiling(structure)
-        if relaxation.trace is None or top is None:
+        ceilings = ceiling(structure)
+        if relaxation.trace is None or ceilings is None:
             continue
         energies = list(relaxation.trace.energies)
-        ends = [k for k in range(len(energies)) if beyond_hope(energies[: k + 1], top)]
-        near = relaxation.energy_per_atom <= top - ceiling.above + NEAR
+        ends = [k for k in range(len(energies)) if beyond_hope(energies[: k + 1], ceilings.go_on)]
+        near = relaxation.energy_per_atom <= ceilings.hull + NEAR
         counts["relaxed"] += 1
         counts["near_hull"] += near
         counts["given_up"] += bool(ends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from math import inf
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from pymatgen.core import Composition, Lattice, Structure
 from toy_potentials import emt
 
 from explorer.batch_relaxation import Batch
+from explorer.candidate import Candidate, State
 from explorer.crystals import gate
-from explorer.hopeless import FAR, GIVEN_UP, LEAST_STEPS, Ceiling, beyond_hope
+from explorer.hopeless import FAR, GIVEN_UP, LEAST_STEPS, SKIPPED, Ceiling, Ceilings, beyond_hope
 from explorer.laboratory import Library
 from explorer.potentials import potential
 from explorer.references import ReferencePhases
@@ -38,17 +40,18 @@ def test_height_and_fall_decide(energies, hopeless):
     assert beyond_hope(energies, 1.0) is hopeless
 
 
-def test_the_ceiling_follows_the_hull():
-    """It lies so far above the hull at the composition, on the potential's scale."""
+def test_the_ceilings_follow_the_hull():
+    """They lie so far above the hull at the composition, on the potential's scale."""
     chosen = potential("chgnet", "cpu")
     for mode in ("potential", "dft"):
         library = Library("chgnet", None, "Al-Ca-Cu", mode)
-        ceiling = sent(Ceiling(library, chosen.level))
+        ceiling = sent(Ceiling(library, chosen.level, below=0.25))
         for phase in ReferencePhases.shipped("Al-Ca-Cu", "chgnet").phases[:12]:
             formula = phase.formula
-            top = ceiling(Structure(Lattice.cubic(9), *_atoms(formula)))
-            at_top = library.hull(formula).place(formula, top, chosen.level)
-            assert at_top.energy_above_hull == pytest.approx(FAR, abs=1e-6)
+            ceilings = ceiling(Structure(Lattice.cubic(9), *_atoms(formula)))
+            for energy, above in zip(ceilings, (0.25, FAR, 0.0), strict=True):
+                placed = library.hull(formula).place(formula, energy, chosen.level)
+                assert placed.energy_above_hull == pytest.approx(above, abs=1e-6)
 
 
 def sent(ceiling: Ceiling) -> Ceiling:
@@ -72,7 +75,7 @@ def test_a_hopeless_crystal_ends_early_and_says_so():
         chosen.model(),
         chosen.level,
         limits,
-        ceiling=lambda structure: -50.0 if structure.volume > 60 else None,
+        ceiling=lambda structure: Ceilings(inf, -50.0, -51.0) if structure.volume > 60 else None,
     )
     assert batch.add("hopeless", copper.copy().scale_lattice(62)) is None
     assert batch.add("kept", copper) is None
@@ -84,6 +87,29 @@ def test_a_hopeless_crystal_ends_early_and_says_so():
     assert LEAST_STEPS <= ended["hopeless"].steps < 25
     assert ended["hopeless"].energy_per_atom is not None
     assert ended["kept"].reason == limits.too_many_steps
+
+
+def test_what_begins_too_high_is_not_relaxed():
+    """One evaluation tells; it leaves no energy that could be taken for a relaxed one."""
+    chosen = emt()
+    copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.9), ["Cu"], [[0, 0, 0]])
+    copper.perturb(0.1)
+    (energy,) = chosen.static_energies([copper])
+    for margin, skipped in ((0.01, False), (-0.01, True)):
+        ceilings = Ceilings(energy + margin, inf, energy - 0.5)
+        batch = Batch(chosen.model(), chosen.level, Limits(), ceiling=lambda _, c=ceilings: c)
+        batch.add("copper", copper)
+        ended = {}
+        while len(batch):
+            ended |= dict(batch.advance())
+        told = Candidate("000000", 0, initial=copper, state=State.WAITING).with_relaxation(
+            ended["copper"]
+        )
+        assert ended["copper"].skipped is skipped
+        assert (told.state, told.energy_per_atom is None, told.relaxed is None) == (
+            (State.SKIPPED, True, True) if skipped else (State.RELAXED, False, False)
+        )
+        assert told.reason == (f"{SKIPPED}: begins 0.50 eV/atom above the hull" * skipped)
 
 
 def test_no_known_phase_is_lost():

@@ -69,6 +69,9 @@ def test_gain_is_told_against_shuffled_orders_within_the_budget() -> None:
     assert one["drawn"]["found"] == 0
     assert told["budgets"]["3"]["targets"]["energy"]["relaxations"] == 5
     assert told["systems"]["C-D"] == {"relaxed": 2, "targets": 1, "near_hull": 1}
+    assert told["limits"]["none"] == {"relaxations": 7, "targets": 2, "near_hull": 2}
+    assert told["limits"]["0.1"] == {"relaxations": 3, "targets": 2, "near_hull": 2}  # one unknown
+    assert told["limits"]["1"]["relaxations"] == 7
     with pytest.raises(ValueError, match="got none"):
         evaluate_strategies({"A-B": []}, budgets=[1])
 

@@ -32,6 +32,7 @@ FULL = {
     "prototypes": False,
     "best_of": 3,
     "give_up": 0.0,
+    "relax_below": 0.3,
     "potential": 'odd "name"',
 }
 
