@@ -8,7 +8,7 @@ import pytest
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 
-IDLE = {"drawn": 0, "waiting": 0, "relaxed": 0, "failed": 0}
+IDLE = {"drawn": 0, "waiting": 0, "relaxed": 0, "skipped": 0, "failed": 0}
 
 
 def campaign(**counts: int) -> Campaign:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from explorer.crystals import NamedStructure, write_structures
 from explorer.discover import rank
 from explorer.generators import generator, open_source
 from explorer.headless import DATABASE, run_in_folder
+from explorer.hopeless import Ceiling
+from explorer.laboratory import Library
+from explorer.potentials import potential
+from explorer.relaxers import SCHEDULER, open_relaxer
 from explorer.store import Store
 from model.checkpoint import load_network
 from model.constraints import ConstraintError, Constraints
@@ -63,6 +68,39 @@ def test_samples_of_a_file_become_a_campaign_that_can_be_resumed(tmp_path: Path)
     assert first.spacegroup_asked is None
     again = run_in_folder(spec, folder, device="cpu", workers=1, resume=True)
     assert again.counts == campaign.counts
+
+
+def test_what_begins_too_high_is_left_as_drawn(tmp_path: Path) -> None:
+    """A cell pressed together is skipped and says how high it began; it is no failure, and has no energy.
+
+    Going on later leaves it so, and the counts add up.
+    """
+    file, folder = tmp_path / "samples.extxyz", tmp_path / "run"
+    pressed = NamedStructure("pressed", cube(2.1, "Al"))
+    write_structures(file, (*SAMPLES[:1], pressed))
+    spec = CampaignSpec.parse(
+        elements="Al-Cu", subset=True, generator="file", samples=str(file), n=10, max_steps=1,
+        relax_known=True, relax_below=1.0,
+    )  # fmt: skip
+    for resume in (False, True):
+        campaign = run_in_folder(spec, folder, device="cpu", workers=1, resume=resume)
+        near, far = rows(folder)
+        assert near["state"] in {"relaxed", "failed"}
+        assert far["state"] == "skipped"
+        assert float(re.fullmatch(r"not relaxed: begins (.*) eV/atom.*", far["reason"])[1]) > 1.0
+        assert far["energy_per_atom"] == far["energy_above_hull"] == ""
+        assert campaign.counts["skipped"] == campaign.counts["reasons"]["not relaxed"] == 1
+        assert campaign.counts["drawn"] == 2
+    assert json.loads((folder / "summary.json").read_text())["skipped"] == 1
+
+
+def test_a_cluster_does_not_drop_the_limit_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses what it cannot do before it begins."""
+    monkeypatch.setenv(SCHEDULER, "tcp://127.0.0.1:1")
+    chosen = potential("chgnet", "cpu")
+    library = Library("chgnet", None, "Al-Cu")
+    with pytest.raises(ValueError, match="leave out relax_below"):
+        open_relaxer(chosen, ceiling=Ceiling(library, chosen.level, below=0.2))
 
 
 def test_other_samples_under_the_same_name_are_other_samples(tmp_path: Path) -> None:
