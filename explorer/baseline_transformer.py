@@ -41,7 +41,7 @@ def transformer(
         yield Drawn(
             draw.index,
             draw.crystal,
-            reason=draw.reason,
+            reason=f"undecodable: {draw.reason}" if draw.reason else "",
             log_likelihood=draw.log_likelihood,
             log_parts={name: value for name, value in draw.parts.items() if name != "elements"},
             template=draw.template,

@@ -60,7 +60,7 @@ class Screen:
         except (ValueError, ArithmeticError) as error:
             return _rejected(candidate, f"undecodable: {error}")
         if structure is None:
-            return _rejected(candidate, f"undecodable: {draw.reason}".rstrip(": "))
+            return _rejected(candidate, draw.reason or "undecodable")
         reason = gate(structure)
         candidate = replace(candidate, initial=structure)
         if reason:

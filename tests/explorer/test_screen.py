@@ -102,11 +102,12 @@ def test_duplicates_name_the_earlier_candidate(matcher: Matcher) -> None:
 
 
 def test_the_rejected_say_why(matcher: Matcher) -> None:
-    """Undecodable rows and colliding atoms end here, with categorical reasons."""
+    """What no generator could make and colliding atoms end here, with categorical reasons."""
     screen = Screen(known(), matcher)
-    undecodable = screen.judge(draw(0, None, "unfinished row"))
-    assert undecodable.state == State.REJECTED
-    assert undecodable.reason == "undecodable: unfinished row"
+    for reason in ("PyXtal found no place for all atoms", "undecodable: unfinished row"):
+        failed = screen.judge(draw(0, None, reason))
+        assert (failed.state, failed.reason) == (State.REJECTED, reason)
+    assert screen.judge(draw(0, None)).reason == "undecodable"
     colliding = screen.judge(draw(1, COLLIDING))
     assert colliding.state == State.REJECTED
     assert colliding.reason == "atoms closer than 0.7 Å"
