@@ -294,7 +294,8 @@ class HeaderGrammar:
             HeaderGrammar(replace(wanted, sites=wanted.occupied), self.known_elements).check()
         except ConstraintError as error:
             return error
-        bans = [str(site) for site in wanted.forbidden if site.spacegroup in self.groups]
+        concerned = (site for site in wanted.forbidden if site.spacegroup in self.groups)
+        bans = [f"{site.spacegroup}:{table().name(site.position)}" for site in concerned]
         if len(bans) == sum(len(table().positions_of(group)) for group in self.groups):
             groups = f"space group{'s' * (len(self.groups) > 1)} {', '.join(map(str, self.groups))}"
             return ConstraintError(

@@ -120,7 +120,7 @@ BANS = ["139:2b=none", "139:2a=none"]
         (
             {"formula": "CaAl2Cu2", "max_atoms": 5, "spacegroups": 139, "sites": BANS},
             "sites",
-            "left makes CaAl2Cu2 .* since 139:2a=none, 139:2b=none must be empty",
+            "left makes CaAl2Cu2 .* since 139:2a, 139:2b must be empty",
         ),
         (
             {"formula": "Ca7Al5", "spacegroups": 230, "max_atoms": 12, "sites": ["230:16a=none"]},
