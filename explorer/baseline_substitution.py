@@ -21,6 +21,7 @@ from explorer.prototypes import Prototype, PrototypeLibrary, load_library, skele
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
 from model.elements import atomic_number
+from model.wyckoff import LETTERS
 
 SIMILARITY = Path(__file__).parent / "data" / "similarity.npz"
 MOST_PROPOSALS = 100_000
@@ -90,7 +91,10 @@ def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:
     if crystal.n_atoms > constraints.max_atoms:
         return False
     left = list(crystal.sites)
-    for wanted in constraints.sites:
+    empty = constraints.empty_letters(crystal.spacegroup)
+    if any(LETTERS.index(site.letter) in empty for site in left):
+        return False
+    for wanted in constraints.occupied:
         fitting = [
             site
             for site in left

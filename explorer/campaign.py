@@ -68,7 +68,8 @@ class CampaignSpec(BaseModel):
         Chemical symbols; also read from "Al-Ca-Cu". Empty means any element.
     formula, spacegroups, sites, max_atoms, stability, subset, required, excluded
         As in `model.constraints.Constraints`: a formula may be a range, "CaAl1-4Cu1-3", or several,
-        "CaAl2, CaCu5"; groups are also read from "cubic" or "Fm-3m"; sites are written "139:2a=Ca".
+        "CaAl2, CaCu5"; groups are also read from "cubic" or "Fm-3m"; sites are written "139:2a=Ca",
+        and "139:4d=none" where nothing may be.
     n : int
         Crystals to draw.
     seed : int

@@ -30,7 +30,11 @@ Spacegroups = Annotated[
     ),
 ]
 Sites = Annotated[
-    list[str] | None, typer.Option("--site", help="Occupied site, 139:2a=Ca; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--site",
+        help="Occupied site, 139:2a=Ca, or one that stays empty, 139:4d=none; may be repeated.",
+    ),
 ]
 MaxAtoms = Annotated[int, typer.Option(help="Most atoms in the primitive cell.")]
 Stability = Annotated[str, typer.Option(help="Stability asked of the model: low, high or any.")]

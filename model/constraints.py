@@ -17,6 +17,8 @@ from model.wyckoff import LETTERS, table
 
 MAX_ATOMS = 100
 """Largest primitive cell that may be asked for."""
+NONE = "none"
+"""Stands for the elements of a position that must stay empty."""
 _SITE = re.compile(r"^\s*(\d+)\s*:\s*(\d*)([a-zA])\s*(?:=\s*(.+))?$")
 
 
@@ -30,7 +32,7 @@ class ConstraintError(ValueError):
 
 @dataclass(frozen=True)
 class SiteConstraint:
-    """A Wyckoff position that must be occupied; given twice, it must be occupied twice."""
+    """A Wyckoff position that must be occupied, as often as it is given, or that must be empty."""
 
     spacegroup: int
     """Number, 1-230."""
@@ -38,6 +40,8 @@ class SiteConstraint:
     """Wyckoff letter."""
     elements: tuple[str, ...] = ()
     """Elements that may sit there; empty for any."""
+    forbidden: bool = False
+    """Whether nothing may sit there; other space groups are not concerned."""
 
     @property
     def position(self) -> int:
@@ -46,7 +50,7 @@ class SiteConstraint:
 
     @classmethod
     def parse(cls, text: str) -> SiteConstraint:
-        """Read ``139:2a=Ca``, ``139:4e=Al,Cu`` or ``139:2a``.
+        """Read ``139:2a=Ca``, ``139:4e=Al,Cu``, ``139:2a`` or, for an empty one, ``139:4d=none``.
 
         Raises
         ------
@@ -56,7 +60,9 @@ class SiteConstraint:
         match = _SITE.match(text)
         if match is None:
             raise ConstraintError(
-                "sites", f"expected a site such as 139:2a=Ca (group:position=element), got {text!r}"
+                "sites",
+                "expected a site such as 139:2a=Ca (group:position=element), or 139:4d=none where "
+                f"nothing may be, got {text!r}",
             )
         number, multiplicity, letter, symbols = match.groups()
         try:
@@ -69,12 +75,18 @@ class SiteConstraint:
                 "sites", f"site {text!r}: position {letter} of group {number} is {expected}"
             )
         parts = re.split(r"[,|\s]+", symbols.strip()) if symbols else []
+        if NONE in map(str.lower, parts):
+            if len(parts) > 1:
+                raise ConstraintError(
+                    "sites", f"site {text!r}: expected elements or {NONE}, got both; keep one"
+                )
+            return cls(int(number), letter, forbidden=True)
         return cls(int(number), letter, _symbols(parts, "sites"))
 
     def __str__(self) -> str:
         """Return the form that ``parse`` reads."""
-        allowed = f"={','.join(self.elements)}" if self.elements else ""
-        return f"{self.spacegroup}:{table().name(self.position)}{allowed}"
+        held = NONE if self.forbidden else ",".join(self.elements)
+        return f"{self.spacegroup}:{table().name(self.position)}{'=' * bool(held)}{held}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Constraints:
     spacegroups: tuple[int, ...] = ()
     """Allowed space groups."""
     sites: tuple[SiteConstraint, ...] = ()
-    """Positions that must be occupied."""
+    """Positions that must be occupied, and those that must be empty."""
     max_atoms: int = 64
     """Most atoms in the primitive cell."""
     stability: str = "low"
@@ -128,7 +140,7 @@ class Constraints:
         if stoichiometry is not None:
             must = needed if subset or needed else symbols
             symbols = _formula_elements(symbols, must, stoichiometry)
-        wanted = tuple(
+        wanted = _distinct_bans(
             s if isinstance(s, SiteConstraint) else SiteConstraint.parse(s) for s in sites
         )
         made = cls(
@@ -145,6 +157,21 @@ class Constraints:
         made._check_fields()
         made._check_elements()
         return made
+
+    @cached_property
+    def occupied(self) -> tuple[SiteConstraint, ...]:
+        """Those of the sites that must be occupied."""
+        return tuple(site for site in self.sites if not site.forbidden)
+
+    @cached_property
+    def forbidden(self) -> tuple[SiteConstraint, ...]:
+        """Those of the sites that must be empty, in whatever space group."""
+        return tuple(site for site in self.sites if site.forbidden)
+
+    def empty_letters(self, spacegroup: int) -> frozenset[int]:
+        """Indices of the letters that must be empty in a space group."""
+        mine = (site.letter for site in self.forbidden if site.spacegroup == spacegroup)
+        return frozenset(map(LETTERS.index, mine))
 
     @cached_property
     def stoichiometry(self) -> Stoichiometry | None:
@@ -250,9 +277,9 @@ class Constraints:
             raise ConstraintError(
                 "stability", f"expected a stability of {choices}, got {self.stability!r}"
             )
-        if len(self.sites) > MAX_SITES:
+        if len(self.occupied) > MAX_SITES:
             raise ConstraintError("sites", f"expected at most {MAX_SITES} sites")
-        for site in self.sites:
+        for site in self.occupied:
             self._check_site(site)
 
     def _check_site(self, site: SiteConstraint) -> None:
@@ -267,7 +294,12 @@ class Constraints:
             raise ConstraintError(
                 "sites", f"site {site} asks for {outside[0]}, which is not among {chosen}; add it"
             )
-        alike = [s for s in self.sites if s.position == site.position]
+        for ban in self.forbidden:
+            if ban.position == site.position:
+                raise ConstraintError(
+                    "sites", f"site {site} asks for a position that {ban} forbids; remove one"
+                )
+        alike = [s for s in self.occupied if s.position == site.position]
         if len(alike) > 1 and not table().freedom[site.position]:
             name = table().name(site.position)
             raise ConstraintError(
@@ -325,15 +357,24 @@ def _formula_elements(
     return held
 
 
+def _distinct_bans(sites: Iterable[SiteConstraint]) -> tuple[SiteConstraint, ...]:
+    """Leave out what forbids a position again; to ask for one again means another site."""
+    kept: list[SiteConstraint] = []
+    for site in sites:
+        if not (site.forbidden and site in kept):
+            kept.append(site)
+    return tuple(kept)
+
+
 def _groups(
     asked: int | str | Iterable[int | str], sites: tuple[SiteConstraint, ...]
 ) -> tuple[int, ...]:
-    """Distinct space groups; sites name theirs."""
+    """Distinct space groups; sites that must be occupied name theirs."""
     try:
         groups = read_spacegroups(asked)
     except ValueError as error:
         raise ConstraintError("spacegroups", str(error)) from None
-    named = {site.spacegroup for site in sites}
+    named = {site.spacegroup for site in sites if not site.forbidden}
     if len(named) > 1:
         raise ConstraintError(
             "sites", f"expected sites of one space group, got sites of {sorted(named)}"

@@ -49,7 +49,7 @@ class SkeletonCount(NamedTuple):
 
 
 class Open(NamedTuple):
-    """Letters of one primitive multiplicity on which nothing is required."""
+    """Letters of one primitive multiplicity that may be occupied and need not be."""
 
     size: int
     """Atoms in the primitive cell."""
@@ -114,13 +114,14 @@ def _of_header(header: Header) -> tuple[float, bool]:
 
 
 def _letters(header: Header) -> tuple[tuple[Open, ...], dict[int, tuple[Slots, ...]]]:
-    """Letters without a required site, by size, and the required sites by letter."""
+    """Letters that may be occupied, by size, and the required sites of the others by letter."""
     required: dict[int, tuple[Slots, ...]] = {}
     for letter, slots in header.required:
         required[letter] = (*required.get(letter, ()), slots)
     sizes: dict[int, list[int]] = {}
     for position in table().positions_of(header.spacegroup):
-        if int(table().letter[position]) not in required:
+        letter = int(table().letter[position])
+        if letter not in required and letter not in header.forbidden:
             kinds = sizes.setdefault(int(table().primitive_multiplicity[position]), [0, 0])
             kinds[int(not table().freedom[position])] += 1
     return tuple(Open(size, *kinds) for size, kinds in sorted(sizes.items())), required

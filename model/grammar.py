@@ -40,6 +40,8 @@ class Header(NamedTuple):
     """(letter index, slots allowed) of each required site."""
     max_atoms: int
     """Most atoms in the primitive cell."""
+    forbidden: frozenset[int] = frozenset()
+    """Indices of the letters that must be empty."""
 
 
 class State(NamedTuple):
@@ -74,6 +76,8 @@ class Skeletons:
         positions = table().positions_of(header.spacegroup)
         self.size = [int(table().primitive_multiplicity[p]) for p in positions]
         self.free = [bool(table().freedom[p]) for p in positions]
+        self.open = [letter not in header.forbidden for letter in range(len(positions))]
+        """Whether a letter may be occupied."""
         self.required: dict[int, tuple[Slots, ...]] = {}
         for letter, slots in sorted(header.required, key=lambda r: (r[0], sorted(r[1]))):
             self.required[letter] = (*self.required.get(letter, ()), slots)
@@ -98,6 +102,8 @@ class Skeletons:
         """Elements that may sit on ``letter`` next, (8,) bool by slot."""
         allowed = np.zeros(MAX_ELEMENTS, bool)
         again = letter == state.letter
+        if not self.open[letter]:
+            return allowed
         if again and not self.free[letter]:
             return allowed
         if not again and not self._may_reach(state, letter):
@@ -186,14 +192,14 @@ class Skeletons:
         return sorted(
             self.size[k]
             for k in range(state.letter + 1, len(self.size))
-            if not self.free[k] and k not in self.required
+            if self.open[k] and not self.free[k] and k not in self.required
         )
 
     def _coins(self, state: State, slot: int) -> tuple[int, ...]:
         """Sizes of the sites that ``slot`` may take any number of, ascending."""
         first = state.letter if slot >= state.slot else state.letter + 1
-        sizes = {self.size[k] for k in range(max(first, 0), len(self.size)) if self.free[k]}
-        return tuple(sorted(sizes))
+        letters = range(max(first, 0), len(self.size))
+        return tuple(sorted({self.size[k] for k in letters if self.open[k] and self.free[k]}))
 
     def _ways(self, state: State) -> Iterator[Way]:
         """All ways to fill the required sites that are still open."""

@@ -31,6 +31,8 @@ from model.tokens import (
 )
 from model.wyckoff import LETTERS, table
 
+MOST_NAMED = 6
+"""Forbidden positions that an explanation lists."""
 Required = tuple[tuple[int, frozenset[int]], ...]
 """Letter and slots of each required site."""
 Formulas = frozenset[Counts] | None
@@ -50,7 +52,7 @@ class HeaderGrammar:
     """Legal headers under some constraints, for a network that knows some elements."""
 
     def __init__(self, constraints: Constraints, known_elements: tuple[str, ...]) -> None:
-        self.constraints = constraints
+        self.constraints, self.known_elements = constraints, known_elements
         asked = dict.fromkeys((*constraints.elements, *constraints.required))
         unknown = [s for s in asked if s not in known_elements]
         if unknown:
@@ -182,12 +184,14 @@ class HeaderGrammar:
     def kind(self, number: int) -> tuple:
         """What the constraints say of an element: the same of those that are interchangeable."""
         symbol, wanted = symbol_of(number), self.constraints
-        fills = tuple(not s.elements or symbol in s.elements for s in wanted.sites)
+        fills = tuple(not s.elements or symbol in s.elements for s in wanted.occupied)
         return number in self.required, fills, wanted.formula and wanted.stoichiometry.role(symbol)
 
     def _header_of(self, group: int, chosen: tuple[int, ...], stated: Counts = ()) -> Header:
         required, formulas = self._required(chosen), self._formulas(chosen, stated)
-        return Header(group, len(chosen), formulas, required, self.constraints.max_atoms)
+        wanted = self.constraints
+        empty = wanted.empty_letters(group)
+        return Header(group, len(chosen), formulas, required, wanted.max_atoms, empty)
 
     def _formulas(self, chosen: tuple[int, ...], stated: Counts = ()) -> Formulas:
         """Formulas of the chosen elements, counts in their order, that begin with those stated."""
@@ -207,7 +211,7 @@ class HeaderGrammar:
     def _required(self, chosen: tuple[int, ...]) -> Required:
         """Required sites over the slots of the chosen elements."""
         required = []
-        for site in self.constraints.sites:
+        for site in self.constraints.occupied:
             numbers = {atomic_number(s) for s in site.elements}
             slots = frozenset(k for k, z in enumerate(chosen) if not numbers or z in numbers)
             required.append((LETTERS.index(site.letter), slots))
@@ -232,7 +236,8 @@ class HeaderGrammar:
         wanted = self.constraints
         groups = wanted.spacegroups
         where = f"space group {groups[0]}" if len(groups) == 1 else "the space groups asked for"
-        sites = f" with {', '.join(map(str, wanted.sites))} occupied" if wanted.sites else ""
+        named = ", ".join(map(str, wanted.occupied))
+        sites = f" with {named} occupied" if named else ""
         place = where if groups else "any space group"
         return (
             f"{self._what} in {place}{sites} and at most {wanted.max_atoms} atoms in the "
@@ -264,6 +269,8 @@ class HeaderGrammar:
             return ConstraintError(
                 "excluded", "every element that the model knows is excluded; allow some"
             )
+        if wanted.forbidden:
+            return self._explain_bans()
         if wanted.spacegroups and not wanted.sites:
             elsewhere = self._groups_elsewhere()
             if elsewhere:
@@ -280,6 +287,27 @@ class HeaderGrammar:
             "allow more atoms, other sites or another formula",
         )
 
+    def _explain_bans(self) -> ConstraintError:
+        """Say which positions to allow again, or what is wrong even without any forbidden one."""
+        wanted = self.constraints
+        try:
+            HeaderGrammar(replace(wanted, sites=wanted.occupied), self.known_elements).check()
+        except ConstraintError as error:
+            return error
+        concerned = (site for site in wanted.forbidden if site.spacegroup in self.groups)
+        bans = [f"{site.spacegroup}:{table().name(site.position)}" for site in concerned]
+        if len(bans) == sum(len(table().positions_of(group)) for group in self.groups):
+            groups = f"space group{'s' * (len(self.groups) > 1)} {', '.join(map(str, self.groups))}"
+            return ConstraintError(
+                "sites", f"every Wyckoff position of {groups} is forbidden; allow some"
+            )
+        named = ", ".join(bans[:MOST_NAMED]) + " and others" * (len(bans) > MOST_NAMED)
+        return ConstraintError(
+            "sites",
+            f"no combination of the Wyckoff positions left makes {self._described}, since {named} "
+            "must be empty; allow one of them",
+        )
+
     def _least_atoms(self) -> int:
         """Fewest atoms that hold the elements, or a formula unit, wherever they sit."""
         wanted = self.constraints
@@ -290,7 +318,7 @@ class HeaderGrammar:
     def _groups_elsewhere(self) -> list[int]:
         """Space groups that could hold the composition."""
         free = replace(self.constraints, spacegroups=(), sites=())
-        grammar = HeaderGrammar(free, tuple(symbol_of(int(z)) for z in self.pool))
+        grammar = HeaderGrammar(free, self.known_elements)
         most = min(MAX_ELEMENTS, len(self.pool))
         sets = (some for n in range(1, most + 1) for some in grammar._completions((), n))
         return sorted({int(g) for some in sets for g in grammar._groups_for(some)})

@@ -62,6 +62,7 @@ BAD_INPUT = [
     (["sample", "--elements", "Al-Cu", "--spacegroup", "231", "-o", "out.parquet"], "231"),
     (["sample", "--elements", "Al-Cu", "--spacegroup", "many", "-o", "out.parquet"], "many"),
     (["sample", "--elements", "Al-Cu", "--site", "225:4q=Al", "-o", "out.parquet"], "225"),
+    (["sample", "--spacegroup", "1", "--site", "1:1a=none", "-o", "out.parquet"], "is forbidden"),
     (["sample", "--formula", "AlCu3-1", "-o", "out.parquet"], "smaller count of a range first"),
     (["sample", "--elements", "Al-Cu", "--require", "Ca", "-o", "out.parquet"], "Ca has to appear"),
     (["run", "--exclude", "Al", "--require", "Al", "-o", "out"], "Al has to appear"),
@@ -133,17 +134,21 @@ def test_sample_gives_the_same_crystals_for_the_same_seed(tmp_path, capsys):
 
 
 def test_sample_takes_ranges_and_crystal_systems(tmp_path, capsys):
-    """Every crystal of the file lies in the range and in a cubic group; the report says which."""
+    """Every crystal lies in the range, in one of the groups and off two sites; the report tells."""
     out, report = tmp_path / "out.parquet", tmp_path / "report.json"
     asked = ["--formula", "Al1-2Cu1-3, Cu5Al3", "--spacegroup", "cubic,139", "--max-atoms", "16"]
+    asked += ["--site", "221:1a=none", "--site", "139:2b=none"]
     assert hullscape("sample", *asked, "-n", "12", "-o", out, "--json", report) == 0
     for text in pq.read_table(out)["wyckoff"].to_pylist():
         crystal = WyckoffCrystal.from_dict(json.loads(text))
         counts = crystal.composition
         assert counts["Al"] / counts["Cu"] in {1, 2, 1 / 2, 2 / 3, 1 / 3, 3 / 5}
-        assert crystal.spacegroup == 139 or crystal.spacegroup >= 195
+        letters = {site.letter for site in crystal.sites}
+        assert crystal.spacegroup >= 195 or (crystal.spacegroup == 139 and "b" not in letters)
+        assert crystal.spacegroup != 221 or "a" not in letters
     told = json.loads(report.read_text())["constraints"]
     assert told["formula"] == "Al1-2Cu1-3, Al3Cu5"
+    assert told["sites"] == ["139:2b=none", "221:1a=none"]
     capsys.readouterr()
 
 

@@ -82,7 +82,8 @@ class Draft(param.Parameterized):
     sites = param.String(
         default="",
         doc="Atoms that must sit on Wyckoff positions: 139:2a=Ca says that in space group 139 "
-        "position 2a holds Ca; 139:2a=Ca/Cu allows either. Several are separated by commas",
+        "position 2a holds Ca; 139:2a=Ca,Cu allows either; 139:4d=none keeps 4d empty. Several "
+        "are separated by commas",
     )
     max_atoms = param.Integer(default=64, allow_None=True, doc="Most atoms in the primitive cell")
     stability = param.Selector(

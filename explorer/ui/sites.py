@@ -10,7 +10,7 @@ from model.constraints import ConstraintError, SiteConstraint
 from model.wyckoff import LETTERS
 
 PanelSites = list[list]
-"""[letter, symbols] of each site."""
+"""[letter, symbols] of each site; None for the symbols where nothing may be."""
 
 
 @dataclass(frozen=True)
@@ -22,37 +22,44 @@ class Focus:
     group
         Its number; None when there is no single one.
     value
-        The sites asked for in it.
+        The sites asked for in it, and those forbidden.
     several
         Groups to narrow down to.
     foreign
-        Sites that were asked for in other groups, as text.
+        Sites of other groups.
+    anywhere
+        Whether crystals of any group may be drawn: the sites only forbid positions in this one.
     """
 
     group: int | None = None
     value: tuple[SiteConstraint, ...] = ()
     several: tuple[int, ...] = ()
     foreign: tuple[SiteConstraint, ...] = ()
+    anywhere: bool = False
 
     @property
     def panel_value(self) -> PanelSites:
         """The sites as the panel takes them."""
-        return [[site.letter, sorted(site.elements)] for site in self.value]
+        return [
+            [site.letter, None if site.forbidden else sorted(site.elements)] for site in self.value
+        ]
 
 
 def focus_of(spacegroups: Sequence[int], text: str) -> Focus:
-    """Find the group to pick sites in: the one chosen, else the one that the sites name."""
+    """Find the group to pick sites in: the one chosen, else the one that the sites name.
+
+    Sites to fill choose a group; forbidden ones are shown in theirs.
+    """
     sites = read_sites(text)
-    named = {site.spacegroup for site in sites}
-    groups = set(spacegroups) or named
+    filled = {site.spacegroup for site in sites if not site.forbidden}
+    groups = set(spacegroups) or filled or {site.spacegroup for site in sites}
     if len(groups) != 1:
         return Focus(several=tuple(sorted(groups)), foreign=tuple(sites))
     (group,) = groups
     own = [site for site in sites if site.spacegroup == group]
     own.sort(key=lambda site: LETTERS.index(site.letter))
-    return Focus(
-        group, tuple(own), foreign=tuple(site for site in sites if site.spacegroup != group)
-    )
+    foreign = tuple(site for site in sites if site.spacegroup != group)
+    return Focus(group, tuple(own), (), foreign, anywhere=not spacegroups and not filled)
 
 
 def split_sites(text: str) -> list[str]:
@@ -74,5 +81,8 @@ def read_sites(text: str) -> list[SiteConstraint]:
 
 def write_sites(group: int, value: PanelSites) -> str:
     """Write the panel's sites as the text field does; inverse of `focus_of` for one group."""
-    sites = (SiteConstraint(group, letter, tuple(symbols)) for letter, symbols in value)
+    sites = (
+        SiteConstraint(group, letter, tuple(symbols or ()), forbidden=symbols is None)
+        for letter, symbols in value
+    )
     return ", ".join(str(site) for site in sites)

@@ -16,7 +16,11 @@ from explorer.ui.sites import Focus, focus_of, write_sites
 from explorer.ui.wyckoff_panel import WyckoffPanel
 
 NO_GROUP = "Choose a space group to see its Wyckoff positions and pick sites by click."
-SEVERAL = "Sites belong to one space group. Keep only:"
+SEVERAL = (
+    "Sites to fill belong to one space group: keep one of these. Positions to forbid may be "
+    "written for each, such as 139:4d=none."
+)
+ANYWHERE = "Any space group may be drawn; in this one the forbidden positions stay empty."
 MOST_OFFERED = 8
 
 
@@ -28,7 +32,7 @@ class SitesView(Viewer):
         self.draft = draft
         self.panel = WyckoffPanel(sizing_mode="stretch_width", margin=(6, 0, 4, 0))
         self.text = pmui.TextInput.from_param(
-            draft.param.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=Al",
+            draft.param.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=none",
             sizing_mode="stretch_width", margin=(5, 0), size="small",
         )  # fmt: skip
         draft.param.watch(self._show, ["sites", "spacegroups", "elements", "required"])
@@ -85,5 +89,9 @@ def _note(focus: Focus) -> str:
         return SEVERAL if focus.several else NO_GROUP
     if focus.foreign:
         named = ", ".join(str(site) for site in focus.foreign)
-        return f"Sites of another space group are still asked for: {named}."
-    return ""
+        return f"Sites of another space group are still {_wish(focus)}: {named}."
+    return ANYWHERE if focus.anywhere else ""
+
+
+def _wish(focus: Focus) -> str:
+    return "forbidden" if all(site.forbidden for site in focus.foreign) else "asked for"

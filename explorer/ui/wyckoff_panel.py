@@ -1,4 +1,4 @@
-"""The Wyckoff positions of a space group, required by click."""
+"""The Wyckoff positions of a space group, required or forbidden by click."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ STATIC = Path(__file__).parent / "static"
 
 
 class WyckoffPanel(JSComponent):
-    """Positions with their pictures; what is asked for is a list of [letter, symbols]."""
+    """Positions with their pictures; what is asked for is a list of [letter, symbols or None]."""
 
     group = param.Dict(default={}, doc="see position_cards; empty shows the note alone")
     elements = param.List(default=[], doc="what sites may hold: dicts of symbol and colour")
-    value = param.List(default=[], doc="[letter, symbols] of each site asked for; [] is any")
+    value = param.List(default=[], doc="[letter, symbols] of each site: [] is any, None never")
     note = param.String(default="", doc="why there are no positions, or what does not fit")
     several = param.List(default=[], doc="dicts of number and label: groups to narrow down to")
     narrow = param.Integer(default=0, doc="number of the group that was narrowed down to")

@@ -41,6 +41,7 @@ def campaign(**counts: int) -> Campaign:
         ({"elements": "Al-Cu", "spacegroups": (0,)}, "spacegroups", "got 0"),
         ({"elements": "Al-Cu", "sites": ("225:4q=Al",)}, "sites", "225"),
         ({"elements": "Al-Cu", "sites": ("nonsense",)}, "sites", "nonsense"),
+        ({"elements": "Al-Cu", "sites": ("139:4d=none", "139:4d=Al")}, "sites", "remove one"),
         ({"elements": "Al-Cu", "n": 0}, "n", "greater than or equal to 1"),
         ({"elements": "Al-Cu", "n": -5}, "n", "-5"),
         ({"elements": "Al-Cu", "temperature": 0}, "temperature", "greater than 0"),
@@ -76,7 +77,11 @@ def test_elements_are_read_as_people_write_them(text):
 def test_a_spec_survives_json():
     """What the database holds is what was asked for."""
     spec = CampaignSpec.parse(
-        elements="Al-Ca-Cu", formula="CaAl2Cu2", spacegroups=(139,), sites=("139:2a=Ca",), seed=7
+        elements="Al-Ca-Cu",
+        formula="CaAl2Cu2",
+        spacegroups=(139,),
+        seed=7,
+        sites=("139:2a=Ca", "139:4d=none"),
     )
     assert CampaignSpec.model_validate_json(spec.model_dump_json()) == spec
     assert spec.hull == "auto"

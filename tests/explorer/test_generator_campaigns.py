@@ -155,6 +155,7 @@ def test_samples_obey_the_constraints_that_they_can() -> None:
         ({"samples": "x.zip"}, "expected the file of the samples", "samples"),
         ({"generator": "random", "elements": ""}, "needs some", "elements"),
         ({"generator": "random", "sites": ("225:4a",)}, "takes none", "sites"),
+        ({"generator": "random-neutral", "sites": ("225:4a=none",)}, "takes none", "sites"),
         ({"generator": "file", "samples": "x", "spacegroups": (1,)}, "takes none", "spacegroups"),
         ({"generator": "alchemy"}, "alchemy", "generator"),
     ],

@@ -46,10 +46,15 @@ def walked(constraints: Constraints, group: int) -> int:
         (139, {"formula": "CaAl4", "max_atoms": 10, "sites": ["139:4e=Al"]}),
         (139, {"formula": "CaAl2", "max_atoms": 12, "sites": ["139:4e=Al", "139:4e=Al,Ca"]}),
         (227, {"elements": "Al-Ca-C", "max_atoms": 4}),
+        (139, {"elements": "Al-Ca-C", "max_atoms": 6, "sites": ["139:4d=none", "139:4e=none"]}),
+        (139, {"elements": "Al-Ca", "max_atoms": 8, "sites": ["139:4e", "139:2b=none"]}),
+        (225, {"formula": "CaAl2", "max_atoms": 12, "sites": ["225:8c=none", "139:2a=none"]}),
+        (62, {"formula": "CaO", "max_atoms": 24, "sites": ["62:8d=none", "62:4b=none"]}),
+        (227, {"elements": "Al-Ca", "max_atoms": 4, "sites": ["227:8a=none", "227:8b=none"]}),
     ],
 )
 def test_counts_are_those_of_the_automaton(group, fields):
-    """Letters with and without freedom, required sites, formulas; also none at all."""
+    """Letters with and without freedom, sites to fill and to leave, formulas; also none at all."""
     constraints = Constraints.parse(**{"spacegroups": group} | fields)
     counted = count_skeletons(constraints, KNOWN, seconds=60)
     assert counted.exact

@@ -86,6 +86,9 @@ def test_required_sites_are_filled() -> None:
         assert sum(symbol in {"Al", "Cu"} for symbol in on_e) >= 2
 
 
+BANS = ["139:2b=none", "139:2a=none"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "field", "words"),
     [
@@ -106,6 +109,24 @@ def test_required_sites_are_filled() -> None:
             "others? can|other space groups can",
         ),
         ({"formula": "Ca7Al5", "sites": ["225:4a=Ca", "225:4b=O"]}, "sites", "not among"),
+        ({"sites": ["139:4d=Al", "139:4d=none"]}, "sites", "139:4d=none forbids; remove one"),
+        ({"sites": ["139:4d=none,Al"]}, "sites", "expected elements or none, got both"),
+        ({"sites": ["139:4q=none"]}, "sites", "letters a to o"),
+        (
+            {"elements": "Al", "spacegroups": 1, "sites": ["1:1a=none"]},
+            "sites",
+            "every Wyckoff position of space group 1 is forbidden",
+        ),
+        (
+            {"formula": "CaAl2Cu2", "max_atoms": 5, "spacegroups": 139, "sites": BANS},
+            "sites",
+            "left makes CaAl2Cu2 .* since 139:2a, 139:2b must be empty",
+        ),
+        (
+            {"formula": "Ca7Al5", "spacegroups": 230, "max_atoms": 12, "sites": ["230:16a=none"]},
+            "spacegroups",
+            "other space groups can",
+        ),
         ({"max_atoms": 0}, "max_atoms", "expected 1 to 100"),
         ({"stability": "lowest"}, "stability", "expected a stability of low"),
     ],
@@ -119,12 +140,37 @@ def test_impossible_wishes_are_explained(wanted: dict, field: str, words: str) -
 
 
 def test_feasibility_agrees_with_search() -> None:
-    """For small cells, what the check calls possible is exactly what a full search finds."""
+    """For small cells, what the check calls possible is exactly what a full search finds.
+
+    Also where about half of the positions are forbidden, which leaves some groups with nothing.
+    """
     rng = np.random.default_rng(1)
+    lost = 0
     for number in rng.choice(np.arange(2, 231), 40, replace=False):
+        letters = len(table().positions_of(int(number)))
         for counts in ((1, 1), (1, 2), (2, 3), (1, 3)):
             header = Header(int(number), 2, frozenset({counts}), (), 12)
             assert Skeletons(header).possible() == exists(header), header
+            fewer = header._replace(forbidden=frozenset(np.flatnonzero(rng.random(letters) < 0.5)))
+            assert Skeletons(fewer).possible() == exists(fewer), fewer
+            lost += exists(header) and not exists(fewer)
+    assert lost > 10
+
+
+def test_walks_leave_forbidden_positions_empty() -> None:
+    """In many groups, without a dead end; the same walks without the ban do go there."""
+    rng = np.random.default_rng(0)
+    visited = 0
+    for number in (2, 12, 47, 62, 139, 166, 191, 194, 221, 225, 227):
+        letters = len(table().positions_of(number))
+        banned = frozenset(rng.choice(letters, letters // 2, replace=False).tolist())
+        header = Header(number, 2, frozenset({(1, 1), (1, 2)}), (), 48)
+        for _ in range(4):
+            kept = {letter for letter, _ in random_walk(Skeletons(header), rng)}
+            visited += bool(kept & banned)
+            walk = random_walk(Skeletons(header._replace(forbidden=banned)), rng)
+            assert not {letter for letter, _ in walk} & banned
+    assert visited > 20
 
 
 def exists(header: Header) -> bool:
@@ -136,7 +182,9 @@ def exists(header: Header) -> bool:
         for cells in range(1, header.max_atoms // sum(counts) + 1)
     }
     reached = {(0, 0)}
-    for position in positions:
+    for letter, position in enumerate(positions):
+        if letter in header.forbidden:
+            continue
         size = int(table().primitive_multiplicity[position])
         most = header.max_atoms // size if table().freedom[position] else 1
         adds = [(a * size, b * size) for a in range(most + 1) for b in range(most + 1 - a)]

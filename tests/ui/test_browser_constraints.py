@@ -18,14 +18,25 @@ def choose(page, *symbols: str) -> None:
 
 
 def test_a_clicked_wyckoff_site_is_obeyed(site, home):
-    """Click I4/mmm, its 2a and Ca: the text follows, and every crystal drawn has Ca there."""
+    """Click I4/mmm, its 2a and Ca, and never on 4d: the text follows, and every crystal obeys.
+
+    A forbidden position that is asked for is allowed again, by key and by click.
+    """
     with opened(site[0]) as page:
         choose(page, "Al", "Ca", "Cu")
         page.get_by_label("Search space groups").fill("i4/mmm")
         page.get_by_label("Search space groups").press("Enter")
         page.locator("button.pick", has_text="2a").click()
         page.get_by_role("button", name="Ca on 2a").click()
-        wait_for(lambda: field(page, "Wyckoff sites").input_value() == "139:2a=Ca", 10, "the text")
+        wait_for(lambda: field(page, "Wyckoff sites").input_value() == "139:2a=Ca", 30, "the text")
+        page.get_by_role("button", name="Forbid 4d").click()
+        page.locator("button.pick", has_text="4e").press("3")
+        for sites in ("139:2a=Ca,+139:4d=none,+139:4e=none", "139:2a=Ca,+139:4d=none,+139:4e"):
+            page.wait_for_url(f"**sites={sites}")
+            page.locator("button.pick", has_text="4e").click()
+        page.wait_for_url("**sites=139:2a=Ca,+139:4d=none")
+        forbidden = page.get_by_role("button", name="Forbid 4d")
+        assert forbidden.get_attribute("aria-pressed") == "true"
         for label, number in (("Crystals to draw", "6"), ("Most atoms", "8")):
             field(page, label).fill(number)
             field(page, label).press("Enter")
@@ -42,6 +53,7 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
     for candidate in drawn:
         assert candidate.crystal.spacegroup == 139
         assert ("a", "Ca") in {(s.letter, s.element) for s in candidate.crystal.sites}
+        assert "d" not in {s.letter for s in candidate.crystal.sites}
 
 
 def test_space_groups_are_found_by_any_of_their_names(site):
@@ -82,7 +94,8 @@ def test_a_click_is_answered_however_slowly_a_page_connects(site):
 
 def test_a_shared_link_reopens_the_constraints(site, tmp_path):
     """What the address says is in the form, Save writes it, and changes come back by a refresh."""
-    asked = {"elements": ["Al", "Ca"], "spacegroups": [225], "sites": "225:4a=Ca", "n": 5}
+    sites = "225:4a=Ca, 225:8c=none"
+    asked = {"elements": ["Al", "Ca"], "spacegroups": [225], "sites": sites, "n": 5}
     draft = Draft(**asked)
     with opened(site[0] + write_query(draft, ""), accept_downloads=True) as page:
         page.get_by_text("5 crystals of Al-Ca").wait_for()
@@ -90,6 +103,8 @@ def test_a_shared_link_reopens_the_constraints(site, tmp_path):
         chosen = page.get_by_role("button", name="Ca on 4a")
         chosen.wait_for()
         assert chosen.get_attribute("aria-pressed") == "true"
+        forbidden = page.get_by_role("button", name="Forbid 8c")
+        assert forbidden.get_attribute("aria-pressed") == "true"
         with page.expect_download() as download:
             page.get_by_role("button", name=re.compile("^Save")).click()
         download.value.save_as(tmp_path / "saved.toml")

@@ -4,7 +4,7 @@ import pytest
 
 from explorer.ui.draft import Draft
 from explorer.ui.sites import focus_of, read_sites, split_sites, write_sites
-from explorer.ui.sites_view import NO_GROUP, SitesView
+from explorer.ui.sites_view import ANYWHERE, NO_GROUP, SitesView
 
 
 def test_sites_are_split_where_people_separate_them():
@@ -19,7 +19,15 @@ def test_sites_that_cannot_be_read_are_left_to_the_form():
     assert [str(site) for site in read_sites("139:2a=Ca, 139:9z, nonsense")] == ["139:2a=Ca"]
 
 
-@pytest.mark.parametrize("text", ["", "139:2a=Ca", "139:2a=Ca, 139:4e=Al,Cu, 139:4e, 139:4e=Al"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "139:2a=Ca",
+        "139:2a=Ca, 139:4e=Al,Cu, 139:4e, 139:4e=Al",
+        "139:2a=none, 139:4d, 139:4e=none",
+    ],
+)
 def test_panel_and_text_are_inverse(text):
     """What the panel shows is written back as it was."""
     focus = focus_of([139], text)
@@ -35,6 +43,22 @@ def test_sites_alone_choose_the_group_to_show():
     assert [str(site) for site in focus_of([225], "139:2a=Ca").foreign] == ["139:2a=Ca"]
 
 
+def test_a_forbidden_site_shows_its_group_but_chooses_none():
+    """Sites to fill go before it; with neither chosen any group may be drawn, and that is said."""
+    assert focus_of([], "136:2a=none").group == 136
+    assert focus_of([], "136:2a=none").anywhere
+    assert focus_of([], "136:2a=none, 225:4a=none").several == (136, 225)
+    mixed = focus_of([], "136:2a=none, 225:4a=Ca")
+    assert (mixed.group, mixed.anywhere) == (225, False)
+    assert not focus_of([136], "136:2a=none").anywhere
+    view = SitesView(Draft(elements=["Al", "Ca"], sites="136:2a=none"))
+    assert view.panel.note == ANYWHERE
+    view.draft.check()
+    assert view.draft.spec.constraints().spacegroups == ()
+    view.draft.spacegroups = [225]
+    assert "forbidden: 136:2a=none" in view.panel.note
+
+
 def test_a_click_in_the_panel_writes_the_text():
     """And the spec that is run has the site."""
     draft = Draft(elements=["Al", "Ca", "Cu"], spacegroups=[139])
@@ -43,6 +67,10 @@ def test_a_click_in_the_panel_writes_the_text():
     assert draft.sites == "139:2a=Ca, 139:4e=Al,Cu"
     draft.check()
     assert draft.spec.sites == ("139:2a=Ca", "139:4e=Al,Cu")
+    view.panel.value = [["a", None], ["e", ["Al", "Cu"]]]
+    assert draft.sites == "139:2a=none, 139:4e=Al,Cu"
+    draft.check()
+    assert draft.spec.sites == ("139:2a=none", "139:4e=Al,Cu")
     view.panel.value = []
     assert draft.sites == ""
 
@@ -51,9 +79,13 @@ def test_typed_sites_appear_in_the_panel():
     """The text field stays an equivalent for the keyboard."""
     view = SitesView(Draft(elements=["Ca", "Cu"]))
     assert (view.panel.group, view.panel.note) == ({}, NO_GROUP)
-    view.draft.sites = "225:4a=Cu, 225:24e=Ca"
+    view.draft.sites = "225:4a=Cu, 225:24e=Ca, 225:4b=none"
     assert view.panel.group["number"] == 225
-    assert view.panel.value == [["a", ["Cu"]], ["e", ["Ca"]]]
+    assert view.panel.value == [["a", ["Cu"]], ["b", None], ["e", ["Ca"]]]
+    view.draft.sites = "225:4a=Cu, 225:4a=none"
+    view.draft.check()
+    assert view.draft.problem_field == "sites"
+    assert "225:4a=none forbids" in view.draft.problem
 
 
 def test_several_groups_are_narrowed_by_click():

@@ -1,5 +1,6 @@
 // The Wyckoff positions of one space group: a click asks for a position, chips say what may sit
-// there. One position is in the tab order; arrow keys move, letters jump to a position.
+// there, "never" forbids it. One position is in the tab order; arrow keys move, letters jump to a
+// position; as in the periodic table 1 asks for it, 3 forbids it, 0 and Delete take that back.
 
 const SVG = "http://www.w3.org/2000/svg"
 
@@ -56,7 +57,9 @@ export function render({model}) {
   let focused = null
 
   const positionOf = (letter) => model.group.positions?.find((p) => p.letter === letter)
-  const asked = (letter) => model.value.filter(([at]) => at === letter)
+  const asked = (letter) => model.value.filter(([at, symbols]) => at === letter && symbols)
+  const banned = (letter) => model.value.some(([at, symbols]) => at === letter && !symbols)
+  const others = (letter) => model.value.filter(([at]) => at !== letter)
   const colourOf = (symbol) => model.elements.find((e) => e.symbol === symbol)?.colour
 
   const order = (sites) => {
@@ -70,13 +73,16 @@ export function render({model}) {
     const next = symbols.includes(symbol) ? symbols.filter((s) => s !== symbol) : [...symbols, symbol]
     model.value = model.value.map((other) => (other === site ? [letter, next.sort()] : other))
   }
-  const press = (position) => {
-    if (asked(position.letter).length) {
-      model.value = model.value.filter(([at]) => at !== position.letter)
-    } else { ask(position.letter) }
+  // "must" and "never" exclude each other, so that either takes the other's place.
+  const set = (letter, state) => {
+    if (state === "must" && asked(letter).length) { return }
+    const site = {must: [[letter, []]], never: [[letter, null]]}[state] ?? []
+    model.value = order([...others(letter), ...site])
   }
+  const press = ({letter}) => set(letter, asked(letter).length ? null : "must")
+  const forbid = ({letter}) => set(letter, banned(letter) ? null : "never")
 
-  const orbitsAsked = () => model.value.flatMap(([letter, symbols]) => {
+  const orbitsAsked = () => model.value.filter(([, symbols]) => symbols).flatMap(([letter, symbols]) => {
     const position = positionOf(letter)
     const colour = symbols.length === 1 ? colourOf(symbols[0]) : undefined
     return position ? [{points: position.points, colour, kind: "asked"}] : []
@@ -84,12 +90,15 @@ export function render({model}) {
 
   const show = (position) => {
     const {edges, label, positions, centring} = model.group
-    const others = orbitsAsked()
-    const orbits = position ? [...others, {points: position.points, kind: "shown"}] : others
+    const taken = orbitsAsked()
+    const never = position && banned(position.letter)
+    const kind = never ? "shown never" : "shown"
+    const orbits = position ? [...taken, {points: position.points, kind}] : taken
     const words = make("div", "words")
     if (position) {
       words.append(make("b", "", `${position.name} · site symmetry ${position.site_symmetry}`))
-      words.append(make("span", "free", FREEDOM[position.freedom]))
+      words.append(never ? make("span", "reason", "Forbidden: no crystal has an atom here")
+        : make("span", "free", FREEDOM[position.freedom]))
       const places = make("span", "places")
       const shown = position.coordinates.slice(0, 12)
       for (const place of shown) { places.append(make("code", "", place)) }
@@ -101,7 +110,7 @@ export function render({model}) {
       words.append(make("b", "", label))
       words.append(make("span", "", `${inWords(positions.length, "Wyckoff position")}. Click one to `
         + "ask for atoms on it, then the elements that may sit there; a position with free "
-        + "coordinates can be asked for again."))
+        + "coordinates can be asked for again. “never” keeps one empty."))
     }
     preview.replaceChildren(picture(edges, orbits, 3.4), words)
   }
@@ -130,21 +139,28 @@ export function render({model}) {
 
   const rowOf = (position) => {
     const sites = asked(position.letter)
-    const row = make("div", `row${sites.length ? " on" : ""}`)
+    const never = banned(position.letter)
+    const row = make("div", `row${sites.length ? " on" : ""}${never ? " never" : ""}`)
     row.dataset.letter = position.letter
     const pick = button("pick", undefined, undefined, () => press(position))
     pick.tabIndex = -1
     pick.dataset.key = `pick ${position.letter}`
     pick.setAttribute("aria-pressed", String(sites.length > 0))
     pick.setAttribute("aria-label", `${position.name}, site symmetry ${position.site_symmetry}, `
-      + `at ${position.coordinates[0]}, ${FREEDOM[position.freedom]}`)
+      + `at ${position.coordinates[0]}, ${FREEDOM[position.freedom]}${never ? ", forbidden" : ""}`)
     const free = make("span", "dots")
     free.title = FREEDOM[position.freedom]
     for (let k = 0; k < 3; k++) { free.append(make("i", k < position.freedom ? "full" : "")) }
     pick.append(picture(model.group.edges, [{points: position.points, kind: "orbit"}], 4.2),
       make("b", "", position.name), make("span", "symmetry", position.site_symmetry),
       make("code", "", position.coordinates[0]), free)
-    row.append(pick)
+    const ban = button("ban", "never", `Forbid ${position.name}`, () => forbid(position))
+    ban.tabIndex = -1
+    ban.dataset.key = `ban ${position.letter}`
+    ban.setAttribute("aria-pressed", String(never))
+    const head = make("div", "head")
+    head.append(pick, ban)
+    row.append(head)
     sites.forEach((site, nth) => row.append(siteLine(site, nth, sites.length, position)))
     if (sites.length && position.freedom) {
       const again = button("again", `+ ${position.name} again`, `Ask for ${position.name} once more`,
@@ -153,26 +169,33 @@ export function render({model}) {
       row.append(again)
     }
     row.addEventListener("mouseenter", () => show(position))
-    pick.addEventListener("focus", () => {
-      focused = position.letter
-      if (pick.matches(":focus-visible")) { show(position) }
-    })
-    pick.addEventListener("keydown", (event) => step(event, position))
-    return {row, pick}
+    for (const [kind, node] of Object.entries({pick, ban})) {
+      node.addEventListener("focus", () => {
+        focused = position.letter
+        if (node.matches(":focus-visible")) { show(position) }
+      })
+      node.addEventListener("keydown", (event) => step(event, position, kind))
+    }
+    return {row, pick, ban}
   }
 
-  const step = (event, position) => {
+  const STATES = {1: "must", 3: "never", 0: null, Delete: null, Backspace: null}
+  const step = (event, position, kind) => {
+    if (event.key in STATES) {
+      event.preventDefault()
+      set(position.letter, STATES[event.key])
+      return
+    }
     const {positions} = model.group
     const place = positions.indexOf(position)
     const ends = {Home: 0, End: positions.length - 1, ArrowDown: place + 1, ArrowUp: place - 1}
     const typed = !event.ctrlKey && !event.metaKey && !event.altKey && positionOf(event.key)
     const next = event.key in ends ? positions[ends[event.key]] : typed
-    if (next) { event.preventDefault(); focus(next.letter) }
+    if (next) { event.preventDefault(); enter(next.letter); rows[next.letter][kind].focus() }
   }
-  const focus = (letter) => {
-    for (const {pick} of Object.values(rows)) { pick.tabIndex = -1 }
-    rows[letter].pick.tabIndex = 0
-    rows[letter].pick.focus()
+  const enter = (letter) => {
+    for (const {pick, ban} of Object.values(rows)) { pick.tabIndex = ban.tabIndex = -1 }
+    rows[letter].pick.tabIndex = rows[letter].ban.tabIndex = 0
   }
 
   const tell = () => {
@@ -196,8 +219,7 @@ export function render({model}) {
     list.setAttribute("aria-label", `Wyckoff positions of ${model.group.label ?? ""}`)
     preview.hidden = list.hidden = positions.length === 0
     if (!positions.length) { return }
-    const first = rows[focused] ?? rows[positions[0].letter]
-    first.pick.tabIndex = 0
+    enter(focused in rows ? focused : positions[0].letter)
     list.scrollTop = top
     show(null)
     if (key) { list.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus() }
