@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import holoviews as hv
 import numpy as np
@@ -13,6 +14,12 @@ from explorer.retrieval import Curve
 hv.extension("bokeh", logo=False)
 
 DRAWN, SPENT, CEILING = "#1f83c4", "#d9690f", "#8492a3"
+BASELINES = {
+    "similarity": ("prototypes by similarity", "#7c6bb0", "solid"),
+    "substitution": ("prototypes by frequency", "#6b7885", "dashed"),
+}
+"""What each baseline is called, and how its line looks."""
+ALONE: Mapping[str, Curve] = MappingProxyType({})
 NOTHING = Curve(*(np.zeros(1, int) for _ in range(4)), total=0)
 
 
@@ -51,8 +58,11 @@ def finders(candidates: Sequence[Candidate], targets: Collection[str]) -> dict[s
     return {name: first[name] for name in targets if name in first}
 
 
-def retrieval_figure(curve: Curve) -> hv.Overlay:
-    """Draw both curves as steps, under a dotted line at the number of targets."""
+def retrieval_figure(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> hv.Overlay:
+    """Draw both curves as steps, under a dotted line at the number of targets.
+
+    Baselines, by generator, are thin lines against crystals drawn, as far as the campaign is.
+    """
     horizon = int(max(curve.crystals[-1], 1))
     top = max(curve.total, 1)
     axes = ("crystals drawn, or relaxations", "targets found")
@@ -65,6 +75,16 @@ def retrieval_figure(curve: Curve) -> hv.Overlay:
             ((curve.relaxations, curve.found_by_relaxations), "by relaxations", SPENT, "dashed"),
         )
     ]
+    for method, (label, colour, dash) in BASELINES.items():
+        if method in baselines:
+            other = baselines[method]
+            points = (other.crystals, other.found_by_crystals)
+            lines.insert(
+                0,
+                hv.Curve(points, *axes, label=label).opts(
+                    color=colour, line_width=1.5, line_dash=dash, interpolation="steps-post"
+                ),
+            )
     ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all targets")
     return hv.Overlay(
         [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import panel as pn
 from panel.viewable import Viewer
 
+from explorer.baseline_curves import Question, baselines
 from explorer.candidate import Candidate
 from explorer.figures.known import targets_of
 from explorer.figures.retrieval import (
+    ALONE,
+    BASELINES,
     CEILING,
     DRAWN,
     NOTHING,
@@ -20,23 +25,23 @@ from explorer.figures.retrieval import (
     retrieval_figure,
 )
 from explorer.figures.words import escape, formula_label
+from explorer.retrieval import Curve
 from explorer.targets import TargetList
 from explorer.ui.theme import LINE, card, heading, words
 from explorer.ui.workbench import Workbench
 
+WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
+"""Baselines take seconds: one at a time, apart from the threads that read the store."""
 SHOWN = 200  # targets listed; the curve counts all
 EMPTY = """
 <div class='empty'><p><b>Nothing to look for yet</b></p>
 <p>No known phase holds all these elements within 0.1 eV/atom of the published hull. Give your own
 list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
 """
-KEY = "".join(
-    f"<span><i style='border-top: 2.5px {dash} {colour}'></i>{label}</span>"
-    for label, dash, colour in (
-        ("by crystals drawn", "solid", DRAWN),
-        ("by relaxations", "dashed", SPENT),
-        ("all targets", "dotted", CEILING),
-    )
+LINES = (
+    ("by crystals drawn", "2.5px solid", DRAWN),
+    ("by relaxations", "2.5px dashed", SPENT),
+    ("all targets", "2.5px dotted", CEILING),
 )
 KEY_LOOK = """
 div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; font-size: 12px;
@@ -65,10 +70,12 @@ class RetrievalView(Viewer):
         self.pane = pn.pane.HoloViews(
             retrieval_figure(NOTHING), sizing_mode="stretch_both", min_height=240, margin=0
         )
-        self.key = words(f"<div>{KEY}</div>", KEY_LOOK)
+        self.key = words(key_html(()), KEY_LOOK)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST)
+        self._beside: Mapping[str, Curve] = ALONE
         bench.param.watch(self._update, ["revision", "campaign"])
+        bench.param.watch(self._compare, "campaign")
         self._tell(TargetList(), {})
 
     def _update(self, *events: Any) -> None:
@@ -77,8 +84,28 @@ class RetrievalView(Viewer):
         spec = self.bench.campaign.spec if self.bench.campaign else None
         targets, candidates = targets_of(spec, self.bench.targets), self.bench.in_order()
         # A new figure, because HoloViews keeps the axes of the first one when only data change.
-        self.pane.object = retrieval_figure(curve_of(candidates, targets.names))
+        self.pane.object = retrieval_figure(curve_of(candidates, targets.names), self._beside)
         self._tell(targets, finders(candidates, targets.names))
+
+    async def _compare(self, event: Any) -> None:
+        """Draw what known prototypes alone would have found, once that is computed."""
+        if not _other_question(event):
+            return
+        self._show_beside(ALONE)
+        campaign = event.new
+        if campaign is None:
+            return
+        targets = targets_of(campaign.spec, self.bench.targets)
+        question = Question(campaign.id, campaign.spec, targets.structures)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(WORKER, baselines, question)
+        if self.bench.campaign_id == campaign.id:
+            self._show_beside(found)
+
+    def _show_beside(self, found: Mapping[str, Curve]) -> None:
+        self._beside = found
+        self.key.object = key_html(found)
+        self._update()
 
     def _tell(self, targets: TargetList, found: Mapping[str, Candidate]) -> None:
         self.stage.visible = self.key.visible = bool(targets.names)
@@ -89,6 +116,19 @@ class RetrievalView(Viewer):
 
     def __panel__(self) -> pn.Column:
         return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")
+
+
+def key_html(beside: Collection[str]) -> str:
+    """Return what each line of the figure means; of baselines those that are drawn."""
+    lines = [*LINES]
+    for method, (label, colour, dash) in BASELINES.items():
+        if method in beside:
+            lines.append((label, f"1.5px {dash}", colour))
+    told = "".join(
+        f"<span><i style='border-top: {line} {colour}'></i>{label}</span>"
+        for label, line, colour in lines
+    )
+    return f"<div>{told}</div>"
 
 
 def target_list_html(targets: TargetList, found: Mapping[str, Candidate]) -> str:

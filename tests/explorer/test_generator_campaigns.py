@@ -71,7 +71,7 @@ def test_samples_of_a_file_become_a_campaign_that_can_be_resumed(tmp_path: Path)
 
 
 def test_what_begins_too_high_is_left_as_drawn(tmp_path: Path) -> None:
-    """A cell pressed together is skipped and says how high it began; it is no failure, and has no energy.
+    """A cell pressed together is skipped and says how high it began: no failure, and no energy.
 
     Going on later leaves it so, and the counts add up.
     """

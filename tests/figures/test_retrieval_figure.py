@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.candidate import Candidate, State
-from explorer.figures.retrieval import NOTHING, curve_of, finders, retrieval_figure, whole_ticks
+from explorer.figures.retrieval import (
+    BASELINES,
+    NOTHING,
+    curve_of,
+    finders,
+    retrieval_figure,
+    whole_ticks,
+)
+from explorer.retrieval import Curve
 
 
 def known(index, *targets, state=State.KNOWN):
@@ -72,3 +80,14 @@ def test_axes_reach_the_last_crystal_and_count_in_whole_numbers():
     assert (drawn.x_range.end, drawn.y_range.start) == (64, 0)
     assert drawn.yaxis[0].ticker.ticks == whole_ticks(1) == [0, 1]
     assert whole_ticks(64) == [0, 20, 40, 60]
+
+
+def test_baselines_are_drawn_under_the_campaign_as_far_as_it_is():
+    """A line more for each; the axes stay those of the campaign."""
+    curve = curve_of([known(0, "a"), known(1)], ["a", "b"])
+    far = Curve(np.array([0, 3, 900]), np.array([0, 1, 2]), np.zeros(1), np.zeros(1), total=2)
+    alone, both = retrieval_figure(curve), retrieval_figure(curve, {"similarity": far})
+    assert len(both) == len(alone) + 1
+    assert BASELINES["similarity"][0] in [line.label for line in both]
+    figure = hv.render(both)
+    assert (figure.x_range.start, figure.x_range.end) == (0, 2)
