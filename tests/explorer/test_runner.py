@@ -134,7 +134,9 @@ def test_a_campaign_killed_at_any_moment_ends_like_an_undisturbed_one(store):
 
 def test_pause_stop_and_resume_in_the_middle_of_relaxations(store):
     """A pause is obeyed within moments with work in flight; resume goes on; stop keeps it all."""
-    campaign_id = store.create(CampaignSpec.parse(**SPEC | {"max_steps": 500, "fmax": 0.001}))
+    # So many crystals that some still wait when the first one is relaxed.
+    asked = SPEC | {"n": 4 * N, "max_steps": 500, "fmax": 0.001}
+    campaign_id = store.create(CampaignSpec.parse(**asked))
     ensure_runner(store)
     until(lambda: seen(store, campaign_id).counts["waiting"] > 0)
     store.command(campaign_id, "pause")
@@ -144,7 +146,9 @@ def test_pause_stop_and_resume_in_the_middle_of_relaxations(store):
     until(lambda: settled(store, campaign_id) > before)
     store.command(campaign_id, "stop")
     until(lambda: store.campaign(campaign_id).state == CampaignState.STOPPED, seconds=10)
-    assert store.campaign(campaign_id).counts["drawn"] == N
+    counts = store.campaign(campaign_id).counts
+    assert counts["drawn"] == 4 * N
+    assert counts["waiting"] > 0
     assert store.runner_alive()
 
 

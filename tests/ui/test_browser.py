@@ -98,8 +98,8 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
     with opened(f"{address}?campaign={campaign}", accept_downloads=True) as page:
         points = wait_for(lambda: candidates_on_hull(page), 60, "the hull")
         assert set(points) == {"candidate:000001", "candidate:000004"}
-        assert page.get_by_role("slider", name=re.compile("energy above the hull")).count() == 1
-        assert page.locator(".tabulator-row").count() == 3
+        page.get_by_role("slider", name=re.compile("energy above the hull")).wait_for()
+        wait_for(lambda: page.locator(".tabulator-row").count() == 3, 60, "three rows")
         page.mouse.click(*points["candidate:000004"])
         page.locator("dd", has_text="000001").or_(page.locator("dd", has_text="000004")).wait_for()
         selected = page.locator(".tabulator-row", has_text="●")
@@ -126,7 +126,7 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
         page.reload()
         wait_for(lambda: candidates_on_hull(page), 60, "the hull after a refresh")
         page.locator(".mui-dark").first.wait_for()
-        assert page.locator(".tabulator-row", has_text="★").count() == 1
+        page.locator(".tabulator-row", has_text="★").wait_for()
         assert page.title() == "Hullscape"
     with zipfile.ZipFile(tmp_path / "taken.zip") as archive:
         (row,) = csv.DictReader(archive.read("candidates.csv").decode().splitlines())
