@@ -79,6 +79,12 @@ if (!window.hullscapeHistory) {
   window.addEventListener("popstate", () => location.reload())
 }
 """
+# While a page connects, Panel drops the server's answers to what the browser sends: a form that
+# takes a click then stays as it was. See `Window`.
+CONNECTED = """
+document.documentElement.dataset.connected = "true"
+document.body.inert = false
+"""
 BODY = {"sizing_mode": "stretch_width", "margin": 0}
 
 
@@ -118,8 +124,6 @@ class Session:
         lists = (self.campaigns, self.administration)
         self.welcome = pn.Column(welcome(self.draft), *lists, results(), **BODY)
         self.window = Window()
-        self._form = pn.Column(**BODY)
-        self._body = pn.Column(words("Connecting …", CONNECTING), **BODY)
         self._looks = 0
         self._looking = False
         self.bench.param.watch(self._arrange, ["campaign_id", "versus", "error"])
@@ -197,10 +201,21 @@ class Session:
                 words("<span>Search a chemical space, live</span>", HEADER),
                 *login_words(self.store.user),
             ],
-            sidebar=[self._form],
+            sidebar=[self.constraints],
             sidebar_width=420,
             sidebar_resizable=False,
-            main=[pn.Column(self.window, NumberKeys(), self._body, **BODY)],
+            main=[
+                pn.Column(
+                    self.window,
+                    NumberKeys(),
+                    self.run_bar,
+                    self.welcome,
+                    self.results,
+                    self.versus_page,
+                    self.compare,
+                    **BODY,
+                )
+            ],
             theme_config=THEME,
             sx=PAGE,
             busy_indicator=None,
@@ -211,8 +226,8 @@ class Session:
             pn.state.location.sync(page, {"dark_theme": "dark"})
             self._follow_link(pn.state.location)
             pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
-            pn.state.curdoc.js_on_event("document_ready", CustomJS(code=GO_BACK))
-        pn.state.onload(self._show)
+            pn.state.curdoc.js_on_event("document_ready", CustomJS(code=CONNECTED + GO_BACK))
+            self.window.connects = True
         pn.state.onload(lambda: self._fit(page))
         pn.state.onload(self._begin)
         return page
@@ -232,17 +247,6 @@ class Session:
 
         self.draft.param.watch(note, list(self.draft.FIELDS))
 
-    def _show(self) -> None:
-        """Show what can be clicked, once every click is answered.
-
-        While a page connects, Panel drops the answers to what the browser sends: a form that is
-        there already takes a click and stays as it was.
-        """
-        self._form[:] = [self.constraints]
-        self._body[:] = [
-            self.run_bar, self.welcome, self.results, self.versus_page, self.compare,
-        ]  # fmt: skip
-
     def _fit(self, page: pmui.Page) -> None:
         """Close the form where there is no room beside it, once the browser takes changes."""
 
@@ -258,7 +262,6 @@ class Session:
         pn.state.add_periodic_callback(self.look, period=PERIOD)
 
 
-CONNECTING = ":host { padding: 24px; color: var(--muted); font-size: 14px; }"
 HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"
 
 

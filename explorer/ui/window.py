@@ -11,13 +11,20 @@ from explorer.ui.theme import NARROW
 
 
 class Window(JSComponent):
-    """Tells when the window becomes narrow, by its size or by zooming in; shows nothing."""
+    """Tells when the window becomes narrow, by its size or by zooming in; shows nothing.
+
+    Until the page is connected it takes no click and no key, since nobody would answer.
+    """
 
     narrow = param.Boolean(default=False)
+    connects = param.Boolean(default=False, doc="whether the page will say when it is connected")
     limit = param.Integer(default=NARROW, constant=True, doc="CSS pixels")
 
     _esm: ClassVar[str] = """
     export function render({model}) {
+      if (model.connects && !document.documentElement.dataset.connected) {
+        document.body.inert = true
+      }
       const query = window.matchMedia(`(max-width: ${model.limit - 1}px)`)
       const tell = () => { model.narrow = query.matches }
       query.addEventListener("change", tell)

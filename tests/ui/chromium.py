@@ -133,7 +133,7 @@ def wait_for(condition, seconds: float, what: str):
 
 
 class HeldBack:
-    """What a browser sends, without its word that the page is ready, until `release`."""
+    """What a browser sends, kept from its word that the page is ready on, until `release`."""
 
     def __init__(self, page) -> None:
         self._frames = []
@@ -151,7 +151,7 @@ class HeldBack:
         self._frames.append(frame)
         if len(self._frames) == 3:
             message, self._frames = self._frames, []
-            if "document_ready" in message[2]:
+            if self.messages or "document_ready" in message[2]:
                 self.messages.append(message)
             else:
                 self._pass(message)
@@ -161,7 +161,7 @@ class HeldBack:
             self._server.send(frame)
 
     def release(self) -> None:
-        """Send what was held back."""
+        """Send what was held back, in its order."""
         while self.messages:
             self._pass(self.messages.pop(0))
 
@@ -180,6 +180,8 @@ def opened(address: str, before=lambda page: None, **options):
         page.on("request", lambda r: None if is_local(r.url) else faults.append(r.url))
         before(page)
         page.goto(address)
+        if "/app" in page.url:  # not the login
+            page.locator("html[data-connected]").wait_for(state="attached")
         yield page
         browser.close()
     assert faults == []
