@@ -112,7 +112,7 @@ class CampaignSpec(BaseModel):
         see `explorer.hopeless`; None: never.
     relax_below : float or None
         eV/atom above the hull up to which crystals are relaxed, by their energy before the
-        relaxation; None: all are.
+        relaxation (with `first`, as that one left them); None: all are.
     relax_known : bool
         Whether crystals that match a known phase are relaxed too.
     targets : str or None

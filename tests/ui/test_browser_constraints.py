@@ -89,7 +89,8 @@ def test_a_click_is_answered_however_slowly_a_page_connects(site):
         search = page.get_by_label("Search space groups")
         search.fill("227")
         search.press("Enter")
-        page.wait_for_timeout(1000)
+        while not any("227" in content for *_, content in held[0].messages):
+            page.wait_for_timeout(100)
         held[0].release()
         page.locator("button.pick", has_text="8a").wait_for()
 
