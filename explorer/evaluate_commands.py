@@ -23,7 +23,6 @@ from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
 from explorer.evaluate.score import evaluate_score, labelled_structures
 from explorer.evaluate.sun import evaluate_sun, outcomes
-from explorer.evaluate.temperatures import evaluate_temperatures
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
@@ -133,31 +132,6 @@ def generation(
         workers=workers,
     )
     return told | {"asked": asked}
-
-
-def temperatures(
-    spec: CampaignSpec,
-    values: Sequence[float],
-    *,
-    workers: int | None,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Count what is right with n crystals drawn at each temperature, the rest being equal."""
-    loaded = load_network(spec.checkpoint, choose_device(device))
-    spec.refuse_unknown(loaded.known_elements, "the model")
-    constraints = spec.constraints()
-
-    def draw(temperature: float) -> list[Drawn]:
-        options = spec.drawing() | {"temperature": temperature}
-        return list(transformer(loaded, constraints, n=spec.n, seed=spec.seed, **options))
-
-    told = evaluate_temperatures(
-        draw, values, elements=constraints.elements, workers=workers, progress=progress
-    )
-    asked = {name: value for name, value in spec.drawing().items() if name != "temperature"}
-    asked |= {"seed": spec.seed, "constraints": constraints.to_dict()}
-    return told | {"generator": loaded.checkpoint_id, "asked": asked}
 
 
 def sun(
