@@ -67,7 +67,8 @@ def temperatures(
             progress(method)
             to_relax[method] = _drawn_beside(method, constraints, usual, spec.seed)
         told |= _energies(spec, to_relax, device, workers, progress)
-        asked |= {"relax": relax, "fmax": spec.fmax, "max_steps": spec.max_steps}
+        asked |= {"relax": relax, "beside": list(beside)}
+        asked |= {"fmax": spec.fmax, "max_steps": spec.max_steps}
     return told | {"asked": asked}
 
 

@@ -8,12 +8,15 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from explorer.figures.style import layout, palette
 from explorer.figures.words import spacegroup_label
 
 TITLES = {
     "elements": "elements, nearest in the same group",
     "spacegroups": "space groups, nearest in the same crystal system",
 }
+HEIGHT = 560
+"""Pixels."""
 KINDS = {
     "s": "#d55e00",
     "p": "#0072b2",
@@ -30,7 +33,7 @@ KINDS = {
 """Blocks of the periodic table and crystal systems; colours safe for colour-blind readers."""
 
 
-def embedding_figure(told: Mapping[str, Any]) -> go.Figure:
+def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
     """Draw the two maps of `explorer.evaluate.embeddings` beside each other."""
     titles = []
     for name, words in TITLES.items():
@@ -46,14 +49,12 @@ def embedding_figure(told: Mapping[str, Any]) -> go.Figure:
             if points:
                 trace = _scatter(points, kind, colour, symbols=name == "elements")
                 figure.add_trace(trace, row=1, col=column)
+    figure.update_annotations(font={"size": 13})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    return figure.update_layout(
-        template="plotly_white",
-        height=620,
-        margin={"t": 90, "l": 20, "r": 20, "b": 20},
-        legend={"orientation": "h", "y": -0.02, "yanchor": "top"},
-    )
+    margin = {"t": 56, "l": 8, "r": 8, "b": 8}
+    figure.update_layout(layout(palette(dark), "embeddings", height=HEIGHT, margin=margin))
+    return figure.update_layout(legend={"y": -0.02, "yanchor": "top"})
 
 
 def _scatter(

@@ -26,7 +26,7 @@ from explorer.ui.export_view import ExportView
 from explorer.ui.hull_view import HullView
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
-from explorer.ui.results_view import results
+from explorer.ui.results_view import ResultsView
 from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
@@ -122,7 +122,7 @@ class Session:
         self.versus_page = pn.Column(self.versus, **BODY)
         self.administration = AdministrationView(store)
         lists = (self.campaigns, self.administration)
-        self.welcome = pn.Column(welcome(self.draft), *lists, results(), **BODY)
+        self.welcome = pn.Column(welcome(self.draft), *lists, ResultsView(self.bench), **BODY)
         self.window = Window()
         self._looks = 0
         self._looking = False
