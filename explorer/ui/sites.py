@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from model.constraints import ConstraintError, SiteConstraint
 from model.wyckoff import LETTERS
 
 PanelSites = list[list]
-"""[letter, symbols] of each site; None for the symbols where nothing may be."""
+"""[letter, symbols] of each site, None for the symbols where nothing may be; a third entry holds
+what is asked of its free coordinates, by x, y and z."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,14 @@ class Focus:
     @property
     def panel_value(self) -> PanelSites:
         """The sites as the panel takes them."""
-        return [
-            [site.letter, None if site.forbidden else sorted(site.elements)] for site in self.value
-        ]
+        return [_panel_site(site) for site in self.value]
+
+
+def _panel_site(site: SiteConstraint) -> list:
+    """One site as the panel takes it."""
+    asked = dict(str(interval).split("=") for interval in site.coordinates)
+    symbols = None if site.forbidden else sorted(site.elements)
+    return [site.letter, symbols, *([asked] if asked else [])]
 
 
 def focus_of(spacegroups: Sequence[int], text: str) -> Focus:
@@ -69,20 +76,25 @@ def split_sites(text: str) -> list[str]:
 
 
 def read_sites(text: str) -> list[SiteConstraint]:
-    """Return those sites of a text that can be read; the form says what is wrong with others."""
+    """Return those sites of a text that can be read; the form says what is wrong with others.
+
+    A site whose coordinates cannot be read is there without them.
+    """
     sites = []
     for part in split_sites(text):
-        try:
-            sites.append(SiteConstraint.parse(part))
-        except ConstraintError:
-            continue
+        for readable in (part, part.partition("@")[0]):
+            with suppress(ConstraintError):
+                sites.append(SiteConstraint.parse(readable))
+                break
     return sites
 
 
 def write_sites(group: int, value: PanelSites) -> str:
     """Write the panel's sites as the text field does; inverse of `focus_of` for one group."""
-    sites = (
-        SiteConstraint(group, letter, tuple(symbols or ()), forbidden=symbols is None)
-        for letter, symbols in value
-    )
-    return ", ".join(str(site) for site in sites)
+    written = []
+    for letter, symbols, *places in value:
+        site = SiteConstraint(group, letter, tuple(symbols or ()), forbidden=symbols is None)
+        # as they were typed: the form says what is wrong with them
+        asked = ",".join(f"{axis}={text}" for some in places for axis, text in sorted(some.items()))
+        written.append(f"{site}@{asked}" if asked else str(site))
+    return ", ".join(written)

@@ -26,6 +26,7 @@ def test_sites_that_cannot_be_read_are_left_to_the_form():
         "139:2a=Ca",
         "139:2a=Ca, 139:4e=Al,Cu, 139:4e, 139:4e=Al",
         "139:2a=none, 139:4d, 139:4e=none",
+        "139:4e=Al@z=0.36, 139:4e@z=0.1..0.2, 139:8j=Cu@x=0.95..1.05",
     ],
 )
 def test_panel_and_text_are_inverse(text):
@@ -73,6 +74,21 @@ def test_a_click_in_the_panel_writes_the_text():
     assert draft.spec.sites == ("139:2a=none", "139:4e=Al,Cu")
     view.panel.value = []
     assert draft.sites == ""
+
+
+def test_coordinates_typed_in_the_panel_reach_the_spec():
+    """They are checked where all sites are; a bad one keeps its site in the panel."""
+    draft = Draft(elements=["Al", "Ca", "Cu"], spacegroups=[139])
+    view = SitesView(draft)
+    view.panel.value = [["e", ["Al"], {"z": "1/3"}]]
+    draft.check()
+    assert draft.spec.sites == ("139:4e=Al@z=1/3",)
+    assert view.panel.value == [["e", ["Al"], {"z": "0.33333"}]]
+    view.panel.value = [["e", ["Al"], {"z": "0.5"}]]
+    draft.check()
+    assert draft.problem_field == "sites"
+    assert "belongs to a more symmetric position" in draft.problem
+    assert view.panel.value == [["e", ["Al"]]]
 
 
 def test_typed_sites_appear_in_the_panel():
