@@ -25,6 +25,8 @@ class Focus:
         Its number; None when there is no single one.
     value
         The sites asked for in it, and those forbidden.
+    places
+        What was written of the free coordinates of each of them, by x, y and z.
     several
         Groups to narrow down to.
     foreign
@@ -35,6 +37,7 @@ class Focus:
 
     group: int | None = None
     value: tuple[SiteConstraint, ...] = ()
+    places: tuple[dict[str, str], ...] = ()
     several: tuple[int, ...] = ()
     foreign: tuple[SiteConstraint, ...] = ()
     anywhere: bool = False
@@ -42,14 +45,10 @@ class Focus:
     @property
     def panel_value(self) -> PanelSites:
         """The sites as the panel takes them."""
-        return [_panel_site(site) for site in self.value]
-
-
-def _panel_site(site: SiteConstraint) -> list:
-    """One site as the panel takes it."""
-    asked = dict(str(interval).split("=") for interval in site.coordinates)
-    symbols = None if site.forbidden else sorted(site.elements)
-    return [site.letter, symbols, *([asked] if asked else [])]
+        return [
+            [site.letter, None if site.forbidden else sorted(site.elements), *([at] if at else [])]
+            for site, at in zip(self.value, self.places, strict=True)
+        ]
 
 
 def focus_of(spacegroups: Sequence[int], text: str) -> Focus:
@@ -57,16 +56,22 @@ def focus_of(spacegroups: Sequence[int], text: str) -> Focus:
 
     Sites to fill choose a group; forbidden ones are shown in theirs.
     """
-    sites = read_sites(text)
+    pairs = read_sites(text)
+    sites = [site for site, _ in pairs]
     filled = {site.spacegroup for site in sites if not site.forbidden}
     groups = set(spacegroups) or filled or {site.spacegroup for site in sites}
     if len(groups) != 1:
         return Focus(several=tuple(sorted(groups)), foreign=tuple(sites))
     (group,) = groups
-    own = [site for site in sites if site.spacegroup == group]
-    own.sort(key=lambda site: LETTERS.index(site.letter))
-    foreign = tuple(site for site in sites if site.spacegroup != group)
-    return Focus(group, tuple(own), (), foreign, anywhere=not spacegroups and not filled)
+    own = [pair for pair in pairs if pair[0].spacegroup == group]
+    own.sort(key=lambda pair: LETTERS.index(pair[0].letter))
+    return Focus(
+        group,
+        value=tuple(site for site, _ in own),
+        places=tuple(places for _, places in own),
+        foreign=tuple(site for site in sites if site.spacegroup != group),
+        anywhere=not spacegroups and not filled,
+    )
 
 
 def split_sites(text: str) -> list[str]:
@@ -75,16 +80,19 @@ def split_sites(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def read_sites(text: str) -> list[SiteConstraint]:
-    """Return those sites of a text that can be read; the form says what is wrong with others.
+def read_sites(text: str) -> list[tuple[SiteConstraint, dict[str, str]]]:
+    """Return those sites of a text that can be read, and what it says of their coordinates.
 
-    A site whose coordinates cannot be read is there without them.
+    The form says what is wrong with the others, and with coordinates that cannot be read.
     """
     sites = []
     for part in split_sites(text):
-        for readable in (part, part.partition("@")[0]):
+        bare, _, asked = part.partition("@")
+        pairs = (one.split("=", 1) for one in asked.split(",") if "=" in one)
+        places = {axis.strip(): value.strip() for axis, value in pairs}
+        for readable in (part, bare):
             with suppress(ConstraintError):
-                sites.append(SiteConstraint.parse(readable))
+                sites.append((SiteConstraint.parse(readable), places))
                 break
     return sites
 

@@ -16,7 +16,7 @@ def test_sites_are_split_where_people_separate_them():
 
 def test_sites_that_cannot_be_read_are_left_to_the_form():
     """A half-typed site does not take the others away from the panel."""
-    assert [str(site) for site in read_sites("139:2a=Ca, 139:9z, nonsense")] == ["139:2a=Ca"]
+    assert [str(site) for site, _ in read_sites("139:2a=Ca, 139:9z, nonsense")] == ["139:2a=Ca"]
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,13 @@ def test_coordinates_typed_in_the_panel_reach_the_spec():
     view.panel.value = [["e", ["Al"], {"z": "1/3"}]]
     draft.check()
     assert draft.spec.sites == ("139:4e=Al@z=1/3",)
-    assert view.panel.value == [["e", ["Al"], {"z": "0.33333"}]]
-    view.panel.value = [["e", ["Al"], {"z": "0.5"}]]
-    draft.check()
-    assert draft.problem_field == "sites"
-    assert "belongs to a more symmetric position" in draft.problem
-    assert view.panel.value == [["e", ["Al"]]]
+    assert view.panel.value == [["e", ["Al"], {"z": "1/3"}]]
+    for typed, wrong in (("0.5", "belongs to a more symmetric position"), ("abc", "got 'z=abc'")):
+        view.panel.value = [["e", ["Al"], {"z": typed}]]
+        draft.check()
+        assert draft.problem_field == "sites"
+        assert wrong in draft.problem
+        assert view.panel.value == [["e", ["Al"], {"z": typed}]]
 
 
 def test_typed_sites_appear_in_the_panel():
@@ -115,12 +116,12 @@ def test_several_groups_are_narrowed_by_click():
 
 def test_sites_of_a_group_left_behind_can_be_dropped():
     """They are kept and named until the person lets them go."""
-    view = SitesView(Draft(spacegroups=[139], sites="139:2a=Ca"))
+    view = SitesView(Draft(spacegroups=[139], sites="139:4e=Ca@z=0.36"))
     view.draft.spacegroups = [225]
-    assert view.draft.sites == "139:2a=Ca"
-    assert "139:2a=Ca" in view.panel.note
+    assert view.draft.sites == "139:4e=Ca@z=0.36"
+    assert "139:4e=Ca@z=0.36" in view.panel.note
     view.panel.value = [["a", []]]
-    assert view.draft.sites == "225:4a, 139:2a=Ca"
+    assert view.draft.sites == "225:4a, 139:4e=Ca@z=0.36"
     view.panel.dropped += 1
     assert view.draft.sites == "225:4a"
     assert not view.panel.foreign

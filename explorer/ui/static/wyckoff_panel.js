@@ -162,11 +162,11 @@ export function render({model}) {
       input.setAttribute("aria-label", `${axis} of ${which}`)
       input.dataset.key = `${letter} ${nth} at ${axis}`
       input.spellcheck = false
+      const wrong = !COORDINATE.test(input.value)
+      input.setAttribute("aria-invalid", String(wrong))
+      field.classList.toggle("wrong", wrong)
       input.addEventListener("change", () => {
-        const wrong = !COORDINATE.test(input.value)
-        input.setAttribute("aria-invalid", String(wrong))
-        field.classList.toggle("wrong", wrong)
-        if (!wrong) { requestAnimationFrame(() => place(site, axis, input.value.trim())) }
+        requestAnimationFrame(() => place(site, axis, input.value.trim()))
       })
       field.append(input)
       fields.append(field)
