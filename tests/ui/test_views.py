@@ -67,13 +67,23 @@ def test_run_waits_for_a_valid_question():
     assert "Al-Ca" in view.reason.object
 
 
-def test_a_problem_stands_at_its_field():
-    """The field is marked and carries the message; the others are not."""
-    draft = Draft(elements=["Al", "Ca"], formula="CaMg")
+@pytest.mark.parametrize(
+    ("name", "value", "label"),
+    [
+        ("formula", "CaMg", "Formula"),
+        ("relax_below", -1.0, "Relax up to (eV/atom)"),
+        ("max_atoms", None, "Most atoms"),
+    ],
+)
+def test_a_problem_stands_at_its_field(name, value, label):
+    """The field is marked and carries the message, others do not; by Run its label is named."""
+    draft = Draft(elements=["Al", "Ca"], **{name: value})
     view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing)
-    assert view.inputs["formula"].error_state
-    assert view.inputs["formula"].helper_text == draft.problem != ""
+    assert view.inputs[name].label == label
+    assert view.inputs[name].error_state
+    assert view.inputs[name].helper_text == draft.problem != ""
     assert not view.inputs["sites"].error_state
+    assert f"{label}: " in view.reason.object
 
 
 def test_the_table_has_a_row_for_every_crystal(bench):
