@@ -64,7 +64,7 @@ def end_with(stream: int) -> None:
 def main(database: str, port: int) -> None:
     """Serve until standard input ends."""
     threading.Thread(target=end_with, args=(sys.stdin.fileno(),), daemon=True).start()
-    pn.extension("tabulator", "filedropper", notifications=True, respect_explicit_sizing=True)
+    pn.extension("tabulator", notifications=True, respect_explicit_sizing=True)
     store = Store(database)
     server = pn.io.server.get_server(
         lambda: campaign_page(store), port, address="localhost", location=True

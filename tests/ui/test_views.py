@@ -242,15 +242,16 @@ POSCAR = SALT.to(fmt="poscar")
     ("name", "content", "problem"),
     [
         ("salt.vasp", POSCAR, ""),
-        ("../../salt.vasp", POSCAR.encode(), ""),
+        ("../../salt.vasp", POSCAR, ""),
         ("salt.docx", POSCAR, "unknown structure format"),
         ("salt.cif", "no crystal", "salt.cif"),
-        ("large.cif", b" " * (MAX_MEGABYTES * 2**20 + 1), "split the file"),
+        ("large.cif", " " * (MAX_MEGABYTES * 2**20 + 1), "split the file"),
+        ("empty.cif", "", "empty.cif"),
     ],
 )
 def test_an_upload_is_read_or_says_why_not(name, content, problem):
-    """Bytes or text; too large, of no known format or damaged gives one line, never an error."""
-    upload = read_upload(name, content)
+    """Too large, empty, of no known format or damaged gives one line, never an error."""
+    upload = read_upload(name, content.encode())
     assert "/" not in upload.name
     assert problem in upload.problem
     assert bool(upload.problem) == bool(problem) == (len(upload.structures) == 0)
@@ -261,10 +262,10 @@ def test_the_form_tells_how_many_targets_were_read():
     draft = Draft(elements=["Ca", "Cu"])
     view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing).targets
     assert isinstance(view, TargetsView)
-    draft.upload = read_upload("salt.vasp", POSCAR)
+    draft.upload = read_upload("salt.vasp", POSCAR.encode())
     draft.check()
     assert "salt.vasp: 1 structure read" in view.note.object
-    draft.upload = read_upload("broken.cif", "")
+    draft.upload = read_upload("broken.cif", b"")
     draft.check()
     assert "broken.cif" in view.note.object
     assert "problem" in view.note.object
