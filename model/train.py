@@ -64,6 +64,9 @@ class Recipe:
     """Decay of the running average of the weights that is shipped."""
     clip: float = 1.0
     """Largest gradient norm."""
+    any_setting: bool = False
+    """Whether each pass draws a crystal's choice of origin and axes among those in the shards, or
+    keeps to the canonical one."""
     patience: int = 0
     """Validations without a better one after which the run ends; 0: it goes to its last step."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -150,7 +153,13 @@ class Trainer:
         """Batches from where the run stands: an epoch's order depends on its number alone."""
         while True:
             rng = np.random.default_rng([self.recipe.seed, self.epoch])
-            yield from self.fleet.share(batches(self.train, self.recipe.tokens_per_batch, rng))
+            drawn = batches(
+                self.train,
+                self.recipe.tokens_per_batch,
+                rng,
+                any_setting=self.recipe.any_setting,
+            )
+            yield from self.fleet.share(drawn)
             self.epoch += 1
 
     def _update(self, batch: Batch) -> float:

@@ -20,7 +20,8 @@ def choose(page, *symbols: str) -> None:
 def test_a_clicked_wyckoff_site_is_obeyed(site, home):
     """Click I4/mmm, its 2a and Ca, and never on 4d: the text follows, and every crystal obeys.
 
-    A forbidden position that is asked for is allowed again, by key and by click.
+    A forbidden position that is asked for is allowed again, by key and by click, and its free
+    coordinate is given by hand; what is no number is refused at the field.
     """
     with opened(site[0]) as page:
         choose(page, "Al", "Ca", "Cu")
@@ -35,6 +36,16 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
             page.wait_for_url(f"**sites={sites}")
             page.locator("button.pick", has_text="4e").click()
         page.wait_for_url("**sites=139:2a=Ca,+139:4d=none")
+        page.locator("button.pick", has_text="4e").click()
+        for typed in ("0,4", "0.35..0.4"):
+            page.get_by_label("z of 4e").fill(typed)
+            page.get_by_label("z of 4e").press("Enter")
+            wait_for(
+                lambda typed=typed: field(page, "Wyckoff sites").input_value().endswith(typed),
+                30,
+                "the coordinate",
+            )
+        page.wait_for_url("**sites=139:2a=Ca,+139:4d=none,+139:4e%40z=0.35..0.4")
         forbidden = page.get_by_role("button", name="Forbid 4d")
         assert forbidden.get_attribute("aria-pressed") == "true"
         for label, number in (("Crystals to draw", "6"), ("Most atoms", "8")):
@@ -53,6 +64,8 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
     for candidate in drawn:
         assert candidate.crystal.spacegroup == 139
         assert ("a", "Ca") in {(s.letter, s.element) for s in candidate.crystal.sites}
+        heights = [s.free[0] for s in candidate.crystal.sites if s.letter == "e"]
+        assert any(0.349 < z < 0.401 for z in heights)
         assert "d" not in {s.letter for s in candidate.crystal.sites}
 
 
