@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from explorer.complaints import first_complaint
+
 if TYPE_CHECKING:
     from model.constraints import Constraints
 
@@ -214,7 +216,8 @@ class CampaignSpec(BaseModel):
         try:
             spec = cls(**NEW | fields)
         except ValidationError as error:
-            raise _first_complaint(error) from None
+            usual = {name: field.default for name, field in cls.model_fields.items()} | NEW
+            raise SpecError(*first_complaint(error, usual)) from None
         constraints = spec.constraints()
         spec._refuse_wrong_generator()
         if spec.best_of > 1 and spec.search != "independent":
@@ -307,16 +310,6 @@ class CampaignSpec(BaseModel):
                 f"choose other elements or another {who.split()[1]}",
                 "elements",
             )
-
-
-def _first_complaint(error: ValidationError) -> SpecError:
-    """Turn pydantic's report into one line about its first complaint."""
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "value_error":  # one of ours: it tells what it got
-        return SpecError(f"{name}: {first['ctx']['error']}", name)
-    told = first["msg"][0].lower() + first["msg"][1:]
-    return SpecError(f"{name}: {told}, got {first['input']!r}", name)
 
 
 @dataclass(frozen=True)

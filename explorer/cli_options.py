@@ -33,7 +33,8 @@ Sites = Annotated[
     list[str] | None,
     typer.Option(
         "--site",
-        help="Occupied site, 139:2a=Ca or 139:4e=Al@z=0.36, or one that stays empty, 139:4d=none; may be repeated.",
+        help="Occupied site, 139:2a=Ca or 139:4e=Al@z=0.36, or one that stays empty, 139:4d=none; "
+        "may be repeated.",
     ),
 ]
 MaxAtoms = Annotated[int, typer.Option(help="Most atoms in the primitive cell.")]

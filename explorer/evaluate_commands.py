@@ -14,7 +14,6 @@ import numpy as np
 from explorer import isolation
 from explorer.baseline_imported import read_samples
 from explorer.baseline_matra import open_network
-from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import READ_SECONDS, Progress, Ticker, read_foreign

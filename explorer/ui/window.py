@@ -9,6 +9,13 @@ from panel.custom import JSComponent
 
 from explorer.ui.theme import NARROW
 
+# While a page connects, Panel drops the server's answers to what the browser sends: a form that
+# takes a click then stays as it was. To be run when the document is ready, see `Window`.
+CONNECTED = """
+document.documentElement.dataset.connected = "true"
+document.body.inert = false
+"""
+
 
 class Window(JSComponent):
     """Tells when the window becomes narrow, by its size or by zooming in; shows nothing.

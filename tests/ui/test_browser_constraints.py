@@ -175,7 +175,10 @@ def test_elements_go_through_their_states_by_click_and_by_key(site):
 
 
 def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_path):
-    """Rock salt gives its group and sites; the form keeps them when the next file is no CIF."""
+    """Rock salt gives its group and sites; the form keeps them when the next file is no CIF.
+
+    The same files as targets: a broken one is told at the field, and each can be removed again.
+    """
     salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     salt.to(str(tmp_path / "salt.cif"))
     (tmp_path / "broken.cif").write_text("no crystal")
@@ -188,3 +191,12 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
         upload.set_input_files(tmp_path / "broken.cif")
         page.get_by_text("broken.cif: cannot read").wait_for()
         assert page.get_by_role("button", name="Remove space group 225").count() == 1
+        targets = page.get_by_label("Drop target structures here")
+        remove = page.get_by_role("button", name="Remove", exact=True)
+        words = {"salt": "salt.cif: 1 structure read", "broken": "Target structures: cannot read"}
+        for file in ("salt", "broken", "salt"):
+            targets.set_input_files(tmp_path / f"{file}.cif")
+            page.get_by_text(words[file]).wait_for()
+            remove.click()
+            remove.wait_for(state="hidden")
+            targets.wait_for(state="attached")
