@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from pymatgen.core import Structure
 
 from explorer import isolation
 from explorer.baselines import Drawn
@@ -33,6 +32,8 @@ from explorer.structure_files import (
     parse_cif,
     read_cifs,
     read_structures,
+    reading_seconds,
+    structure_from_dict,
 )
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
@@ -41,7 +42,6 @@ from model.wyckoff import LETTERS
 
 STRUCTURE_COLUMNS = ("structure", "LeMatStructs", "cif_string", "cif")
 """Columns of a CSV that may hold a structure, as text of a CIF, JSON or a Python dictionary."""
-READ_SECONDS = 300.0
 
 
 def imported(path: Path, generator: str | None = None) -> list[Drawn]:
@@ -87,7 +87,7 @@ def read_samples(path: Path, generator: str | None = None) -> list[Drawn]:
         When the file cannot be read.
     """
     try:
-        return isolation.run(imported, path, generator, seconds=READ_SECONDS)
+        return isolation.run(imported, path, generator, seconds=reading_seconds(path))
     except isolation.IsolationError as error:
         raise StructureFileError(f"cannot read {path}: reading it {error}") from error
 
@@ -191,7 +191,7 @@ def _from_text(text: str) -> dict[str, Any]:
         values = json.loads(text)
     except ValueError:
         values = literal_eval(text)
-    return {"given": Structure.from_dict(values)}
+    return {"given": structure_from_dict(values)}
 
 
 def _from_wyckoff(group: int, lattice: str, points: str, numbers: str, letters: str) -> dict:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from explorer.complaints import one_line
+
 if TYPE_CHECKING:
     from model.constraints import Constraints
 
@@ -30,7 +32,7 @@ class SpecError(ValueError):
     """
 
     def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.field = field
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from explorer.structure_files import NamedStructure, StructureFileError
+from explorer.structure_files import NamedStructure, StructureFileError, structure_from_dict
 
 IDENTITY, FORMULA = "material_id", "formula"
 DISTANCE = "e_above_hull_mp2020_corrected_ppd_mp"
@@ -149,7 +149,7 @@ def _from_columns(file: TextIO, wanted: set[str]) -> Iterator[tuple[str, Structu
 
 def _structure(value: dict[str, Any]) -> Structure:
     """Build a structure; the file may not choose the class."""
-    return Structure.from_dict(value.get("structure", value))
+    return structure_from_dict(value.get("structure", value))
 
 
 class _Walk:

@@ -103,7 +103,7 @@ def read_toml(text: str) -> dict[str, Any]:
         )
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long to be read
         raise SpecError(f"expected a constraints file in TOML: {error}") from error
     unknown = [name for name in values if name not in READERS]
     if unknown:
