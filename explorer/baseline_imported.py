@@ -24,7 +24,9 @@ import pyarrow.parquet as pq
 
 from explorer import isolation
 from explorer.baselines import Drawn
+from explorer.complaints import one_line
 from explorer.encode import site_at
+from explorer.strangers import reading_seconds, structure_from_dict
 from explorer.structure_files import (
     MAX_STRUCTURES,
     StructureFileError,
@@ -32,8 +34,6 @@ from explorer.structure_files import (
     parse_cif,
     read_cifs,
     read_structures,
-    reading_seconds,
-    structure_from_dict,
 )
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
@@ -60,6 +60,16 @@ def imported(path: Path, generator: str | None = None) -> list[Drawn]:
     path = Path(path).expanduser()
     if not path.exists():
         raise StructureFileError(f"no such file or folder: {path}")
+    try:
+        return _imported(path, generator)
+    except StructureFileError:
+        raise
+    except Exception as error:  # whatever else a parser throws says something of this file
+        kind = type(error).__name__
+        raise StructureFileError(f"cannot read {path}: {kind}: {error}") from error
+
+
+def _imported(path: Path, generator: str | None) -> list[Drawn]:
     if path.suffix.lower() == ".parquet":
         return _parquet(path, generator)
     if generator is not None:
@@ -175,7 +185,7 @@ def _samples(rows: Iterator[Any], read: Callable[..., dict]) -> Iterator[dict[st
         try:
             yield read(*row)
         except Exception as error:  # whatever a parser throws says something of this sample only
-            text = str(error) if isinstance(error, StructureFileError) else repr(error)
+            text = one_line(error if isinstance(error, StructureFileError) else repr(error))
             yield {"reason": f"unreadable: {text}"}
 
 

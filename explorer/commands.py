@@ -35,7 +35,7 @@ from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.relax_worker import ENGINES
 from explorer.store import Store
-from explorer.structure_files import reading_seconds
+from explorer.strangers import reading_seconds
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
 from model.sample import Draw, likelihood_ratio, log_likelihood, sample, stability_score

@@ -28,7 +28,8 @@ from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
-from explorer.structure_files import NamedStructure, reading_seconds
+from explorer.strangers import reading_seconds
+from explorer.structure_files import NamedStructure
 from model.checkpoint import load_network
 from model.constraints import Constraints
 

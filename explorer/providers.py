@@ -10,7 +10,8 @@ from io import StringIO
 from typing import Any
 
 from explorer.phases import subsystems
-from explorer.structure_files import NamedStructure, structure_from_dict
+from explorer.strangers import structure_from_dict
+from explorer.structure_files import NamedStructure
 
 TIMEOUT = 60.0
 """Seconds that a server may take for one answer."""

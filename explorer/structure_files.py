@@ -28,18 +28,12 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
 from explorer.complaints import one_line
+from explorer.strangers import refuse_crowds, structure_from_dict
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_FILES = 20_000
 MAX_STRUCTURES = 50_000
-MAX_SITES = 2000
-"""Sites that a CIF may list, and atoms that they must not exceed: more are never accepted."""
-MOST_ALIKE = 48
-"""Largest order of a site symmetry: an orbit has at least so many times fewer points than there
-are operations."""
-READ_SECONDS, READ_SECONDS_PER_MB = 8.0, 120.0
-"""What reading a file may take: a small one that takes longer plays a trick."""
 
 FORMATS = ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json"
 
@@ -87,14 +81,6 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
     if len(structures) > MAX_STRUCTURES:
         raise StructureFileError(f"{path} holds more than {MAX_STRUCTURES} structures: split it")
     return structures
-
-
-def reading_seconds(path: str | Path) -> float:
-    """Return how long the child may take that reads a file, seconds; more for a larger one."""
-    path = Path(path).expanduser()
-    files = path.iterdir() if path.is_dir() else [path]
-    size = sum(file.stat().st_size for file in files if file.is_file())
-    return READ_SECONDS + READ_SECONDS_PER_MB * size / 2**20
 
 
 def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> None:
@@ -239,7 +225,7 @@ def parse_cif(text: str, name: str) -> list[NamedStructure]:
         warnings.simplefilter("always")
         try:
             parser = CifParser.from_str(text)
-            _refuse_crowds(parser.as_dict())
+            refuse_crowds(parser.as_dict())
             # primitive=False keeps the cell, so that what was written is what is read.
             found = parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:
@@ -250,23 +236,6 @@ def parse_cif(text: str, name: str) -> list[NamedStructure]:
     if len(found) == 1:
         return [NamedStructure(stem, found[0])]
     return [NamedStructure(f"{stem}-{i}", structure) for i, structure in enumerate(found)]
-
-
-def _refuse_crowds(blocks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a CIF before its atoms are made when they would be too many to be accepted."""
-    for block in blocks.values():
-        sites = _length(block, "_atom_site_fract_x")
-        operations = max(
-            _length(block, "_symmetry_equiv_pos_as_xyz"),
-            _length(block, "_space_group_symop_operation_xyz"),
-        )
-        if sites > MAX_SITES or sites * operations > MAX_SITES * MOST_ALIKE:
-            raise ValueError(f"{sites} sites, more than {MAX_SITES} atoms are not accepted")
-
-
-def _length(block: Mapping[str, Any], name: str) -> int:
-    found = block.get(name, ())
-    return 1 if isinstance(found, str) else len(found)
 
 
 def _read_cifs(path: Path) -> Iterator[NamedStructure]:
@@ -362,19 +331,6 @@ def _read_json(path: Path) -> Iterator[NamedStructure]:
             )
         name = item.get("entry_id") or item.get("id") or item.get("name") or f"{path.stem}-{number}"
         yield NamedStructure(str(name), structure_from_dict(inner))
-
-
-def structure_from_dict(values: Mapping[str, Any]) -> Structure:
-    """Build a structure from pymatgen's dictionary, of cell, species and coordinates alone.
-
-    `Structure.from_dict` hands the properties of sites to a decoder that imports whatever module
-    they name, and calls what they name in it: a stranger's file must not choose that.
-    """
-    sites = [
-        {"species": site["species"], "abc": site["abc"], "label": site.get("label")}
-        for site in values["sites"]
-    ]
-    return Structure.from_dict({"lattice": {"matrix": values["lattice"]["matrix"]}, "sites": sites})
 
 
 def _write_parquet(path: Path, named: list[NamedStructure]) -> None:

@@ -19,12 +19,8 @@ from explorer import isolation
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.crystals import gate
 from explorer.references import DATA, ReferencePhases
-from explorer.structure_files import (
-    NamedStructure,
-    StructureFileError,
-    read_structures,
-    reading_seconds,
-)
+from explorer.strangers import reading_seconds
+from explorer.structure_files import NamedStructure, StructureFileError, read_structures
 
 NEAR_HULL = 0.02
 """Largest published energy above the hull of a target, eV/atom."""

@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from explorer.structure_files import NamedStructure, StructureFileError, structure_from_dict
+from explorer.strangers import structure_from_dict
+from explorer.structure_files import NamedStructure, StructureFileError
 
 IDENTITY, FORMULA = "material_id", "formula"
 DISTANCE = "e_above_hull_mp2020_corrected_ppd_mp"

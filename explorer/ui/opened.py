@@ -10,12 +10,8 @@ from explorer import isolation
 from explorer.campaign import SpecError
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
-from explorer.structure_files import (
-    StructureFileError,
-    read_structures,
-    reading_seconds,
-    safe_name,
-)
+from explorer.strangers import reading_seconds
+from explorer.structure_files import StructureFileError, read_structures, safe_name
 from explorer.ui.draft import Draft
 from explorer.ui.saved import read_toml
 from model.crystal import WyckoffCrystal
