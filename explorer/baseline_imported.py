@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from pymatgen.core import Structure
 
 from explorer import isolation
 from explorer.baselines import Drawn
+from explorer.complaints import one_line
 from explorer.encode import site_at
+from explorer.strangers import reading_seconds, structure_from_dict
 from explorer.structure_files import (
     MAX_STRUCTURES,
     StructureFileError,
@@ -41,7 +42,6 @@ from model.wyckoff import LETTERS
 
 STRUCTURE_COLUMNS = ("structure", "LeMatStructs", "cif_string", "cif")
 """Columns of a CSV that may hold a structure, as text of a CIF, JSON or a Python dictionary."""
-READ_SECONDS = 300.0
 
 
 def imported(path: Path, generator: str | None = None) -> list[Drawn]:
@@ -60,6 +60,16 @@ def imported(path: Path, generator: str | None = None) -> list[Drawn]:
     path = Path(path).expanduser()
     if not path.exists():
         raise StructureFileError(f"no such file or folder: {path}")
+    try:
+        return _imported(path, generator)
+    except StructureFileError:
+        raise
+    except Exception as error:  # whatever else a parser throws says something of this file
+        kind = type(error).__name__
+        raise StructureFileError(f"cannot read {path}: {kind}: {error}") from error
+
+
+def _imported(path: Path, generator: str | None) -> list[Drawn]:
     if path.suffix.lower() == ".parquet":
         return _parquet(path, generator)
     if generator is not None:
@@ -87,7 +97,7 @@ def read_samples(path: Path, generator: str | None = None) -> list[Drawn]:
         When the file cannot be read.
     """
     try:
-        return isolation.run(imported, path, generator, seconds=READ_SECONDS)
+        return isolation.run(imported, path, generator, seconds=reading_seconds(path))
     except isolation.IsolationError as error:
         raise StructureFileError(f"cannot read {path}: reading it {error}") from error
 
@@ -175,7 +185,7 @@ def _samples(rows: Iterator[Any], read: Callable[..., dict]) -> Iterator[dict[st
         try:
             yield read(*row)
         except Exception as error:  # whatever a parser throws says something of this sample only
-            text = str(error) if isinstance(error, StructureFileError) else repr(error)
+            text = one_line(error if isinstance(error, StructureFileError) else repr(error))
             yield {"reason": f"unreadable: {text}"}
 
 
@@ -191,7 +201,7 @@ def _from_text(text: str) -> dict[str, Any]:
         values = json.loads(text)
     except ValueError:
         values = literal_eval(text)
-    return {"given": Structure.from_dict(values)}
+    return {"given": structure_from_dict(values)}
 
 
 def _from_wyckoff(group: int, lattice: str, points: str, numbers: str, letters: str) -> dict:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from explorer.complaints import first_complaint
+from explorer.complaints import first_complaint, one_line
 
 if TYPE_CHECKING:
     from model.constraints import Constraints
@@ -32,7 +32,7 @@ class SpecError(ValueError):
     """
 
     def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.field = field
 
 

@@ -35,6 +35,7 @@ from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.relax_worker import ENGINES
 from explorer.store import Store
+from explorer.strangers import reading_seconds
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
 from model.sample import Draw, likelihood_ratio, log_likelihood, sample, stability_score
@@ -42,7 +43,6 @@ from model.tokens import STABILITY, TokenError, crystal_to_row
 from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
-READ_SECONDS = 120.0
 ONE_STRUCTURE = (".cif", ".vasp")
 WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".csv", ".cif", ".vasp", "")
 
@@ -175,7 +175,7 @@ def relax_file(
 def read_foreign(file: Path) -> list[NamedStructure]:
     """Read a stranger's structures in a child process, which may crash or hang in our place."""
     try:
-        return isolation.run(read_structures, file, seconds=READ_SECONDS)
+        return isolation.run(read_structures, file, seconds=reading_seconds(file))
     except isolation.IsolationError as error:
         raise SpecError(f"cannot read {file}: reading it {error}") from error
 

@@ -1,4 +1,4 @@
-"""What pydantic says of a value, as the program says it: expected, got, how to mend it."""
+"""How a complaint is worded: one line of bounded length, whatever a file or a library put in."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
+MOST = 600
+"""Characters of a complaint; of a longer one the beginning and the end are kept."""
 SHOULD = "Input should be "
+"""How pydantic begins."""
+
+
+def one_line(text: object) -> str:
+    """Return text without line breaks, control characters and runs of blanks, shortened."""
+    words = "".join(sign if sign.isprintable() else " " for sign in str(text)).split()
+    line = " ".join(words)
+    half = MOST // 2
+    return line if len(line) <= MOST else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
 def first_complaint(error: ValidationError, usual: Mapping[str, Any]) -> tuple[str, str]:
-    """Return one line about the first complaint, and the name of its field.
+    """Say what pydantic complains of first, and of which field: expected, got, how to mend it.
 
     Parameters
     ----------

@@ -38,6 +38,8 @@ MIN_DISTANCE = 0.7
 """Å; no two atoms of a crystal come closer (H-H in the hydrogen molecule: 0.74)."""
 VOLUME_PER_ATOM = (2.0, 500.0)
 """Å³; diamond has 5.7, caesium 117."""
+MAX_CELLS = 100.0
+"""Cells away from the first one that an atom may be given; looking for neighbours takes as long."""
 MAX_LENGTH = 200.0
 """Å; longest lattice vector."""
 MIN_FLATNESS = 1e-3
@@ -85,6 +87,8 @@ def _gate_numbers(structure: Structure) -> str:
         return "non-finite cell"
     if not np.isfinite(structure.frac_coords).all():
         return "non-finite coordinates"
+    if np.abs(structure.frac_coords).max() > MAX_CELLS:
+        return f"atoms more than {MAX_CELLS:g} cells away: wrap them into the cell"
     return ""
 
 

@@ -16,7 +16,7 @@ from explorer.baseline_imported import read_samples
 from explorer.baseline_matra import open_network
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
-from explorer.commands import READ_SECONDS, Progress, Ticker, read_foreign
+from explorer.commands import Progress, Ticker, read_foreign
 from explorer.evaluate.generation import evaluate_generation
 from explorer.evaluate.hull import evaluate_hull, read_labels
 from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
@@ -27,6 +27,7 @@ from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
+from explorer.strangers import reading_seconds
 from explorer.structure_files import NamedStructure
 from model.checkpoint import LoadedNetwork, load_network
 from model.constraints import Constraints
@@ -239,7 +240,7 @@ def score(
     """Compare the stability score of a file's crystals with their published hull distance."""
     _refuse_missing(file)
     try:
-        labelled = isolation.run(labelled_structures, file, seconds=READ_SECONDS)
+        labelled = isolation.run(labelled_structures, file, seconds=reading_seconds(file))
     except isolation.IsolationError as error:
         raise SpecError(f"cannot read {file}: reading it {error}") from error
     if not labelled:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pymatgen.core import Composition, Structure
 
+from explorer.complaints import one_line
 from explorer.potentials import EnergyLevel
 
 # Small enough that one chemical system touches few rows, large enough to compress.
@@ -46,7 +47,10 @@ SCHEMA = pa.schema(
 
 
 class ReferenceFileError(ValueError):
-    """A reference file that is missing, damaged or not one of ours."""
+    """A reference file that is missing, damaged or not one of ours; one line says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True, eq=False)

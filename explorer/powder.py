@@ -7,17 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from explorer.complaints import one_line
+
 MAX_MEGABYTES = 8
 FEWEST, MOST = 10, 500_000
 """Points of a pattern."""
 MOST_HEADER = 200
 """Lines before the first numbers."""
+HIGHEST = 1e30
+"""Largest intensity, so that their differences are numbers too."""
 COMMENTS = ("#", "!", "%", ";", "//", "'", '"', "*", "_")
 SEPARATOR = re.compile(r"[\s,;]+")
 
 
 class PatternError(ValueError):
     """A file that is no powder pattern; one line that says what was expected and what was found."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +120,10 @@ def _checked(name: str, rows: np.ndarray) -> MeasuredPattern:
             f"got {angles[0]:g} to {angles[-1]:g}"
         )
     low, high = counts.min(), counts.max()
+    if max(-low, high) > HIGHEST:
+        raise PatternError(
+            f"{name}: expected intensities up to {HIGHEST:g}, got {max(-low, high):g}"
+        )
     if not high > low:
         raise PatternError(f"{name}: expected intensities that differ, all are {high:g}")
     return MeasuredPattern(name, angles, 100 * (counts - low) / (high - low))

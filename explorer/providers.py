@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 from explorer.phases import subsystems
+from explorer.strangers import structure_from_dict
 from explorer.structure_files import NamedStructure
 
 TIMEOUT = 60.0
@@ -156,12 +157,10 @@ def from_materials_project(
 
 def read_documents(documents: Sequence[dict[str, Any]]) -> Provided:
     """Turn summary documents of the Materials Project into structures."""
-    from pymatgen.core import Structure  # noqa: PLC0415
-
     found = []
     for document in documents:
         structure = document["structure"]
         if isinstance(structure, dict):
-            structure = Structure.from_dict(structure)
+            structure = structure_from_dict(structure)
         found.append(NamedStructure(str(document["material_id"]), structure))
     return Provided("Materials Project", found, {})

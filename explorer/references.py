@@ -89,14 +89,26 @@ class ReferencePhases:
 
     @classmethod
     def from_file(cls, path: Path, chemical_system: str | Sequence[str]) -> ReferencePhases:
-        """Read the phases of a system from a file that `build`, `import_` or `supply` wrote."""
+        """Read the phases of a system from a file that `build`, `import_` or `supply` wrote.
+
+        Raises
+        ------
+        ReferenceFileError
+            When it cannot be read, or holds anything else.
+        """
         elements = _symbols(chemical_system)
         if path.suffix == SUFFIX:
             cache = ReferenceCache(path)
             return cls(cache.level(), tuple(cache.phases(elements)), elements, path.stem)
-        digest = hashlib.sha256(json.dumps(read_notes(path)).encode()).hexdigest()[:8]
-        name = f"{path.name} [{digest}]"
-        return cls(read_level(path), tuple(read_system(path, elements)), elements, name)
+        try:
+            digest = hashlib.sha256(json.dumps(read_notes(path)).encode()).hexdigest()[:8]
+            name = f"{path.name} [{digest}]"
+            return cls(read_level(path), tuple(read_system(path, elements)), elements, name)
+        except ReferenceFileError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            told = f"{type(error).__name__}: {error}"
+            raise ReferenceFileError(f"{path} is no set of reference phases: {told}") from error
 
     @cached_property
     def elemental(self) -> dict[str, CompetingPhase]:

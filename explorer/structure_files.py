@@ -28,6 +28,9 @@ from pymatgen.io.cif import CifParser, CifWriter
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
+from explorer.complaints import one_line
+from explorer.strangers import refuse_crowds, structure_from_dict
+
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_FILES = 20_000
@@ -44,7 +47,10 @@ class NamedStructure(NamedTuple):
 
 
 class StructureFileError(ValueError):
-    """A structure file that cannot be read or written; the message names file and reason."""
+    """A structure file that cannot be read or written; one line that names file and reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 def read_structures(path: str | Path) -> list[NamedStructure]:
@@ -66,6 +72,8 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
     if not path.exists():
         raise StructureFileError(f"no such file or folder: {path}")
     reader = _reader_for(path)
+    if not (path.is_file() or path.is_dir()):
+        raise StructureFileError(f"{path} is neither a file nor a folder")
     if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
         raise StructureFileError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: split it")
     structures = list(islice(_named_errors(path, reader), MAX_STRUCTURES + 1))
@@ -236,8 +244,10 @@ def parse_cif(text: str, name: str) -> list[NamedStructure]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            parser = CifParser.from_str(text)
+            refuse_crowds(parser.as_dict())
             # primitive=False keeps the cell, so that what was written is what is read.
-            found = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
+            found = parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:
             hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
             detail = f"{error}" + (f" ({hints})" if hints else "")
@@ -254,7 +264,8 @@ def _read_cifs(path: Path) -> Iterator[NamedStructure]:
 
 
 def _folder_texts(path: Path) -> Iterator[tuple[str, str]]:
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".cif")
+    # A named pipe that is called .cif would never be read to its end.
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".cif" and p.is_file())
     if not files:
         raise StructureFileError(f"no .cif file in the folder {path}")
     if len(files) > MAX_FILES:
@@ -338,9 +349,8 @@ def _read_json(path: Path) -> Iterator[NamedStructure]:
             raise StructureFileError(
                 f"item {number} of {path} is no pymatgen Structure: expected 'lattice' and 'sites'"
             )
-        # Structure.from_dict, not a general decoder: the file must not choose the class.
         name = item.get("entry_id") or item.get("id") or item.get("name") or f"{path.stem}-{number}"
-        yield NamedStructure(str(name), Structure.from_dict(inner))
+        yield NamedStructure(str(name), structure_from_dict(inner))
 
 
 def _write_parquet(path: Path, named: list[NamedStructure]) -> None:

@@ -19,13 +19,13 @@ from explorer import isolation
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.crystals import gate
 from explorer.references import DATA, ReferencePhases
+from explorer.strangers import reading_seconds
 from explorer.structure_files import NamedStructure, StructureFileError, read_structures
 
 NEAR_HULL = 0.02
 """Largest published energy above the hull of a target, eV/atom."""
 WIDER = 0.1
 """The same where nothing lies nearer, eV/atom."""
-READ_SECONDS = 120.0
 MAX_TARGETS = 2000
 
 
@@ -103,7 +103,7 @@ def read_targets(path: str | Path) -> list[NamedStructure]:
         When it cannot be read, or holds no target. The field is "targets".
     """
     try:
-        found = isolation.run(near_hull_structures, Path(path), seconds=READ_SECONDS)
+        found = isolation.run(near_hull_structures, Path(path), seconds=reading_seconds(path))
     except StructureFileError as error:
         raise SpecError(f"targets: {error}", "targets") from error
     except isolation.IsolationError as error:

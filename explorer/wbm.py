@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
+from explorer.strangers import structure_from_dict
 from explorer.structure_files import NamedStructure, StructureFileError
 
 IDENTITY, FORMULA = "material_id", "formula"
@@ -149,7 +150,7 @@ def _from_columns(file: TextIO, wanted: set[str]) -> Iterator[tuple[str, Structu
 
 def _structure(value: dict[str, Any]) -> Structure:
     """Build a structure; the file may not choose the class."""
-    return Structure.from_dict(value.get("structure", value))
+    return structure_from_dict(value.get("structure", value))
 
 
 class _Walk:

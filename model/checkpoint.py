@@ -23,10 +23,15 @@ KIND = "hullscape"
 """Of a network that weights are for, unless they name another."""
 FORMAT = 1
 """Grows when rows or the network change so that older weights no longer fit."""
+MOST_WORDS = 300
+"""Characters of a library's error that are told."""
 
 
 class CheckpointError(ValueError):
-    """A folder that holds no network that this version can read."""
+    """A folder that holds no network that this version can read; one line says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,26 @@ def load_weights(
     folder: Path, device: str, kind: str, build: Callable[[NetworkConfig], nn.Module]
 ) -> LoadedNetwork:
     """Read a network of a kind, given how one is built; raises as `load_network` does."""
+    try:
+        return _read_network(folder, device, kind, build)
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever else a stranger's files make the libraries throw
+        raise CheckpointError(f"{folder} holds no network: {_in_words(error)}") from error
+
+
+def _in_words(error: Exception) -> str:
+    """Return the kind of an error and the beginning of its text."""
+    return f"{type(error).__name__}: {str(error)[:MOST_WORDS]}"
+
+
+def _read_network(
+    folder: Path, device: str, kind: str, build: Callable[[NetworkConfig], nn.Module]
+) -> LoadedNetwork:
     description = _description(folder)
     if (found := description.get("kind", KIND)) != kind:
         raise CheckpointError(
-            f"{folder} has weights of the kind {found!r}, expected {kind!r}; "
+            f"{folder} has weights of the kind {found!r:.80}, expected {kind!r}; "
             "'hullscape evaluate generation', 'retrieval' and 'sun' take either kind"
         )
     paths = sorted(folder.glob("part-*.safetensors"))
@@ -133,13 +154,16 @@ def _description(folder: Path) -> dict[str, Any]:
     """Read what a folder says of its weights."""
     try:
         description = json.loads((folder / "network.json").read_text())
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"expected a folder with network.json and part-*.safetensors, got {folder} ({error})"
+            f"expected a folder with network.json and part-*.safetensors, got {folder} "
+            f"({_in_words(error)})"
         ) from None
+    if not isinstance(description, dict):
+        raise CheckpointError(f"{folder} holds no network: expected an object in network.json")
     if description.get("format") != FORMAT:
         raise CheckpointError(
-            f"{folder} has weights of format {description.get('format')}, expected {FORMAT}; "
+            f"{folder} has weights of format {description.get('format')!r:.80}, expected {FORMAT}; "
             "train again, or use the version that made them"
         )
     return description
@@ -192,11 +216,17 @@ def load_state(run: Path, device: str = "cpu") -> dict[str, Any] | None:
     try:
         manifest = json.loads((run / "state.json").read_text())
         content = b"".join((run / name).read_bytes() for name in manifest["parts"])
-    except (OSError, json.JSONDecodeError, KeyError) as error:
-        raise CheckpointError(f"cannot read the state of {run}: {error}") from None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"cannot read the state of {run}: {_in_words(error)}") from None
     if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
         raise CheckpointError(
             f"the state of {run} is damaged: its SHA-256 is not that of state.json; remove "
             "state.json to begin the run anew"
         )
-    return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    try:
+        return torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception as error:  # a pickle that is no state, and may be a trick, is never executed
+        raise CheckpointError(
+            f"the state of {run} is none of ours: {_in_words(error)}; remove state.json to begin "
+            "the run anew"
+        ) from error

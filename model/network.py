@@ -26,6 +26,10 @@ from model.wyckoff import crystal_family, table
 FAMILIES = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "hexagonal", "cubic")
 
 
+LARGEST = {"width": 8192, "layers": 256, "heads": 256}
+"""Sizes that a network may have: those of a stranger's file are asked for before they are built."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Shape of the network; travels inside the checkpoint."""
@@ -38,6 +42,19 @@ class NetworkConfig:
     """Attention heads; divides ``width``."""
     dropout: float = 0.1
     """Share of feed-forward outputs dropped in training."""
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that cannot be, or that no machine could hold."""
+        for name, most in LARGEST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= most:
+                raise ValueError(
+                    f"expected {name} as a whole number from 1 to {most}, got {value!r}"
+                )
+        if self.width % self.heads:
+            raise ValueError(f"expected heads that divide {self.width}, got {self.heads}")
+        if type(self.dropout) not in {int, float} or not 0 <= self.dropout < 1:
+            raise ValueError(f"expected dropout from 0 to below 1, got {self.dropout!r}")
 
     def to_dict(self) -> dict:
         """Plain values for a checkpoint."""

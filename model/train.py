@@ -30,9 +30,15 @@ from model.objective import Likelihood, Objective
 from model.shards import Batch, Shards, batches
 from model.tokens import ELEMENT_0, SPACEGROUP_0
 
+MOST_WORDS = 300
+"""Characters of what a stranger's recipe says that are told back."""
+
 
 class RecipeError(ValueError):
-    """A recipe with an unknown or impossible setting."""
+    """A recipe with an unknown or impossible setting; one line says which."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 @dataclass(frozen=True)
@@ -89,18 +95,35 @@ class Recipe:
         """
         try:
             values = tomllib.loads(path.read_text())
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise RecipeError(f"expected a TOML recipe, got {path}: {error}") from None
+        except (OSError, ValueError, RecursionError) as error:
+            told = str(error)[:MOST_WORDS]
+            raise RecipeError(f"expected a TOML recipe, got {path}: {told}") from None
         shape = values.pop("network", {})
+        if not isinstance(shape, dict):
+            raise RecipeError(f"{path}: expected a table [network], got {shape!r:.80}")
         known = {f.name for f in fields(cls)} | {f.name for f in fields(NetworkConfig)}
         unknown = sorted((set(values) | set(shape)) - known)
         if unknown:
-            raise RecipeError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
-        recipe = cls(**values, network=NetworkConfig(**shape))
-        if recipe.kind not in (Likelihood.kind, Matra.kind):
+            named = str(unknown)[:MOST_WORDS]
+            raise RecipeError(f"{path}: unknown settings {named}; known are {sorted(known)}")
+        try:
+            return cls(**values, network=NetworkConfig(**shape))
+        except (ValueError, TypeError) as error:
+            raise RecipeError(f"{path}: {error}") from None
+
+    def __post_init__(self) -> None:
+        """Refuse settings of another kind than the usual ones, and numbers that are none."""
+        for setting in fields(self):
+            value, usual = getattr(self, setting.name), setting.default
+            if setting.name == "network":
+                continue
+            kinds = {int, float} if type(usual) is float else {type(usual)}
+            if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
+                kind = "a number" if type(usual) is float else type(usual).__name__
+                raise ValueError(f"{setting.name}: expected {kind}, got {value!r:.80}")
+        if self.kind not in (Likelihood.kind, Matra.kind):
             known = f"{Likelihood.kind!r} or {Matra.kind!r}"
-            raise RecipeError(f"{path}: expected a kind of {known}, got {recipe.kind!r}")
-        return recipe
+            raise ValueError(f"kind: expected {known}, got {self.kind!r:.80}")
 
     def objective(self) -> Objective:
         """What is made small."""

@@ -151,8 +151,10 @@ class ConstraintsView(Viewer):
     async def _check(self, *_: Any) -> None:
         """Examine the fields beside the event loop; an answer that came too late is dropped."""
         fields, upload = self.draft.fields(), self.draft.upload
-        blocked = dict(self._blocked_by(self.draft.potential))
-        self.table.blocked = blocked
+        # A potential that a link names may take seconds to look for.
+        blocked = dict(await asyncio.to_thread(self._blocked_by, self.draft.potential))
+        if self.draft.potential == fields["potential"]:
+            self.table.blocked = blocked
         outcome = await asyncio.to_thread(examine, fields, blocked, upload)
         if fields != self.draft.fields() or upload is not self.draft.upload:
             return

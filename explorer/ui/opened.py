@@ -10,13 +10,13 @@ from explorer import isolation
 from explorer.campaign import SpecError
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
+from explorer.strangers import reading_seconds
 from explorer.structure_files import StructureFileError, read_structures, safe_name
 from explorer.ui.draft import Draft
 from explorer.ui.saved import read_toml
 from model.crystal import WyckoffCrystal
 from model.wyckoff import table
 
-READ_SECONDS = 30.0
 MAX_MEGABYTES = 16
 STRUCTURES = ".cif,.vasp,.poscar,.json,.extxyz,.xyz,.zip"
 
@@ -49,7 +49,7 @@ def _fields_of_structure(name: str, content: bytes) -> dict[str, Any]:
         path = Path(folder) / safe_name(name)
         path.write_bytes(content)
         try:
-            crystal = isolation.run(first_crystal, path, seconds=READ_SECONDS)
+            crystal = isolation.run(first_crystal, path, seconds=reading_seconds(path))
         except (StructureFileError, EncodingError) as error:
             raise SpecError(str(error).replace(str(path), "the file")) from error
         except isolation.IsolationError as error:

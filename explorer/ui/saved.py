@@ -86,7 +86,7 @@ def write_toml(draft: Draft) -> str:
         shown = split_sites(value) if name == "sites" else value
         # JSON's strings, numbers, booleans and flat lists are TOML's too
         lines.append(f"{name} = {json.dumps(shown, ensure_ascii=False)}\n")
-    return HEAD + "".join(lines)
+    return (HEAD + "".join(lines)).encode("utf-8", "replace").decode("utf-8")
 
 
 def read_toml(text: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def read_toml(text: str) -> dict[str, Any]:
         )
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long to be read
         raise SpecError(f"expected a constraints file in TOML: {error}") from error
     unknown = [name for name in values if name not in READERS]
     if unknown:
@@ -116,7 +116,9 @@ def write_query(draft: Draft, query: str) -> str:
     """Return a page's query with the fields in it, and with what else it held."""
     others = [(k, v) for k, v in parse_qsl(query.lstrip("?")) if k not in READERS]
     own = [(name, _as_text(name, value)) for name, value in changed_fields(draft).items()]
-    return f"?{urlencode([*own, *others], safe=',:=/')}" if own or others else ""
+    # Halves of characters, which a browser may send, have no place in an address.
+    text = urlencode([*own, *others], safe=",:=/", errors="replace")
+    return f"?{text}" if own or others else ""
 
 
 def read_query(query: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def test_two_columns_are_read_and_normalised(content):
         (columns() + b"\nthe end", "line 72: expected an angle and an intensity, got 'the end'"),
         (columns().replace(b"79.00", b"790.0"), "from 0 to 180"),
         (columns() + b"\n80.5 nan", "finite"),
+        (columns() + b"\n80.5 1e308\n80.6 -1e308", "intensities up to 1e+30"),
         (b"\n".join(b"%d 7" % k for k in range(20)), "all are 7"),
         (b"1 2 " * (MAX_MEGABYTES * 2**18 + 1), "at most 8 MiB"),
         (b"no numbers at all\n" * 300, "line 201"),

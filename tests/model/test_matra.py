@@ -266,5 +266,5 @@ def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     """A recipe of a kind that does not exist is told what there is."""
     recipe = tmp_path / "kind.toml"
     recipe.write_text('kind = "genoa"\n')
-    with pytest.raises(RecipeError, match="expected a kind of 'hullscape' or 'matra', got 'genoa'"):
+    with pytest.raises(RecipeError, match="kind: expected 'hullscape' or 'matra', got 'genoa'"):
         Recipe.read(recipe)

@@ -72,6 +72,9 @@ def test_a_link_is_readable_and_keeps_what_else_it_holds():
         ("subset = 3", "true or false"),
         ("elements = {Al = 1}", "elements: expected symbols"),
         ("#" * 70_000, "64 KiB"),
+        ("n = " + "9" * 5000, "TOML"),
+        ("n = " + "[" * 5000, "TOML"),
+        ("x = '" + "y" * 9000 + "'", "unknown field"),
     ],
 )
 def test_a_bad_file_says_what_was_expected(text, told):
@@ -79,6 +82,7 @@ def test_a_bad_file_says_what_was_expected(text, told):
     with pytest.raises(SpecError, match=told) as caught:
         read_toml(text)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_groups_and_states_are_read_as_people_write_them():
@@ -90,6 +94,13 @@ def test_groups_and_states_are_read_as_people_write_them():
         ["Ca"],
         ["Pb", "Tl"],
     )
+
+
+def test_halves_of_characters_are_written_as_question_marks():
+    """A browser may send them; no address and no file can hold them."""
+    broken = filled({"formula": "Al\ud800"})
+    assert write_query(broken, "") == "?formula=Al%3F"
+    assert 'formula = "Al?"' in write_toml(broken)
 
 
 def test_a_bad_link_is_refused():

@@ -1,0 +1,55 @@
+"""What a stranger's file may not do: take for ever, hold endless atoms, choose what is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pymatgen.core import Structure
+
+MAX_SITES = 2000
+"""Sites that a CIF may list, and atoms that they must not exceed: more are never accepted."""
+MOST_ALIKE = 48
+"""Largest order of a site symmetry: an orbit has at least so many times fewer points than there
+are operations."""
+READ_SECONDS, READ_SECONDS_PER_MB = 8.0, 120.0
+"""What reading a file may take: a small one that takes longer plays a trick."""
+
+
+def reading_seconds(path: str | Path) -> float:
+    """Return how long the child may take that reads a file, seconds; more for a larger one."""
+    path = Path(path).expanduser()
+    files = path.iterdir() if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return READ_SECONDS + READ_SECONDS_PER_MB * size / 2**20
+
+
+def refuse_crowds(blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a CIF before its atoms are made when they would be too many to be accepted."""
+    for block in blocks.values():
+        sites = _length(block, "_atom_site_fract_x")
+        operations = max(
+            _length(block, "_symmetry_equiv_pos_as_xyz"),
+            _length(block, "_space_group_symop_operation_xyz"),
+        )
+        if sites > MAX_SITES or sites * operations > MAX_SITES * MOST_ALIKE:
+            raise ValueError(f"{sites} sites, more than {MAX_SITES} atoms are not accepted")
+
+
+def _length(block: Mapping[str, Any], name: str) -> int:
+    found = block.get(name, ())
+    return 1 if isinstance(found, str) else len(found)
+
+
+def structure_from_dict(values: Mapping[str, Any]) -> Structure:
+    """Build a structure from pymatgen's dictionary, of cell, species and coordinates alone.
+
+    `Structure.from_dict` hands the properties of sites to a decoder that imports whatever module
+    they name, and calls what they name in it: a stranger's file must not choose that.
+    """
+    sites = [
+        {"species": site["species"], "abc": site["abc"], "label": site.get("label")}
+        for site in values["sites"]
+    ]
+    return Structure.from_dict({"lattice": {"matrix": values["lattice"]["matrix"]}, "sites": sites})

@@ -1,0 +1,106 @@
+"""What strangers' files may not do: choose what is built, hang a search, speak in several lines."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from explorer.baseline_imported import imported
+from explorer.complaints import MOST, one_line
+from explorer.crystals import gate
+from explorer.phases import ReferenceFileError
+from explorer.references import ReferencePhases
+from explorer.strangers import READ_SECONDS, reading_seconds
+from explorer.structure_files import StructureFileError, parse_cif, read_structures
+
+CIF = """data_x
+_cell_length_a 60
+_cell_length_b 60
+_cell_length_c 60
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+"""
+
+
+@pytest.mark.parametrize("place", ["site", "structure"])
+def test_a_file_names_no_class_to_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A module that the properties of a pymatgen JSON name is not even imported."""
+    (tmp_path / "trap.py").write_text("from pathlib import Path\nPath('sprung').touch()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    values = Structure(Lattice.cubic(4), ["Na"], [[0, 0, 0]]).as_dict()
+    holder = values["sites"][0] if place == "site" else values
+    holder["properties"] = {"x": {"@module": "trap", "@class": "Trap"}}
+    (tmp_path / "a.json").write_text(json.dumps(values))
+    (tmp_path / "a.csv").write_text('structure\n"' + json.dumps(values).replace('"', '""') + '"\n')
+    assert read_structures("a.json")[0].structure.formula == "Na1"
+    assert imported(Path("a.csv"))[0].given.formula == "Na1"
+    assert not Path("sprung").exists()
+
+
+@pytest.mark.parametrize("cells", [1e3, 1e9, 1e300])
+def test_atoms_far_away_are_refused_at_once(cells: float) -> None:
+    """Looking for the neighbours of an atom a million cells away takes minutes."""
+    far = Structure(Lattice.cubic(4), ["Na", "Cl"], [[cells, 0, 0], [0.5, 0.5, 0.5]])
+    assert "wrap them into the cell" in gate(far)
+    near = Structure(Lattice.cubic(4), ["Na", "Cl"], [[50, 0, 0], [0.5, 0.5, 0.5]])
+    assert gate(near) == ""
+
+
+def test_a_cif_of_endless_atoms_is_refused_before_they_are_made() -> None:
+    """The sites that it lists, times the operations, are bounded."""
+    rows = "".join(f"Na{k} 0.{k:05d} 0 0\n" for k in range(2001))
+    with pytest.raises(StructureFileError, match="2001 sites, more than 2000 atoms"):
+        parse_cif(CIF + rows, "crowd.cif")
+
+
+def test_only_files_and_folders_are_read(tmp_path: Path) -> None:
+    """A named pipe has no end; one that is called .cif in a folder is no CIF."""
+    os.mkfifo(tmp_path / "pipe.cif")
+    with pytest.raises(StructureFileError, match="neither a file nor a folder"):
+        read_structures(tmp_path / "pipe.cif")
+    with pytest.raises(StructureFileError, match=r"no \.cif file"):
+        read_structures(tmp_path)
+
+
+def test_a_small_file_has_little_time(tmp_path: Path) -> None:
+    """What a file may take grows with its size, and with the files of a folder."""
+    (tmp_path / "a.cif").write_bytes(bytes(2**19))
+    assert reading_seconds(tmp_path / "nothing") == READ_SECONDS
+    assert reading_seconds(tmp_path) == reading_seconds(tmp_path / "a.cif") > 3 * READ_SECONDS
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.zip", "a.parquet"])
+def test_samples_that_cannot_be_read_are_named(tmp_path: Path, name: str) -> None:
+    """Whatever the parser throws, the file and one line."""
+    (tmp_path / name).write_bytes(b'\xff\xfe"broken\n\n,,,"')
+    with pytest.raises(StructureFileError, match=rf"{name}") as caught:
+        imported(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_references_with_a_name_twice_are_refused_as_such(tmp_path: Path) -> None:
+    """The message is of the kind that the command and the campaign expect."""
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 nothing PAR1")
+    with pytest.raises(ReferenceFileError) as caught:
+        ReferencePhases.from_file(tmp_path / "a.parquet", "Al-Cu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_complaint_is_one_short_line() -> None:
+    """Line breaks of any kind, control characters and length go; beginning and end stay."""
+    assert one_line("a\n b\u2028c\x00\td") == "a b c d"
+    long = one_line("begin " + "x" * 5000 + " end")
+    assert len(long) < MOST + 5
+    assert long.startswith("begin")
+    assert long.endswith("end")
