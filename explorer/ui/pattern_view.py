@@ -13,6 +13,7 @@ import param
 from panel.viewable import Viewer
 from pymatgen.core import Structure
 
+from explorer.complaints import one_line
 from explorer.crystals import gate, spacegroup_of
 from explorer.figures.diffraction import RADIATIONS, WAVELENGTH, diffraction_figure
 from explorer.figures.words import escape
@@ -67,7 +68,7 @@ class PatternView(Viewer):
             return
         name, content = next(reversed(files.items()))
         data = content.encode() if isinstance(content, str) else content
-        short = Path(name.replace("\\", "/")).name[:200]
+        short = one_line(Path(name.replace("\\", "/")).name)[:200]
         try:
             self.measured = await asyncio.to_thread(read_pattern, short, data)
         except PatternError as error:

@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import SpecError
+from explorer.complaints import one_line
 from explorer.figures.words import escape
 from explorer.structure_files import safe_name
 from explorer.targets import read_targets
@@ -86,7 +87,7 @@ class TargetsView(Viewer):
 def read_upload(name: str, content: bytes | str) -> Upload:
     """Read an uploaded file through a temporary one; never raises."""
     data = content.encode() if isinstance(content, str) else content
-    short = Path(name.replace("\\", "/")).name[:200]
+    short = one_line(Path(name.replace("\\", "/")).name)[:200]
     if len(data) > MAX_MEGABYTES * 2**20:
         limit = f"expected at most {MAX_MEGABYTES} MiB, got {len(data) / 2**20:.0f}: split the file"
         return Upload(short, problem=f"targets: {limit}")

@@ -56,11 +56,11 @@ class Machine:
         options = ["--idle", "1e9", "--device", "cpu", "--workers", "1", "--slot", slot]
         return self._start("runner", [sys.executable, "-m", "explorer.runner", *options])
 
-    def start_web(self) -> subprocess.Popen:
-        """Serve the page and its health checks on a free port."""
+    def start_web(self, *more: str) -> subprocess.Popen:
+        """Serve the page and its health checks on a free port, with more options."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        options = ["--port", str(self.port), "--plugins", "explorer.health"]
+        options = ["--port", str(self.port), "--plugins", "explorer.health", *more]
         return self._start("web", [sys.executable, "-m", "panel", "serve", "app.py", *options])
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen:

@@ -104,7 +104,7 @@ class Bench:
 
     def unpacked(self, given: Input) -> Path:
         """Write an input that is a folder."""
-        folder = self.folder / "inputs" / f"{given.number}-{given.name}"
+        folder = self.folder / "inputs" / f"{given.number}-{safe_name(given.name)}"
         folder.mkdir()
         for name, text in json.loads(given.content).items():
             (folder / name).write_bytes(text.encode("latin-1"))
@@ -132,7 +132,7 @@ def _form() -> ConstraintsView:
     async def run() -> None:
         """Begin no search."""
 
-    return ConstraintsView(Draft(), potential_names(), lambda _: {}, run)
+    return ConstraintsView(Draft(), potential_names(), blocked_elements, run)
 
 
 def _problem(message: str) -> str:
