@@ -217,6 +217,8 @@ class CampaignSpec(BaseModel):
             spec = cls(**NEW | fields)
         except ValidationError as error:
             raise _first_complaint(error) from None
+        except UnicodeEncodeError as error:
+            raise SpecError(f"expected text, got half of a character in {error.object!r}") from None
         constraints = spec.constraints()
         spec._refuse_wrong_generator()
         if spec.best_of > 1 and spec.search != "independent":

@@ -32,6 +32,7 @@ from explorer.schema import StoreError
 from explorer.screen import Screen
 from explorer.store import Store
 from explorer.structure_files import StructureFileError, safe_name
+from explorer.targets import within_reach
 from explorer.ui.compare_view import compared_candidate, comparison_html
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft, examine
@@ -193,7 +194,7 @@ def drop_targets(given: Input, bench: Bench, outcome: Outcome) -> Iterator[str]:
     draft.check()
     if draft.problem:
         raise Refused(draft.problem)
-    for one in upload.structures[:MOST_LOOKED_AT]:
+    for one in within_reach(draft.spec, upload.structures)[:MOST_LOOKED_AT]:
         yield from _taken(one.name, one.structure, given.number)
 
 
