@@ -13,7 +13,6 @@ from explorer.ui.welcome import broken
 
 pn.extension(
     "tabulator",
-    "filedropper",
     notifications=True,
     reconnect=True,
     disconnect_notification="The server is away; this page comes back by itself.",

@@ -72,6 +72,7 @@ def proposals(constraints: Constraints) -> Iterator[WyckoffCrystal]:
     """
     if not constraints.elements:
         return
+    constraints = constraints.without_coordinates()  # skeletons alone are proposed
     seen = set()
     for drawn in substitution(constraints, n=MOST_PROPOSALS, similar=True):
         key = skeleton(drawn.crystal)
@@ -90,21 +91,10 @@ def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:
         return False
     if crystal.n_atoms > constraints.max_atoms:
         return False
-    left = list(crystal.sites)
     empty = constraints.empty_letters(crystal.spacegroup)
-    if any(LETTERS.index(site.letter) in empty for site in left):
+    if any(LETTERS.index(site.letter) in empty for site in crystal.sites):
         return False
-    for wanted in constraints.occupied:
-        fitting = [
-            site
-            for site in left
-            if site.letter == wanted.letter
-            and (not wanted.elements or site.element in wanted.elements)
-        ]
-        if not fitting:
-            return False
-        left.remove(fitting[0])
-    return True
+    return constraints.assign(crystal.sites) is not None
 
 
 @cache

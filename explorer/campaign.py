@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from explorer.complaints import one_line
+from explorer.complaints import first_complaint, one_line
 
 if TYPE_CHECKING:
     from model.constraints import Constraints
@@ -216,7 +216,8 @@ class CampaignSpec(BaseModel):
         try:
             spec = cls(**NEW | fields)
         except ValidationError as error:
-            raise _first_complaint(error) from None
+            usual = {name: field.default for name, field in cls.model_fields.items()} | NEW
+            raise SpecError(*first_complaint(error, usual)) from None
         except UnicodeEncodeError as error:
             raise SpecError(f"expected text, got half of a character in {error.object!r}") from None
         constraints = spec.constraints()
@@ -311,16 +312,6 @@ class CampaignSpec(BaseModel):
                 f"choose other elements or another {who.split()[1]}",
                 "elements",
             )
-
-
-def _first_complaint(error: ValidationError) -> SpecError:
-    """Turn pydantic's report into one line about its first complaint."""
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    if first["type"] == "value_error":  # one of ours: it tells what it got
-        return SpecError(f"{name}: {first['ctx']['error']}", name)
-    told = first["msg"][0].lower() + first["msg"][1:]
-    return SpecError(f"{name}: {told}, got {first['input']!r}", name)
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,15 @@ app.add_typer(cli_evaluate.app, name="evaluate")
 @grouped
 def sample(
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="File to write: .parquet, .extxyz, .json, .zip of CIFs, .csv for LeMat-GenBench, "
+            "or a folder.",
+        ),
+    ],
     asked: Asked,
     n: Count = 100,
     drawing: Drawing,
@@ -205,8 +213,8 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help="cif, extxyz, csv (these three when not given), poscar, json, optimade, vasp, "
-            "report, or all; with commas or repeated.",
+            help="cif, extxyz, csv (these three when not given), poscar, json, optimade, lemat, "
+            "vasp, report, or all; with commas or repeated.",
         ),
     ] = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only starred candidates.")] = False,

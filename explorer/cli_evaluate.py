@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.cli_experiment import experiment, strategies, targets, temperatures
+from explorer.cli_experiment import experiment, strategies, targets
 from explorer.cli_options import (
     Asked,
     Checkpoint,
@@ -25,6 +25,7 @@ from explorer.cli_options import (
     spec_of,
     tell,
 )
+from explorer.cli_published import embeddings, filtering, temperatures
 
 CandidateFile = Annotated[
     Path | None,
@@ -43,6 +44,8 @@ app.command()(experiment)
 app.command()(strategies)
 app.command()(targets)
 app.command()(temperatures)
+app.command()(embeddings)
+app.command()(filtering)
 
 
 @app.command()

@@ -8,19 +8,14 @@ from typing import Annotated
 import typer
 
 from explorer.cli_options import (
-    Again,
-    Checkpoint,
     Common,
     Elements,
-    GeometryTemperature,
     Placing,
     Relaxing,
     Samples,
-    Search,
     Searching,
     Stability,
     Subset,
-    TopP,
     Workers,
     grouped,
     show_progress,
@@ -186,51 +181,6 @@ def targets(
         workers=workers,
         progress=show_progress,
     )
-    tell(told, common.json)
-
-
-@grouped
-def temperatures(
-    *,
-    values: Annotated[
-        str, typer.Option("--temperatures", help="Sampling temperatures, with commas.")
-    ] = "0.5,0.7,0.9,1,1.1,1.3,1.5",
-    elements: Elements = "",
-    n: Annotated[int, typer.Option("-n", help="Crystals to draw at each temperature.")] = 500,
-    stability: Stability = "low",
-    top_p: TopP = 1.0,
-    search: Search = "independent",
-    geometry_temperature: GeometryTemperature = None,
-    again: Again = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a figure: html.")] = None,
-    checkpoint: Checkpoint = None,
-    workers: Workers = None,
-    common: Common,
-) -> None:
-    """Tell how validity, symmetry and duplicates depend on the sampling temperature."""
-    from explorer.evaluate_commands import temperatures as judge  # noqa: PLC0415 - imports torch
-    from explorer.figures.temperatures import temperature_figure  # noqa: PLC0415 - imports plotly
-    from explorer.headless import refuse_unwritable, replacing  # noqa: PLC0415
-
-    if plot is not None:
-        refuse_unwritable(plot)
-    spec = spec_of(
-        elements=elements,
-        n=n,
-        seed=common.seed,
-        stability=stability,
-        top_p=top_p,
-        search=search,
-        geometry_temperature=geometry_temperature,
-        again=again,
-        checkpoint=str(checkpoint) if checkpoint else None,
-    )
-    told = judge(
-        spec, real_numbers(values), workers=workers, device=common.device, progress=show_progress
-    )
-    if plot is not None:
-        with replacing(plot) as part:
-            temperature_figure(told).write_html(part, include_plotlyjs=True)
     tell(told, common.json)
 
 

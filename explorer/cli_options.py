@@ -33,7 +33,8 @@ Sites = Annotated[
     list[str] | None,
     typer.Option(
         "--site",
-        help="Occupied site, 139:2a=Ca, or one that stays empty, 139:4d=none; may be repeated.",
+        help="Occupied site, 139:2a=Ca or 139:4e=Al@z=0.36, or one that stays empty, 139:4d=none; "
+        "may be repeated.",
     ),
 ]
 MaxAtoms = Annotated[int, typer.Option(help="Most atoms in the primitive cell.")]
@@ -350,12 +351,20 @@ def show_progress(line: str, *, last: bool = False) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def tell(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], json: Path | None) -> None:
-    """Print a result as a table, and write it as JSON where asked to; "-" is stdout."""
+def tell(
+    result: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    json: Path | None,
+    table: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
+    """Print a result as a table, and write it as JSON where asked to; "-" is stdout.
+
+    The table can be one of its own, where the result holds more than can be read.
+    """
     from explorer.commands import as_json, as_table  # noqa: PLC0415
 
+    shown = as_table(result if table is None else table)
     if json is None:
-        print(as_table(result))
+        print(shown)
     elif str(json) == "-":
         print(as_json(result))
     else:
@@ -364,4 +373,4 @@ def tell(result: Mapping[str, Any] | Sequence[Mapping[str, Any]], json: Path | N
         refuse_unwritable(json)
         with replacing(json) as part:
             part.write_text(as_json(result) + "\n", encoding="utf-8")
-        print(as_table(result))
+        print(shown)

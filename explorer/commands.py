@@ -44,7 +44,7 @@ from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
 ONE_STRUCTURE = (".cif", ".vasp")
-WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".cif", ".vasp", "")
+WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".csv", ".cif", ".vasp", "")
 
 
 class Progress(Protocol):

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
 MOST = 600
 """Characters of a complaint; of a longer one the beginning and the end are kept."""
+SHOULD = "Input should be "
+"""How pydantic begins."""
 
 
 def one_line(text: object) -> str:
@@ -12,3 +19,34 @@ def one_line(text: object) -> str:
     line = " ".join(words)
     half = MOST // 2
     return line if len(line) <= MOST else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+
+
+def first_complaint(error: ValidationError, usual: Mapping[str, Any]) -> tuple[str, str]:
+    """Say what pydantic complains of first, and of which field: expected, got, how to mend it.
+
+    Parameters
+    ----------
+    error : ValidationError
+    usual : mapping
+        What each field is when nobody says otherwise.
+    """
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "value_error":  # one of ours: it tells what it got
+        return f"{name}: {first['ctx']['error']}", name
+    told = first["msg"][0].lower() + first["msg"][1:]
+    if first["msg"].startswith(SHOULD):
+        told = first["msg"].removeprefix(SHOULD)
+        told = f"expected {'a number ' if told.startswith(('greater', 'less')) else ''}{told}"
+    return f"{name}: {told}, got {first['input']!r}{_mend(name, usual)}", name
+
+
+def _mend(name: str, usual: Mapping[str, Any]) -> str:
+    if name not in usual:
+        return ""
+    value = usual[name]
+    if value is None:
+        return "; give such a value or none"
+    if isinstance(value, bool | tuple | str):
+        return ""
+    return f"; usual is {value:g}"

@@ -17,6 +17,7 @@ import spglib
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
+from model.coordinates import TOLERANCE, free_coordinates
 from model.crystal import Site, WyckoffCrystal, lattice_parameters, lattice_vectors
 from model.elements import atomic_number, formula_rank, symbol_of
 from model.wyckoff import LETTERS, WyckoffTable, table
@@ -27,8 +28,6 @@ TIGHT_SYMPREC = 0.01
 """Angstrom; the tolerance of spglib where the usual one symmetrizes too much."""
 MAX_MOVE = 0.015
 """Angstrom per atom; symmetrizing that moves atoms further is done at the tight tolerance."""
-TOLERANCE = 2e-3
-"""How far (fractional) a symmetrized point may lie from its Wyckoff position."""
 
 
 class EncodingError(ValueError):
@@ -223,33 +222,6 @@ def locate(
     return None
 
 
-def free_coordinates(wyckoff: WyckoffTable, position: int, points: np.ndarray) -> np.ndarray:
-    """Free coordinates of those points that lie on the position's first representative.
-
-    Parameters
-    ----------
-    points : ndarray, shape (K, 3)
-        Points of one orbit, fractional.
-
-    Returns
-    -------
-    ndarray, shape (K', freedom)
-        In [0, 1); K' <= K points lie on the representative.
-    """
-    operation = wyckoff.operations_of(position)[0]
-    matrix, offset = operation[:, :3], operation[:, 3]
-    variables = np.zeros_like(points)
-    for axis in np.flatnonzero(wyckoff.free_axes[position]):
-        row = _bare_row(matrix, axis)
-        variables[:, axis] = (points[:, row] - offset[row]) * matrix[row, axis]
-    apart = variables @ matrix.T + offset - points
-    on_it = (np.abs(apart - np.rint(apart)) < TOLERANCE).all(axis=1)
-    free = variables[on_it][:, wyckoff.free_axes[position]]
-    free = free - np.floor(free)
-    free[free >= 1.0 - 1e-6] = 0.0
-    return free
-
-
 def site_at(spacegroup: int, letter: str, element: str, point: np.ndarray) -> Site:
     """Describe the orbit of an atom that may lie on any representative of its position.
 
@@ -271,12 +243,6 @@ def site_at(spacegroup: int, letter: str, element: str, point: np.ndarray) -> Si
     if not len(free):
         raise EncodingError(f"the point {point} does not lie on {wyckoff.name(position)}")
     return Site(letter, element, tuple(float(value) for value in free[0]))
-
-
-def _bare_row(matrix: np.ndarray, axis: int) -> int:
-    """Row in which the variable stands alone with coefficient 1 or -1; every position has one."""
-    alone = (np.abs(matrix[:, axis]) == 1) & ((matrix != 0).sum(axis=1) == 1)
-    return int(np.flatnonzero(alone)[0])
 
 
 def _polar_shift(wyckoff: WyckoffTable, sites: list, polar: np.ndarray) -> np.ndarray:

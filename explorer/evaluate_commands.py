@@ -13,7 +13,7 @@ import numpy as np
 
 from explorer import isolation
 from explorer.baseline_imported import read_samples
-from explorer.baseline_transformer import transformer
+from explorer.baseline_matra import open_network
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress, Ticker, read_foreign
@@ -23,15 +23,15 @@ from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
 from explorer.evaluate.score import evaluate_score, labelled_structures
 from explorer.evaluate.sun import evaluate_sun, outcomes
-from explorer.evaluate.temperatures import evaluate_temperatures
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.strangers import reading_seconds
 from explorer.structure_files import NamedStructure
-from model.checkpoint import load_network
+from model.checkpoint import LoadedNetwork, load_network
 from model.constraints import Constraints
+from model.matra import KIND as MATRA
 
 
 def retrieval(
@@ -55,7 +55,7 @@ def retrieval(
         draw = _system_of(read_samples(candidates, origin))
     else:
         if method == "transformer":
-            loaded = load_network(spec.checkpoint, choose_device(device))
+            loaded = open_network(spec.checkpoint, choose_device(device))
         draw = _drawing(generator(method, loaded, spec.drawing()), spec)
     told = evaluate_retrieval(
         targets,
@@ -74,7 +74,7 @@ def retrieval(
         "seed": spec.seed,
     }
     if loaded:
-        asked |= {"stability": spec.stability, **spec.drawing()}
+        asked |= {"stability": spec.stability, **_how(loaded, spec)}
     return told | {"method": "file" if candidates else method, "asked": asked}
 
 
@@ -86,6 +86,11 @@ def _drawing(generate: Generate, spec: CampaignSpec) -> DrawSystem:
         return generate(constraints, n=spec.n, seed=spec.seed)
 
     return draw
+
+
+def _how(loaded: LoadedNetwork, spec: CampaignSpec) -> dict[str, Any]:
+    """Return how crystals were drawn, for the record: the baseline knows a temperature alone."""
+    return {"temperature": spec.temperature} if loaded.kind == MATRA else spec.drawing()
 
 
 def _system_of(drawn: Sequence[Drawn]) -> DrawSystem:
@@ -113,10 +118,10 @@ def generation(
     if candidates is not None:
         drawn, seconds = read_samples(candidates, origin)[: spec.n], None
     else:
-        loaded = load_network(spec.checkpoint, choose_device(device))
+        loaded = open_network(spec.checkpoint, choose_device(device))
         spec.refuse_unknown(loaded.known_elements, "the model")
-        draws = transformer(loaded, spec.constraints(), n=spec.n, seed=spec.seed, **spec.drawing())
-        drawn = list(draws)
+        generate = generator("transformer", loaded, spec.drawing())
+        drawn = list(generate(spec.constraints(), n=spec.n, seed=spec.seed))
         seconds = time.monotonic() - began
     asked = {
         "generator": _origin(candidates, origin) if candidates else loaded.checkpoint_id,
@@ -124,7 +129,7 @@ def generation(
         "seed": spec.seed,
     }
     if candidates is None:
-        asked |= spec.drawing() | {"constraints": spec.constraints().to_dict()}
+        asked |= _how(loaded, spec) | {"constraints": spec.constraints().to_dict()}
     told = evaluate_generation(
         drawn,
         elements=spec.constraints().elements,
@@ -134,31 +139,6 @@ def generation(
         workers=workers,
     )
     return told | {"asked": asked}
-
-
-def temperatures(
-    spec: CampaignSpec,
-    values: Sequence[float],
-    *,
-    workers: int | None,
-    device: str,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Count what is right with n crystals drawn at each temperature, the rest being equal."""
-    loaded = load_network(spec.checkpoint, choose_device(device))
-    spec.refuse_unknown(loaded.known_elements, "the model")
-    constraints = spec.constraints()
-
-    def draw(temperature: float) -> list[Drawn]:
-        options = spec.drawing() | {"temperature": temperature}
-        return list(transformer(loaded, constraints, n=spec.n, seed=spec.seed, **options))
-
-    told = evaluate_temperatures(
-        draw, values, elements=constraints.elements, workers=workers, progress=progress
-    )
-    asked = {name: value for name, value in spec.drawing().items() if name != "temperature"}
-    asked |= {"seed": spec.seed, "constraints": constraints.to_dict()}
-    return told | {"generator": loaded.checkpoint_id, "asked": asked}
 
 
 def sun(
@@ -182,7 +162,7 @@ def sun(
         drawn = read_samples(candidates, origin)[: spec.n]
     else:
         transforms = method == "transformer"
-        loaded = load_network(spec.checkpoint, choose_device(device)) if transforms else None
+        loaded = open_network(spec.checkpoint, choose_device(device)) if transforms else None
         generate = generator(method, loaded, spec.drawing())
         drawn = list(generate(spec.constraints(), n=spec.n, seed=spec.seed))
     with Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers) as relaxer:
@@ -198,7 +178,7 @@ def sun(
     report |= {"potential": str(chosen.level), "hull": library.competing("").name}
     asked = {"generator": _origin(candidates, origin) or method, "n": spec.n, "seed": spec.seed}
     if candidates is None and method == "transformer":
-        asked |= {"checkpoint": loaded.checkpoint_id, **spec.drawing()}
+        asked |= {"checkpoint": loaded.checkpoint_id, **_how(loaded, spec)}
     return report | {"reference": named, "asked": asked}
 
 

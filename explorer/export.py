@@ -80,6 +80,13 @@ FORMATS = {
         "The answer of an OPTIMADE server; what is ours begins with `_hullscape_`.",
         write.optimade,
     ),
+    "lemat": Format(
+        "LeMat-GenBench CSV",
+        "lemat/*.csv",
+        "Input of the benchmark LeMat-GenBench (`run_benchmarks.py --csv`): `generated.csv` has "
+        "all crystals as drawn, rejected and repeated ones too; `relaxed.csv` relaxed ones.",
+        write.lemat,
+    ),
     "vasp": Format(
         "VASP inputs",
         "vasp/*/",

@@ -43,10 +43,7 @@ def export_campaign(
         wanted = chosen_formats(formats)
     except ValueError as error:
         raise SpecError(str(error), "format") from error
-    folder = Path(name)
-    store = Store(folder / DATABASE if (folder / DATABASE).is_file() else url)
-    known = store.campaigns()
-    campaign = known[0] if folder.is_dir() and known else store.campaign(name)
+    store, campaign = open_campaign(name, url)
     kept = _kept(store, campaign, chosen, max_above_hull, starred)
     written = export_chosen(store, campaign, kept, output, wanted)
     return {
@@ -55,6 +52,20 @@ def export_campaign(
         "formats": list(wanted),
         "output": str(written),
     }
+
+
+def open_campaign(name: str, url: str | None) -> tuple[Store, Campaign]:
+    """Open a campaign by the folder of its run, or by its id in a database.
+
+    Raises
+    ------
+    StoreError
+        When there is no such campaign.
+    """
+    folder = Path(name)
+    store = Store(folder / DATABASE if (folder / DATABASE).is_file() else url)
+    known = store.campaigns()
+    return store, known[0] if folder.is_dir() and known else store.campaign(name)
 
 
 def _kept(

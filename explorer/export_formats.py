@@ -23,7 +23,7 @@ from explorer.candidate import Candidate
 from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
 from explorer.spreadsheet import cell
-from explorer.structure_files import cif_text, safe_name
+from explorer.structure_files import cif_text, lemat_csv, safe_name
 
 SYMPRECS = (0.1, 0.01)
 """Å: tolerances at which the table gives the space group; CIFs are written at the first."""
@@ -159,6 +159,16 @@ def pymatgen_json(chosen: Chosen) -> Files:
         for c in chosen.with_structure()
     ]
     yield "candidates.json", _json(items)
+
+
+def lemat(chosen: Chosen) -> Files:
+    """Return LeMat-GenBench's input: every crystal as drawn, and those with a relaxed structure.
+
+    A benchmark of the generator takes the former, rejected and repeated crystals included.
+    """
+    yield "lemat/generated.csv", lemat_csv((c.id, c.initial) for c in chosen.candidates)
+    relaxed = [(c.id, c.relaxed) for c in chosen.with_structure() if c.relaxed is not None]
+    yield "lemat/relaxed.csv", lemat_csv(relaxed)
 
 
 def optimade(chosen: Chosen) -> Files:

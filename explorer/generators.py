@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.baseline_imported import read_samples, replay
+from explorer.baseline_matra import matra
 from explorer.baseline_substitution import substitution
 from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
@@ -19,6 +20,7 @@ from explorer.prototypes import SHIPPED
 from model.checkpoint import SHIPPED as WEIGHTS
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
+from model.matra import KIND as MATRA
 from model.stability import FILE as STABILITY
 from model.templates import SHIPPED as TEMPLATES
 
@@ -46,7 +48,7 @@ def generator(
         file.
     loaded, options
         The network and how to draw from it: temperature, the keywords of
-        `transformer` after the seed.
+        `transformer` after the seed. The baseline matra takes the temperature of these alone.
     samples
         What "file" gives, in this order.
 
@@ -60,6 +62,8 @@ def generator(
     if method == "transformer":
         if loaded is None:
             raise ValueError("the transformer needs a network, got none")
+        if loaded.kind == MATRA:
+            return partial(matra, loaded, temperature=(options or {}).get("temperature", 1.0))
         return partial(transformer, loaded, **(options or {}))
     if method == "file" and not samples:
         raise ValueError("the generator 'file' needs samples, got none: give a file of them")

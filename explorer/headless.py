@@ -22,10 +22,11 @@ from sqlalchemy.exc import OperationalError
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate, State
+from explorer.complaints import one_line
 from explorer.lease import Leases, new_owner
 from explorer.logs import say
 from explorer.references import HULL_WORDS, POTENTIAL
-from explorer.runner import Pulse, one_line, run_campaign
+from explorer.runner import Pulse, run_campaign
 from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,7 +22,7 @@ import typer
 
 import model
 from explorer.baseline_substitution import SIMILARITY, compute_similarity
-from explorer.encode import EncodingError, encode_cell
+from explorer.encode import EncodingError, descriptions, encode_cell
 from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
 from explorer.template_build import collect, entries
@@ -40,12 +42,15 @@ def tables() -> None:
 
 
 @app.command()
-def shards(structures: Path, folder: Path, workers: int = 2) -> None:
-    """Write one shard file for each value of the column ``split``."""
+def shards(structures: Path, folder: Path, settings: int = 1, workers: int = 2) -> None:
+    """Write one shard file for each value of the column ``split``.
+
+    With ``--settings 8`` each crystal also in up to seven other choices of origin and axes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     frame = pd.read_parquet(structures)
     for split, rows in frame.groupby("split"):
-        _write_split(folder / f"{split}.npz", rows, workers)
+        _write_split(folder / f"{split}.npz", rows, settings, workers)
 
 
 @app.command()
@@ -83,29 +88,48 @@ def _crystals(shard: Path) -> list[WyckoffCrystal]:
     return [row_to_crystal(row.tokens, row.fine) for row in rows]
 
 
-def _write_split(path: Path, frame: pd.DataFrame, workers: int) -> None:
+def _write_split(path: Path, frame: pd.DataFrame, settings: int, workers: int) -> None:
     cells = list(zip(frame.lattice, frame.frac_coords, frame.numbers, strict=True))
     with get_context("spawn").Pool(workers) as pool:
-        encoded = pool.map(_encode, cells, chunksize=64)
-    kept = [k for k, row in enumerate(encoded) if isinstance(row, Row)]
+        encoded = pool.map(partial(_encode, settings=settings), cells, chunksize=64)
+    kept = [k for k, rows in enumerate(encoded) if not isinstance(rows, str)]
     reasons = Counter(reason for reason in encoded if isinstance(reason, str))
     energies = frame.e_above_hull.to_numpy()[kept]
-    write_shards(path, [encoded[k] for k in kept], energies)
+    rows = [encoded[k] for k in kept]
+    write_shards(path, [first for first, *_ in rows], energies, [some[1:] for some in rows])
     print(
         f"{path}: {len(kept)} of {len(cells)} crystals; left out: {dict(reasons)}", file=sys.stderr
     )
 
 
-def _encode(cell: tuple) -> Row | str:
-    """Token row of one structure, or the reason why there is none."""
+def _encode(cell: tuple, settings: int) -> list[Row] | str:
+    """Token rows of one structure, the canonical one first, or the reason why there is none."""
     lattice, frac_coords, numbers = cell
     matrix = np.asarray(lattice, float).reshape(3, 3)
     points = np.asarray(frac_coords, float).reshape(-1, 3)
     try:
         crystal = encode_cell((matrix, points, [int(n) for n in numbers]))
-        return crystal_to_row(crystal, formula=True)
+        return _rows(crystal, settings)
     except (EncodingError, TokenError) as error:
         return type(error).__name__ + (": sites" if "sites" in str(error) else "")
+
+
+def _rows(crystal: WyckoffCrystal, settings: int) -> list[Row]:
+    """Write a crystal in up to so many choices of origin and axes, its own first."""
+    rows = [crystal_to_row(crystal, formula=True)]
+    if settings == 1:
+        return rows
+    written = {(rows[0].tokens.tobytes(), rows[0].fine.tobytes())}
+    others = descriptions(crystal)
+    for k in np.random.default_rng(0).permutation(len(others)):
+        with suppress(TokenError):
+            row = crystal_to_row(others[k], formula=True)
+            if (row.tokens.tobytes(), row.fine.tobytes()) not in written:
+                written.add((row.tokens.tobytes(), row.fine.tobytes()))
+                rows.append(row)
+        if len(rows) == settings:
+            break
+    return rows
 
 
 if __name__ == "__main__":

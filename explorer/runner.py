@@ -26,6 +26,7 @@ from sqlalchemy.exc import OperationalError
 
 from explorer.campaign import Campaign, CampaignState, SpecError
 from explorer.candidate import Candidate
+from explorer.complaints import one_line
 from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
 from explorer.logs import log_event, log_to_stderr
 from explorer.schema import StoreError
@@ -303,12 +304,12 @@ def run_campaign(
     except SupplyStoppedError:
         _give_back(leases, lease, None)
     except (LeaseLostError, OperationalError) as error:
-        log_event("dropped", WARNING, campaign=lease.campaign_id, reason=one_line(error))
+        log_event("dropped", WARNING, campaign=lease.campaign_id, reason=_reason(error))
         raise
     except Exception as error:
-        log_event("failed", ERROR, campaign=lease.campaign_id, reason=one_line(error))
+        log_event("failed", ERROR, campaign=lease.campaign_id, reason=_reason(error))
         known = isinstance(error, ValueError)
-        message = one_line(error) if known else f"{type(error).__name__}: {one_line(error)}"
+        message = _reason(error) if known else f"{type(error).__name__}: {one_line(error)}"
         _give_back(leases, lease, CampaignState.FAILED, message)
 
 
@@ -336,9 +337,9 @@ def _give_back(
     log_event("released", campaign=lease.campaign_id, state=state)
 
 
-def one_line(error: BaseException) -> str:
-    """Return an error's text without its line breaks; its kind when it has none."""
-    return " ".join(str(error).split())[:1000] or type(error).__name__
+def _reason(error: BaseException) -> str:
+    """Return what an error says; its kind when it says nothing."""
+    return one_line(error) or type(error).__name__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

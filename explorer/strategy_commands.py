@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from explorer.campaign import CampaignSpec, CampaignState, SpecError
-from explorer.candidate import Candidate, State
+from explorer.candidate import Candidate
 from explorer.commands import Progress, Ticker
+from explorer.evaluate.filtering import distinct_near_hull
 from explorer.evaluate.pool import spread
 from explorer.evaluate.retrieval import read_systems
 from explorer.evaluate.score import describe
@@ -21,7 +22,6 @@ from explorer.evaluate.trials import SPENT, TrialFolder, TrialsInterrupted
 from explorer.experiment_commands import tell_relaxed
 from explorer.headless import DATABASE, refuse_unwritable, run_in_folder, write_json
 from explorer.laboratory import Library, choose_device
-from explorer.novelty import Matcher, MatchError, Pool
 from explorer.potentials import potential
 from explorer.store import Store
 from explorer.targets import read_targets
@@ -174,23 +174,6 @@ def stability_scores(
         crystals = [described[k] for k in readable]
         scores[readable] = stability_score(network, crystals)
     return scores
-
-
-def distinct_near_hull(candidates: Sequence[Candidate], limit: float) -> dict[str, str]:
-    """Name, for each crystal that relaxed to near the hull, the first such crystal it equals."""
-    pool, groups = Pool(Matcher()), {}
-    for candidate in candidates:
-        above = candidate.energy_above_hull
-        if candidate.state != State.RELAXED or above is None or above > limit:
-            continue
-        try:
-            first = pool.match(candidate.relaxed)
-        except MatchError:
-            continue  # what cannot be compared would be counted twice
-        groups[candidate.id] = first or candidate.id
-        if first is None:
-            pool.add(candidate.id, candidate.relaxed)
-    return groups
 
 
 def systems_of(elements: str, file: Path | None, count: int | None, seed: int) -> list[str]:

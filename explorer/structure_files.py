@@ -7,6 +7,7 @@ nothing in a file can name a class to build. Parsing can still be slow, so a ser
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import tarfile
@@ -86,6 +87,8 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
 def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> None:
     """Write structures in the format that the suffix of `path` names; no suffix: a CIF folder.
 
+    .csv is the input of LeMat-GenBench, see `lemat_csv`.
+
     Raises
     ------
     StructureFileError
@@ -97,6 +100,7 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
         ".zip": _write_zip,
         ".extxyz": _write_extxyz,
         ".json": _write_json,
+        ".csv": _write_csv,
         "": _write_folder,
     }
     if path.suffix in (".cif", ".vasp"):
@@ -110,7 +114,7 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
     elif path.suffix in writers:
         writers[path.suffix](path, named)
     else:
-        raise StructureFileError(f"cannot write {path.name}: expected {FORMATS}")
+        raise StructureFileError(f"cannot write {path.name}: expected {FORMATS}, .csv")
 
 
 def cif_text(structure: Structure, symprec: float = 0.1) -> str:
@@ -129,6 +133,22 @@ def cif_text(structure: Structure, symprec: float = 0.1) -> str:
         # pymatgen lets spglib's "no dataset" surface as one of these.
         return str(CifWriter(structure))
     return str(CifWriter(structure))
+
+
+def lemat_csv(named: Iterable[tuple[str, Structure | None]]) -> str:
+    """Return the table that LeMat-GenBench reads (``run_benchmarks.py --csv FILE``).
+
+    Columns ``material_id`` and ``structure``, the latter pymatgen's JSON, which its README
+    recommends over CIF. What has no structure keeps its row with an empty cell, which its loader
+    counts as skipped.
+    """
+    buffer = io.StringIO(newline="")
+    table = csv.writer(buffer)
+    table.writerow(("material_id", "structure"))
+    for name, structure in named:
+        text = "" if structure is None else json.dumps(structure.as_dict(verbosity=0))
+        table.writerow((name, text))
+    return buffer.getvalue()
 
 
 def _group(structure: Structure, symprec: float) -> int:
@@ -381,3 +401,7 @@ def _write_extxyz(path: Path, named: list[NamedStructure]) -> None:
 def _write_json(path: Path, named: list[NamedStructure]) -> None:
     items = [{"id": n.name, "structure": n.structure.as_dict(verbosity=0)} for n in named]
     path.write_text(json.dumps(items), encoding="utf-8")
+
+
+def _write_csv(path: Path, named: list[NamedStructure]) -> None:
+    path.write_text(lemat_csv(named), encoding="utf-8", newline="")

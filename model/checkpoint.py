@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.network import Network, NetworkConfig
 from model.stability import StabilityNetwork, load_stability
 
 SHIPPED = Path(__file__).with_name("weights")
 SHARD_BYTES = 15_000_000
+KIND = "hullscape"
+"""Of a network that weights are for, unless they name another."""
 FORMAT = 1
 """Grows when rows or the network change so that older weights no longer fit."""
 MOST_WORDS = 300
@@ -35,8 +38,8 @@ class CheckpointError(ValueError):
 class LoadedNetwork:
     """A network ready to draw, and what is known of it."""
 
-    network: Network
-    """In evaluation mode."""
+    network: nn.Module
+    """In evaluation mode; a ``Network`` unless the kind is another."""
     checkpoint_id: str
     """Name and the first 12 hex digits of the SHA-256 of the weights."""
     known_elements: tuple[str, ...]
@@ -47,10 +50,18 @@ class LoadedNetwork:
     """Of the weights."""
     stability: tuple[StabilityNetwork, ...] = ()
     """Tell together how likely a crystal is to lie near the hull."""
+    kind: str = KIND
+    """What network it is."""
 
 
 def save_network(
-    network: Network, folder: Path, *, name: str, known_elements: list[str], info: dict[str, Any]
+    network: nn.Module,
+    folder: Path,
+    *,
+    name: str,
+    known_elements: list[str],
+    info: dict[str, Any],
+    kind: str = KIND,
 ) -> None:
     """Write a network as half-precision shards; the description comes last, so it is never half."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,6 +76,7 @@ def save_network(
         digest.update(path.read_bytes())
     description = {
         "format": FORMAT,
+        "kind": kind,
         "name": name,
         "sha256": digest.hexdigest(),
         "config": network.config.to_dict(),
@@ -80,11 +92,18 @@ def load_network(folder: Path | str | None = None, device: str = "cpu") -> Loade
     Raises
     ------
     CheckpointError
-        If the folder holds no network, one of another format, or damaged weights.
+        If the folder holds no network, one of another kind or format, or damaged weights.
     """
     folder = Path(folder) if folder is not None else SHIPPED
+    return load_weights(folder, device, KIND, Network)
+
+
+def load_weights(
+    folder: Path, device: str, kind: str, build: Callable[[NetworkConfig], nn.Module]
+) -> LoadedNetwork:
+    """Read a network of a kind, given how one is built; raises as `load_network` does."""
     try:
-        return _read_network(folder, device)
+        return _read_network(folder, device, kind, build)
     except CheckpointError:
         raise
     except Exception as error:  # whatever else a stranger's files make the libraries throw
@@ -96,18 +115,14 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error)[:MOST_WORDS]}"
 
 
-def _read_network(folder: Path, device: str) -> LoadedNetwork:
-    try:
-        description = json.loads((folder / "network.json").read_text())
-    except (OSError, ValueError) as error:
+def _read_network(
+    folder: Path, device: str, kind: str, build: Callable[[NetworkConfig], nn.Module]
+) -> LoadedNetwork:
+    description = _description(folder)
+    if (found := description.get("kind", KIND)) != kind:
         raise CheckpointError(
-            f"expected a folder with network.json and part-*.safetensors, got {folder} "
-            f"({_in_words(error)})"
-        ) from None
-    if description.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{folder} has weights of format {description.get('format')}, expected {FORMAT}; "
-            "train again, or use the version that made them"
+            f"{folder} has weights of the kind {found!r:.80}, expected {kind!r}; "
+            "'hullscape evaluate generation', 'retrieval' and 'sun' take either kind"
         )
     paths = sorted(folder.glob("part-*.safetensors"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
@@ -115,7 +130,7 @@ def _read_network(folder: Path, device: str) -> LoadedNetwork:
         raise CheckpointError(
             f"the weights in {folder} are damaged: their SHA-256 is {digest[:12]}"
         )
-    network = Network(NetworkConfig(**description["config"]))
+    network = build(NetworkConfig(**description["config"]))
     weights = {key: value for path in paths for key, value in load_file(path).items()}
     network.load_state_dict({key: value.float() for key, value in weights.items()})
     network.eval().requires_grad_(requires_grad=False).to(device)
@@ -126,7 +141,32 @@ def _read_network(folder: Path, device: str) -> LoadedNetwork:
         description["info"],
         digest,
         load_stability(folder, digest, network.config, device),
+        kind,
     )
+
+
+def kind_of(folder: Path) -> str:
+    """Tell which kind of network the weights in a folder are for; raises as `load_network` does."""
+    return _description(folder).get("kind", KIND)
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    """Read what a folder says of its weights."""
+    try:
+        description = json.loads((folder / "network.json").read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"expected a folder with network.json and part-*.safetensors, got {folder} "
+            f"({_in_words(error)})"
+        ) from None
+    if not isinstance(description, dict):
+        raise CheckpointError(f"{folder} holds no network: expected an object in network.json")
+    if description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder} has weights of format {description.get('format')!r:.80}, expected {FORMAT}; "
+            "train again, or use the version that made them"
+        )
+    return description
 
 
 def _parts(weights: dict[str, Tensor]) -> list[dict[str, Tensor]]:

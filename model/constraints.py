@@ -3,90 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
 
-from model.elements import atomic_number, elements, in_formula_order
+from model.crystal import Site
+from model.elements import elements
+from model.site_constraint import ConstraintError, SiteConstraint, assigned, read_symbols
 from model.spacegroups import read_spacegroups
 from model.stoichiometry import Stoichiometry
 from model.tokens import MAX_ELEMENTS, MAX_SITES, STABILITY
 from model.wyckoff import LETTERS, table
 
+__all__ = ["MAX_ATOMS", "ConstraintError", "Constraints", "SiteConstraint"]
+
 MAX_ATOMS = 100
 """Largest primitive cell that may be asked for."""
-NONE = "none"
-"""Stands for the elements of a position that must stay empty."""
-_SITE = re.compile(r"^\s*(\d+)\s*:\s*(\d*)([a-zA])\s*(?:=\s*(.+))?$")
-
-
-class ConstraintError(ValueError):
-    """Constraints that cannot be met; ``field`` says which of them is to be mended."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-
-
-@dataclass(frozen=True)
-class SiteConstraint:
-    """A Wyckoff position that must be occupied, as often as it is given, or that must be empty."""
-
-    spacegroup: int
-    """Number, 1-230."""
-    letter: str
-    """Wyckoff letter."""
-    elements: tuple[str, ...] = ()
-    """Elements that may sit there; empty for any."""
-    forbidden: bool = False
-    """Whether nothing may sit there; other space groups are not concerned."""
-
-    @property
-    def position(self) -> int:
-        """Row of the Wyckoff table."""
-        return table().position(self.spacegroup, self.letter)
-
-    @classmethod
-    def parse(cls, text: str) -> SiteConstraint:
-        """Read ``139:2a=Ca``, ``139:4e=Al,Cu``, ``139:2a`` or, for an empty one, ``139:4d=none``.
-
-        Raises
-        ------
-        ConstraintError
-            If the text has another form, or the group has no such position.
-        """
-        match = _SITE.match(text)
-        if match is None:
-            raise ConstraintError(
-                "sites",
-                "expected a site such as 139:2a=Ca (group:position=element), or 139:4d=none where "
-                f"nothing may be, got {text!r}",
-            )
-        number, multiplicity, letter, symbols = match.groups()
-        try:
-            position = table().position(int(number), letter)
-        except ValueError as error:
-            raise ConstraintError("sites", f"site {text!r}: {error}") from None
-        expected = table().name(position)
-        if multiplicity and expected != multiplicity + letter:
-            raise ConstraintError(
-                "sites", f"site {text!r}: position {letter} of group {number} is {expected}"
-            )
-        parts = re.split(r"[,|\s]+", symbols.strip()) if symbols else []
-        if NONE in map(str.lower, parts):
-            if len(parts) > 1:
-                raise ConstraintError(
-                    "sites", f"site {text!r}: expected elements or {NONE}, got both; keep one"
-                )
-            return cls(int(number), letter, forbidden=True)
-        return cls(int(number), letter, _symbols(parts, "sites"))
-
-    def __str__(self) -> str:
-        """Return the form that ``parse`` reads."""
-        held = NONE if self.forbidden else ",".join(self.elements)
-        return f"{self.spacegroup}:{table().name(self.position)}{'=' * bool(held)}{held}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +101,29 @@ class Constraints:
     def forbidden(self) -> tuple[SiteConstraint, ...]:
         """Those of the sites that must be empty, in whatever space group."""
         return tuple(site for site in self.sites if site.forbidden)
+
+    @cached_property
+    def placed(self) -> bool:
+        """Whether any site asks for coordinates."""
+        return any(site.coordinates for site in self.occupied)
+
+    def without_coordinates(self) -> Constraints:
+        """Return the same constraints, with the sites anywhere on their positions."""
+        return replace(self, sites=tuple(replace(site, coordinates=()) for site in self.sites))
+
+    def assign(self, sites: Sequence[Site]) -> dict[int, SiteConstraint] | None:
+        """Find a different one of a crystal's sites for each that must be occupied.
+
+        Parameters
+        ----------
+        sites : sequence of Site
+            In the asked space group; where coordinates are known, they have to fit.
+
+        Returns
+        -------
+        What is asked of each site, by its index; None where there is no such choice.
+        """
+        return assigned(self.occupied, sites)
 
     def empty_letters(self, spacegroup: int) -> frozenset[int]:
         """Indices of the letters that must be empty in a space group."""
@@ -305,6 +262,10 @@ class Constraints:
             raise ConstraintError(
                 "sites", f"position {name} has no free coordinate, so it is filled once, not twice"
             )
+        if any(s is not site and s.is_at(site) for s in alike):
+            raise ConstraintError(
+                "sites", f"site {site} is asked for twice at the same place; remove one"
+            )
 
 
 def _stoichiometry(formula: str | None) -> Stoichiometry | None:
@@ -319,19 +280,7 @@ def _stoichiometry(formula: str | None) -> Stoichiometry | None:
 def _system(asked: str | Iterable[str], field: str) -> tuple[str, ...]:
     """Read symbols, given one by one or as ``Al-Ca-Cu``."""
     parts = re.split(r"[-,\s]+", asked.strip()) if isinstance(asked, str) else asked
-    return _symbols([part for part in parts if part], field)
-
-
-def _symbols(parts: Iterable[str], field: str) -> tuple[str, ...]:
-    """Distinct valid symbols in formula order."""
-    found = set()
-    for part in parts:
-        try:
-            atomic_number(part)
-        except ValueError as error:
-            raise ConstraintError(field, str(error)) from None
-        found.add(part)
-    return in_formula_order(found)
+    return read_symbols([part for part in parts if part], field)
 
 
 def _formula_elements(

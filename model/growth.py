@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from model import tokens as vocabulary
-from model.crystal import WyckoffCrystal, lattice_vectors
+from model.coordinates import Interval, smallest_box, steps_of
+from model.crystal import Site, WyckoffCrystal, lattice_vectors
+from model.elements import symbol_of
 from model.exclusion import Exclusion
 from model.grammar import END
 from model.headers import elements_in
@@ -38,7 +40,7 @@ from model.tokens import (
     row_tail,
     row_to_crystal,
 )
-from model.wyckoff import table
+from model.wyckoff import LETTERS, table
 
 PART_OF = {role: name for name, roles in PARTS.items() for role in roles}
 
@@ -95,6 +97,8 @@ class Growth:
         self.tail = np.full((rows, MAX_LENGTH, 2), (int(Role.DONE), -1))
         """Role and owning site of each number after the skeleton."""
         self.tail_at = np.zeros(rows, int)
+        self.asked: dict[tuple[int, int], Interval] = {}
+        """What a number after the skeleton may be, by row and place in its tail."""
         self.exclusions: dict[int, Exclusion] = {}
         """The atoms placed so far, by row."""
 
@@ -194,7 +198,8 @@ class Growth:
         bins = torch.from_numpy(chosen).to(states.device)
         logits = self.sampler.network.fine_logits(states, self.sampler.vectors, bins)
         self.tokens[rows, place] = chosen
-        self.fine[rows, place] = self._pick(rows, logits, None, None, place, fine=1)
+        steps = self._steps(rows, picked)
+        self.fine[rows, place] = self._pick(rows, logits, steps, None, place, fine=1)
         for row in rows[self._closes_site(rows)]:
             self._place_site(row, place)
 
@@ -209,7 +214,42 @@ class Growth:
         for k in np.flatnonzero(self._closes_site(rows)):
             position, number, known = self._open_site(rows[k], place)
             mask[k] = self._exclusion(rows[k]).allowed(position, number, known)
+        for k, interval in self._intervals(rows):
+            inside = steps_of(interval).any(axis=1)
+            mask[k] = mask[k] & inside if (mask[k] & inside).any() else inside
         return mask
+
+    def _steps(self, rows: np.ndarray, bins: np.ndarray) -> np.ndarray | None:
+        """Steps within the drawn bins that are asked for, (K, 64); None where all are."""
+        asked = self._intervals(rows)
+        if not asked:
+            return None
+        steps = np.ones((len(rows), vocabulary.FINE_STEPS), bool)
+        for k, interval in asked:
+            steps[k] = steps_of(interval)[bins[k]]
+        return steps
+
+    def _intervals(self, rows: np.ndarray) -> list[tuple[int, Interval]]:
+        """What is asked of the numbers drawn now: place among the rows, and interval."""
+        if not self.asked:
+            return []
+        found = ((k, self.asked.get((row, self.tail_at[row]))) for k, row in enumerate(rows))
+        return [(k, interval) for k, interval in found if interval is not None]
+
+    def _ask(self, row: int, tail: Sequence[tuple[int, int]]) -> None:
+        """Find out which numbers of a row have to be what the constraints ask for."""
+        pairs = self.sites[row, : self.site_count[row]]
+        sites = [
+            Site(
+                LETTERS[table().letter[position - vocabulary.POSITION_0]],
+                symbol_of(int(element) - vocabulary.ELEMENT_0 + 1),
+            )
+            for position, element in pairs
+        ]
+        for owner, wanted in (self.sampler.grammar.constraints.assign(sites) or {}).items():
+            for interval in smallest_box(wanted.position, wanted.coordinates):
+                place = tail.index((int(Role.X) + interval.axis, owner))
+                self.asked[row, place] = interval
 
     def _closes_site(self, rows: np.ndarray) -> np.ndarray:
         """Whether the number drawn now is the last free coordinate of its site, (K,) bool."""
@@ -347,6 +387,8 @@ class Growth:
             positions = self.sites[row, : self.site_count[row], 0] - vocabulary.POSITION_0
             tail = _tail(tuple(int(p) for p in positions))
             self.tail[row, : len(tail)] = tail
+            if self.sampler.grammar.constraints.placed:
+                self._ask(row, tail)
             self.role[row] = tail[0][0]
 
     def _follow_number(self, rows: np.ndarray) -> None:

@@ -196,8 +196,13 @@ def _told(
 ) -> dict[int, Draw]:
     """Give skeletons the geometry of a known crystal, as long as there are any untried ones."""
     found = {}
+    constraints = sampler.grammar.constraints
     for index, skeleton in skeletons:
-        known = templates.of(skeleton.tokens, skeleton.times + 1)
+        known = templates.of(
+            skeleton.tokens, MOST_TRIES if constraints.placed else skeleton.times + 1
+        )
+        if constraints.placed:
+            known = [one for one in known if constraints.assign(_crystal(one).sites) is not None]
         if skeleton.times < len(known):
             found[index] = known[skeleton.times]
     told = {}
@@ -208,10 +213,14 @@ def _told(
             parts = part_nll(*token_nll(sampler.network, rows, sampler.device))
         for place, index in enumerate(some):
             template = found[index]
-            crystal = row_to_crystal(template.row.tokens, template.row.fine)
+            crystal = _crystal(template)
             logs = {name: -float(values[place]) for name, values in parts.items()}
             told[index] = Draw(index, crystal, total(logs), logs, "", template.model)
     return told
+
+
+def _crystal(template: Template) -> WyckoffCrystal:
+    return row_to_crystal(template.row.tokens, template.row.fine)
 
 
 def _by_length(found: dict[int, Template]) -> Iterator[list[int]]:

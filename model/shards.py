@@ -1,6 +1,8 @@
 """Training rows on disk: crystals already written as tokens, ragged, in one npz file.
 
-Letters in shapes: C crystals, T tokens of one row, B rows of a batch.
+A crystal has one row in its canonical description and, where a file was made with them, one for
+each other choice of origin and axes that writes it differently. Letters in shapes: C crystals, T
+tokens of one row, B rows of a batch.
 """
 
 from __future__ import annotations
@@ -49,22 +51,40 @@ class Shards:
         self.e_above_hull = self._arrays["e_above_hull"]
         self._start = self._arrays["start"]
         self._header = self._arrays["header"]
+        none = np.zeros(len(self) + 1, int)
+        self._others = len(self) + self._arrays.get("others", none)
 
     def __len__(self) -> int:
         """Return the number of crystals."""
         return len(self.e_above_hull)
 
     def lengths(self) -> np.ndarray:
-        """Tokens of each row with a formula in its header, (C,)."""
-        return np.diff(self._start)
+        """Tokens of each crystal's row with a formula in its header, (C,)."""
+        return np.diff(self._start)[: len(self)]
+
+    def settings(self, index: int) -> int:
+        """Return in how many choices of origin and axes a crystal is written."""
+        return 1 + int(self._others[index + 1] - self._others[index])
 
     def all_tokens(self) -> np.ndarray:
         """Tokens of all rows end to end."""
         return self._arrays["tokens"]
 
-    def row(self, index: int, *, stability: str, spacegroup_first: bool, formula: bool) -> Row:
-        """One crystal's row; the header is assembled as ``tokens.crystal_to_row`` does."""
-        start, stop = self._start[index : index + 2]
+    def row(
+        self,
+        index: int,
+        *,
+        stability: str,
+        spacegroup_first: bool,
+        formula: bool,
+        setting: int = 0,
+    ) -> Row:
+        """One crystal's row; the header is assembled as ``tokens.crystal_to_row`` does.
+
+        ``setting`` 0 is the canonical choice of origin and axes.
+        """
+        place = index if setting == 0 else int(self._others[index]) + setting - 1
+        start, stop = self._start[place : place + 2]
         names = ("tokens", "fine", "roles", "sites")
         tokens, fine, roles, sites = (self._arrays[name][start:stop] for name in names)
         split = int(self._header[index])
@@ -78,14 +98,18 @@ class Shards:
             tokens[place], roles[place] = NO_FORMULA, Role.PROMPT
         return Row(tokens, fine[keep], roles, sites[keep])
 
-    def drawn_row(self, index: int, rng: np.random.Generator) -> Row:
-        """One crystal's row with its order, formula and stability label drawn at random."""
+    def drawn_row(self, index: int, rng: np.random.Generator, *, any_setting: bool = False) -> Row:
+        """One crystal's row with its order, formula and stability label drawn at random.
+
+        With ``any_setting`` its choice of origin and axes is drawn too.
+        """
         known = "low" if self.e_above_hull[index] <= LOW_LIMIT else "high"
         return self.row(
             index,
             stability="any" if rng.random() < 0.15 else known,
             spacegroup_first=bool(rng.random() < 0.35),
             formula=bool(rng.random() < 0.3) and self.has_formula(index),
+            setting=int(rng.integers(self.settings(index))) if any_setting else 0,
         )
 
     def has_formula(self, index: int) -> bool:
@@ -96,8 +120,18 @@ class Shards:
         )
 
 
-def write_shards(path: Path, rows: Sequence[Row], e_above_hull: Sequence[float]) -> None:
-    """Write rows made with ``formula=True`` and the elements first, with their hull energies."""
+def write_shards(
+    path: Path,
+    rows: Sequence[Row],
+    e_above_hull: Sequence[float],
+    others: Sequence[Sequence[Row]] = (),
+) -> None:
+    """Write rows made with ``formula=True`` and the elements first, with their hull energies.
+
+    ``others`` are the rows of each crystal in other choices of origin and axes.
+    """
+    counts = [len(some) for some in others] or [0] * len(rows)
+    rows = [*rows, *(row for some in others for row in some)]
     lengths = [len(row) for row in rows]
     headers = [int(np.argmax(row.roles == Role.SPACEGROUP)) + 1 for row in rows]
     np.savez_compressed(
@@ -109,10 +143,13 @@ def write_shards(path: Path, rows: Sequence[Row], e_above_hull: Sequence[float])
         start=np.concatenate([[0], np.cumsum(lengths)]),
         header=np.array(headers),
         e_above_hull=np.asarray(e_above_hull, np.float32),
+        others=np.concatenate([[0], np.cumsum(counts)]),
     )
 
 
-def batches(shards: Shards, tokens_per_batch: int, rng: np.random.Generator) -> Iterator[Batch]:
+def batches(
+    shards: Shards, tokens_per_batch: int, rng: np.random.Generator, *, any_setting: bool = False
+) -> Iterator[Batch]:
     """One pass over the crystals in random order, rows of like length together."""
     order = rng.permutation(len(shards))
     jitter = shards.lengths()[order] + rng.uniform(-3, 3, len(order))
@@ -126,7 +163,7 @@ def batches(shards: Shards, tokens_per_batch: int, rng: np.random.Generator) -> 
         group.append(int(index))
     groups.append(group)
     for k in rng.permutation(len(groups)):
-        yield pad([shards.drawn_row(index, rng) for index in groups[k]])
+        yield pad([shards.drawn_row(index, rng, any_setting=any_setting) for index in groups[k]])
 
 
 def pad(rows: Sequence[Row]) -> Batch:

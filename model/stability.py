@@ -248,10 +248,13 @@ def _step(
 
 
 def _row(shards: Shards, index: int, rng: np.random.Generator | None = None) -> Row:
-    """Return a crystal's row as it is scored, or with its header in another form."""
-    first = rng is not None and rng.random() < 0.3
-    formula = rng is not None and rng.random() < 0.3 and shards.has_formula(index)
-    return shards.row(index, stability="any", spacegroup_first=first, formula=formula)
+    """Return a crystal's row as it is scored, or drawn among the ways to write it."""
+    plain = {"stability": "any", "spacegroup_first": False, "formula": False}
+    if rng is None:
+        return shards.row(index, **plain)
+    plain["spacegroup_first"] = rng.random() < 0.3
+    plain["formula"] = rng.random() < 0.3 and shards.has_formula(index)
+    return shards.row(index, **plain, setting=int(rng.integers(shards.settings(index))))
 
 
 def _batches(shards: Shards, learned: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:

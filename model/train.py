@@ -19,13 +19,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
-from model.checkpoint import load_network, load_state, save_network, save_state
+from model.checkpoint import load_state, save_network, save_state
 from model.elements import symbol_of
 from model.fleet import Fleet
-from model.likelihood import PARTS, part_nll, token_nll
-from model.network import Network, NetworkConfig
-from model.shards import Batch, Shards, batches, pad
+from model.matra import Matra
+from model.network import NetworkConfig
+from model.objective import Likelihood, Objective
+from model.shards import Batch, Shards, batches
 from model.tokens import ELEMENT_0, SPACEGROUP_0
 
 MOST_WORDS = 300
@@ -45,6 +47,8 @@ class Recipe:
 
     name: str = "hullscape"
     """Name of the weights."""
+    kind: str = Likelihood.kind
+    """What is trained: our own network, or ``matra``, the published baseline."""
     seed: int = 0
     """Seed of initial weights, order and drawn row forms."""
     steps: int = 6000
@@ -66,10 +70,15 @@ class Recipe:
     """Share of a continuous target given to the bins beside it."""
     fine_weight: float = 1.0
     """Weight of the step within a bin against the bin, in the training loss alone."""
+    value_weight: float = 1.0
+    """Of the kind ``matra`` alone: weight of a squared error against a nat."""
     average: float = 0.999
     """Decay of the running average of the weights that is shipped."""
     clip: float = 1.0
     """Largest gradient norm."""
+    any_setting: bool = False
+    """Whether each pass draws a crystal's choice of origin and axes among those in the shards, or
+    keeps to the canonical one."""
     patience: int = 0
     """Validations without a better one after which the run ends; 0: it goes to its last step."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -112,6 +121,15 @@ class Recipe:
             if type(value) not in kinds or (type(value) is float and not math.isfinite(value)):
                 kind = "a number" if type(usual) is float else type(usual).__name__
                 raise ValueError(f"{setting.name}: expected {kind}, got {value!r:.80}")
+        if self.kind not in (Likelihood.kind, Matra.kind):
+            known = f"{Likelihood.kind!r} or {Matra.kind!r}"
+            raise ValueError(f"kind: expected {known}, got {self.kind!r:.80}")
+
+    def objective(self) -> Objective:
+        """What is made small."""
+        if self.kind == Matra.kind:
+            return Matra(self.value_weight)
+        return Likelihood(self.smoothing, self.fine_weight)
 
     def rate(self, step: int) -> float:
         """Share of the peak rates at a step: rise, plateau, fall."""
@@ -136,10 +154,12 @@ class Trainer:
         self.recipe, self.run, self.device = recipe, run, self.fleet.device
         self.train, self.val = Shards(shards / "train.npz"), Shards(shards / "val.npz")
         torch.manual_seed(recipe.seed)
-        self.network = Network(recipe.network).to(self.device)
+        self.objective = recipe.objective()
+        self.network = self.objective.build(recipe.network).to(self.device)
         if start is not None:
-            self.network.load_state_dict(load_network(start, self.device).network.state_dict())
-        self.average = Network(recipe.network).to(self.device).eval()
+            begun = self.objective.start(start, self.device)
+            self.network.load_state_dict(begun.state_dict())
+        self.average = self.objective.build(recipe.network).to(self.device).eval()
         self.average.load_state_dict(self.network.state_dict())
         self.optimizers = _optimizers(self.network, recipe)
         self.step, self.epoch, self.tokens_seen, self.seconds = 0, 0, 0, 0.0
@@ -174,7 +194,13 @@ class Trainer:
         """Batches from where the run stands: an epoch's order depends on its number alone."""
         while True:
             rng = np.random.default_rng([self.recipe.seed, self.epoch])
-            yield from self.fleet.share(batches(self.train, self.recipe.tokens_per_batch, rng))
+            drawn = batches(
+                self.train,
+                self.recipe.tokens_per_batch,
+                rng,
+                any_setting=self.recipe.any_setting,
+            )
+            yield from self.fleet.share(drawn)
             self.epoch += 1
 
     def _update(self, batch: Batch) -> float:
@@ -183,11 +209,9 @@ class Trainer:
                 group["lr"] = group["peak"] * self.recipe.rate(self.step)
         self.network.train()
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-            nll, _ = token_nll(
-                self.network, batch, self.device, self.recipe.smoothing, self.recipe.fine_weight
-            )
+            summed = self.objective.loss(self.network, batch, self.device)
         # rows of a batch are of like length: a fixed divisor weighs all tokens of an epoch alike
-        loss = nll.sum() / self.recipe.tokens_per_batch
+        loss = summed / self.recipe.tokens_per_batch
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         self.fleet.average_gradients(self.network)
@@ -208,25 +232,15 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self) -> dict[str, float]:
-        """Mean negative log-likelihood per validation crystal, in nats, whole and by part."""
-        totals: dict[str, float] = dict.fromkeys(PARTS, 0.0)
-        for start in range(0, len(self.val), 64):
-            indices = range(start, min(start + 64, len(self.val)))
-            rows = [
-                self.val.row(k, stability="any", spacegroup_first=False, formula=False)
-                for k in indices
-            ]
-            nll, roles = token_nll(self.average, pad(rows), self.device)
-            for name, value in part_nll(nll, roles).items():
-                totals[name] += float(value.sum())
-        means = {name: value / len(self.val) for name, value in totals.items()}
-        return {"nll": sum(means.values()), **means}
+        """Means over the validation crystals, as the objective tells them."""
+        return self.objective.validate(self.average, self.val, self.device)
 
     def save(self) -> None:
         """Write the state, one line of the log and, if none were better, the averaged weights."""
         losses = self.validate()
-        better = losses["nll"] < self.best
-        self.best = min(self.best, losses["nll"])
+        decisive = losses[self.objective.decides]
+        better = decisive < self.best
+        self.best = min(self.best, decisive)
         self.waited = 0 if better else self.waited + 1
         state = {
             "network": self.network.state_dict(),
@@ -250,7 +264,7 @@ class Trainer:
             "step": self.step,
             "tokens_seen": self.tokens_seen,
             "seconds": round(self.seconds),
-            "validation_nats_per_crystal": {k: round(v, 3) for k, v in losses.items()},
+            "validation": {k: round(v, 3) for k, v in losses.items()},
         }
         save_network(
             self.average,
@@ -258,6 +272,7 @@ class Trainer:
             name=self.recipe.name,
             known_elements=known_elements(self.train),
             info=info,
+            kind=self.objective.kind,
         )
 
     def _load(self) -> None:
@@ -283,7 +298,7 @@ class Trainer:
         )
 
 
-def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """AdamW for everything, or Muon for the matrices of the blocks and AdamW for the rest."""
     blocks = [p for p in network.blocks.parameters() if p.ndim == 2] if recipe.muon_rate else []
     taken = {id(p) for p in blocks}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
-from itertools import product
+from itertools import compress, product
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ def position_cards(spacegroup: int) -> dict[str, Any]:
     dict
         number; label, such as "I4/mmm (139)"; centring, the translations that each list of
         coordinates leaves out; edges, the cell as lines [x1, y1, x2, y2]; positions, of which each
-        has letter, name, site_symmetry, freedom, coordinates (list of "x,y,z" strings) and points
+        has letter, name, site_symmetry, freedom, axes (which of "xyz" are free), coordinates (list
+        of "x,y,z" strings) and points
         [x, y, depth] with depth from 0 (far) to 1 (near), all in a square of side `SIZE`.
     """
     wyckoff = table()
@@ -60,6 +61,7 @@ def position_cards(spacegroup: int) -> dict[str, Any]:
                 "name": wyckoff.name(position),
                 "site_symmetry": str(wyckoff.site_symmetry[position]),
                 "freedom": int(wyckoff.freedom[position]),
+                "axes": "".join(compress("xyz", wyckoff.free_axes[position])),
                 "coordinates": coordinates(position),
                 "points": [project(point) for point in _points(position)],
             }

@@ -12,7 +12,7 @@ from panel.viewable import Viewer
 
 from explorer.campaign import CampaignSpec
 from explorer.figures.words import escape
-from explorer.ui.draft import Draft, count_in_words, examine
+from explorer.ui.draft import LABELS, Draft, count_in_words, examine
 from explorer.ui.elements import fields_of_states, model_elements, states_of
 from explorer.ui.periodic_table import PeriodicTable
 from explorer.ui.sites_view import SitesView
@@ -34,6 +34,16 @@ STABILITIES = {
 }
 SWITCHES = ("generator", "search", "templates")
 """What decides which other fields have a meaning."""
+COUNTS = ("max_atoms", "n", "seed", "best_of")
+STEPS = {
+    "temperature": 0.1,
+    "geometry_temperature": 0.1,
+    "again": 0.5,
+    "unknown": 0.5,
+    "give_up": 0.5,
+    "relax_below": 0.1,
+}
+"""Fields that are numbers, and by how much the keys change them."""
 SEARCHES = {
     "likeliest first": "likeliest",
     "random, no repeats": "distinct",
@@ -93,60 +103,23 @@ class ConstraintsView(Viewer):
         self._wire()
 
     def _inputs(self, potentials: list[str]) -> dict[str, pn.widgets.WidgetBase]:
-        look = {"sizing_mode": "stretch_width", "margin": (5, 0)}
-        small = {**look, "size": "small"}
-        fields = self.draft.param
-        return {
-            "formula": pmui.TextInput.from_param(
-                fields.formula, label="Formula", placeholder="any, CaAl2 or CaAl1-4Cu1-3", **small
-            ),
-            "sites": self.sites.text,
-            "max_atoms": pmui.IntInput.from_param(
-                fields.max_atoms, label="Most atoms", **small
-            ),
-            "stability": pmui.Select.from_param(
-                fields.stability, label="Aim for crystals", options=STABILITIES, **small
-            ),
-            "n": pmui.IntInput.from_param(fields.n, label="Crystals to draw", **small),
-            "seed": pmui.IntInput.from_param(fields.seed, label="Seed", **small),
-            "temperature": pmui.FloatInput.from_param(
-                fields.temperature, label="Temperature", step=0.1, **small
-            ),
-            "generator": pmui.Select.from_param(
-                fields.generator, label="Generator", options=GENERATORS, **small
-            ),
-            "hull": pmui.Select.from_param(fields.hull, label="Hull", options=HULLS, **small),
-            "search": pmui.Select.from_param(
-                fields.search, label="Wyckoff skeletons", options=SEARCHES, **small
-            ),
-            "geometry_temperature": pmui.FloatInput.from_param(
-                fields.geometry_temperature, label="Geometry temperature", step=0.1, **small
-            ),
-            "again": pmui.FloatInput.from_param(
-                fields.again, label="Cost of another try (nats)", step=0.5, **small
-            ),
-            "templates": pmui.Checkbox.from_param(
-                fields.templates, label="Known geometries first", **small
-            ),
-            "unknown": pmui.FloatInput.from_param(
-                fields.unknown, label="Cost if unknown (nats)", step=0.5, **small
-            ),
-            "prototypes": pmui.Checkbox.from_param(
-                fields.prototypes, label="Known prototypes", **small
-            ),
-            "best_of": pmui.IntInput.from_param(
-                fields.best_of, label="Best of so many draws", **small
-            ),
-            "give_up": pmui.FloatInput.from_param(
-                fields.give_up, label="Give up above hull (eV/atom)", step=0.5, **small
-            ),
-            "relax_below": pmui.FloatInput.from_param(
-                fields.relax_below, label="Relax up to (eV/atom)", step=0.1, **small
-            ),
-            "potential": pmui.Select.from_param(
-                fields.potential, label="Potential", options=potentials, **small
-            ),
-        }  # fmt: skip
+        look = {"sizing_mode": "stretch_width", "margin": (5, 0), "size": "small"}
+
+        def made(kind: type, name: str, **options: Any) -> pn.widgets.WidgetBase:
+            return kind.from_param(self.draft.param[name], label=LABELS[name], **look, **options)
+
+        widgets = {
+            "formula": made(pmui.TextInput, "formula", placeholder="any, CaAl2 or CaAl1-4Cu1-3"),
+            "stability": made(pmui.Select, "stability", options=STABILITIES),
+            "generator": made(pmui.Select, "generator", options=GENERATORS),
+            "hull": made(pmui.Select, "hull", options=HULLS),
+            "search": made(pmui.Select, "search", options=SEARCHES),
+            "potential": made(pmui.Select, "potential", options=potentials),
+        }
+        widgets |= {name: made(pmui.IntInput, name) for name in COUNTS}
+        widgets |= {name: made(pmui.FloatInput, name, step=step) for name, step in STEPS.items()}
+        widgets |= {name: made(pmui.Checkbox, name) for name in ("templates", "prototypes")}
+        return widgets | {"sites": self.sites.text}
 
     def _wire(self) -> None:
         draft = self.draft
@@ -217,7 +190,7 @@ class ConstraintsView(Viewer):
         self.group_note.object = f"<p class='problem'>{escape(at_groups)}</p>" if at_groups else ""
         self.run_button.disabled = draft.spec is None
         self.reason.object = (
-            f"<p class='{'problem' if chosen else 'muted'}'>{escape(draft.problem)}</p>"
+            f"<p class='{'problem' if chosen else 'muted'}'>{escape(draft.problem_words)}</p>"
             if draft.problem
             else f"<p class='muted' role='status'>{escape(_summary(draft))}</p>"
         )

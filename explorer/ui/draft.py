@@ -39,6 +39,30 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+LABELS = {
+    "formula": "Formula",
+    "sites": "Wyckoff sites",
+    "spacegroups": "Space groups",
+    "max_atoms": "Most atoms",
+    "stability": "Aim for crystals",
+    "n": "Crystals to draw",
+    "seed": "Seed",
+    "temperature": "Temperature",
+    "generator": "Generator",
+    "hull": "Hull",
+    "search": "Wyckoff skeletons",
+    "geometry_temperature": "Geometry temperature",
+    "again": "Cost of another try (nats)",
+    "templates": "Known geometries first",
+    "unknown": "Cost if unknown (nats)",
+    "prototypes": "Known prototypes",
+    "best_of": "Best of so many draws",
+    "give_up": "Give up above hull (eV/atom)",
+    "relax_below": "Relax up to (eV/atom)",
+    "potential": "Potential",
+    "targets": "Target structures",
+}
+"""What the form calls the fields; the elements are a table without a label."""
 SECONDS_TO_COUNT = 0.12
 SPELLED_OUT = 10**6
 """Larger numbers are written as powers of ten."""
@@ -176,7 +200,9 @@ class Draft(param.Parameterized):
     n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
 
     spec = param.ClassSelector(class_=CampaignSpec, allow_None=True, doc="None while invalid")
-    problem = param.String(default="", doc="expected, got, how to mend it; empty when valid")
+    problem = param.String(
+        default="", doc="expected, got, how to mend it, at the field; empty when valid"
+    )
     skeletons = param.String(default="", doc="how many skeletons fit the spec, in words")
     problem_field = param.String(default="", doc="the field that has to change")
 
@@ -239,12 +265,17 @@ class Draft(param.Parameterized):
     def conclude(self, outcome: CampaignSpec | SpecError) -> None:
         """Take over what `examine` found."""
         if isinstance(outcome, SpecError):
-            self.param.update(
-                spec=None, problem=str(outcome), problem_field=outcome.field, skeletons=""
-            )
+            problem = str(outcome).removeprefix(f"{outcome.field}: ")
+            self.param.update(spec=None, problem=problem, problem_field=outcome.field, skeletons="")
         else:
             reached = len(of_system(outcome, self.upload.structures))
             self.param.update(spec=outcome, n_targets=reached, problem="", problem_field="")
+
+    @property
+    def problem_words(self) -> str:
+        """The problem, with the field as the form calls it, to be read elsewhere in the form."""
+        label = LABELS.get(self.problem_field, "")
+        return f"{label}: {self.problem}" if label else self.problem
 
     def check(self, blocked: Mapping[str, str] | None = None) -> None:
         """Examine the fields now and take over the outcome."""

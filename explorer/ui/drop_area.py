@@ -1,38 +1,51 @@
-"""A field to drop one file on, or to choose it with."""
+"""A field to drop one file on, or to choose it with.
+
+Panel's own drop area is FilePond, which goes on working for a moment after it was taken off the
+page, and then fails over the file that it no longer holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import panel as pn
+import panel_material_ui as pmui
 
-DROP = """
-:host { --line: color-mix(in srgb, var(--panel-on-surface-color) 35%, transparent); }
-.bk-input.filepond--root { margin: 0; font: inherit; font-size: 12.5px; padding: 0; border: 0;
-  background: transparent; outline: 1px dashed var(--line); outline-offset: -1px;
-  border-radius: 6px; }
-.filepond--panel-root { background: transparent !important; border: 0 !important; }
-.bk-input.filepond--root .filepond--drop-label { min-height: 44px; background: transparent;
-  color: var(--panel-on-surface-color); }
-.filepond--drop-label label { font-size: 12.5px !important; padding: 4px; }
-.filepond--credits { display: none; }
-"""
+from explorer.complaints import one_line
+
+PATIENCE = 4
+"""The browser sends files up to so many times the limit: the server tells best what is wrong."""
+LOOK = {
+    "borderStyle": "dashed",
+    "minHeight": "44px",
+    "fontSize": "12.5px",
+    "fontWeight": 400,
+    "color": "text.primary",
+    "borderColor": "color-mix(in srgb, currentColor 35%, transparent)",
+}
 
 
-def drop_area(megabytes: int, take: Callable[..., Any]) -> pn.widgets.FileDropper:
+def drop_area(megabytes: int, take: Callable[..., Any], what: str) -> pmui.FileInput:
     """Return an empty field for a file of at most so many MB.
 
     Parameters
     ----------
     megabytes
-        The browser refuses larger files; whoever reads one checks again.
+        Whoever reads the file checks this.
     take
-        Called when a file has arrived in the field's `value`.
+        Called when a file has arrived: the field's `filename` and, as bytes, its `value`.
+    what
+        What the file holds, for the field's label.
     """
-    dropper = pn.widgets.FileDropper(
-        multiple=False, max_file_size=f"{megabytes}MB", chunk_size=2_000_000, layout="compact",
-        previews=[], sizing_mode="stretch_width", height=44, margin=0, stylesheets=[DROP],
+    area = pmui.FileInput(
+        label=f"Drop {what} here, or choose a file", variant="outlined", color="secondary",
+        size="small", sx=LOOK, max_file_size=PATIENCE * megabytes * 2**20, chunk_size=2_000_000,
+        sizing_mode="stretch_width", margin=0,
     )  # fmt: skip
-    dropper.param.watch(take, "value")
-    return dropper
+    area.param.watch(take, "value")
+    return area
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a name that a browser has sent, on one line and not too long."""
+    return one_line(name.replace("\\", "/").rsplit("/", 1)[-1])[:200]

@@ -12,55 +12,28 @@ import panel_material_ui as pmui
 from bokeh.models import CustomJS
 
 from explorer.campaign import CampaignSpec, SpecError
-from explorer.figures.known import known_of
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.administration_view import AdministrationView
+from explorer.ui.campaign_views import PERIOD, CampaignViews, news_of
 from explorer.ui.campaigns_view import CampaignsView
-from explorer.ui.compare_view import CompareView
 from explorer.ui.constraints_view import ConstraintsView
-from explorer.ui.distributions_view import DistributionsView
 from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
-from explorer.ui.export_view import ExportView
-from explorer.ui.hull_view import HullView
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
-from explorer.ui.results_view import results
-from explorer.ui.retrieval_view import RetrievalView
+from explorer.ui.results_view import ResultsView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
-from explorer.ui.table_view import TableView
 from explorer.ui.theme import PAGE, THEME, words
 from explorer.ui.versus_view import VersusView
-from explorer.ui.viewer import ViewerView
 from explorer.ui.welcome import welcome
-from explorer.ui.window import Window
+from explorer.ui.window import CONNECTED, Window
 from explorer.ui.workbench import Workbench
 from explorer.users import QuotaError
 
-PERIOD = 700  # ms between looks into the store
 LIST_EVERY = 6  # looks between two readings of the list of campaigns
 LOGO = Path(__file__).parents[2] / "assets" / "logo.svg"
-GRID = """
-:host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px;
-  padding: 0 12px 12px; box-sizing: border-box;
-  grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr);
-  grid-template-areas: "hull viewer" "table table" "retrieval distributions"; }
-.hull { grid-area: hull; } .viewer { grid-area: viewer; }
-.hull, .viewer, .retrieval, .table, .distributions { align-self: stretch !important;
-  height: auto !important; }
-.table { grid-area: table; } .retrieval { grid-area: retrieval; }
-.distributions { grid-area: distributions; }
-@media (max-width: 1100px) {
-  :host { grid-template-columns: minmax(0, 1fr);
-    grid-template-areas: "hull" "viewer" "table" "retrieval" "distributions"; }
-}
-@media (min-width: 1600px) {
-  :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
-    grid-template-areas: "hull viewer retrieval" "table table distributions"; }
-}
-"""
 # Bokeh tries again at once, then after 2, 4, 8 and 16 s and gives up; it is refused when its token
 # is older than five minutes. The page's address and `Window` hold all that matters, so the page is
 # loaded again as soon as the server is back, unless the first try has mended it.
@@ -81,12 +54,6 @@ if (!window.hullscapeHistory) {
   window.hullscapeHistory = true
   window.addEventListener("popstate", () => location.reload())
 }
-"""
-# While a page connects, Panel drops the server's answers to what the browser sends: a form that
-# takes a click then stays as it was. See `Window`.
-CONNECTED = """
-document.documentElement.dataset.connected = "true"
-document.body.inert = false
 """
 BODY = {"sizing_mode": "stretch_width", "margin": 0}
 
@@ -109,23 +76,14 @@ class Session:
             self.draft, potential_names(), blocked_elements, self.run
         )
         self.run_bar = RunBar(self.bench, self.wake, self.reuse)
-        self.compare = CompareView(self.bench)
-        tools = (self.compare.button, ExportView(self.bench))
-        self.views = (
-            HullView(self.bench),
-            ViewerView(self.bench),
-            TableView(self.bench, tools),
-            RetrievalView(self.bench),
-            DistributionsView(self.bench),
-        )
-        grid = pn.Column(*self.views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
-        self.results = pn.Column(grid, margin=0, sizing_mode="stretch_width")
+        self.views = CampaignViews(self.bench)
+        self.results = pn.Column(self.views, **BODY)  # a grid itself cannot be hidden
         self.campaigns = CampaignsView(self.bench, self.wake, self.draft.take_spec)
         self.versus = VersusView(self.bench)
         self.versus_page = pn.Column(self.versus, **BODY)
         self.administration = AdministrationView(store)
         lists = (self.campaigns, self.administration)
-        self.welcome = pn.Column(welcome(self.draft), *lists, results(), **BODY)
+        self.welcome = pn.Column(welcome(self.draft), *lists, ResultsView(self.bench), **BODY)
         self.window = Window()
         self._looks = 0
         self._looking = False
@@ -172,8 +130,7 @@ class Session:
             return
         self._looking = True
         try:
-            news = await asyncio.to_thread(self.bench.look)
-            await asyncio.to_thread(known_of, news.campaign.spec if news.campaign else None)
+            news = await news_of(self.bench)
             with pn.io.hold():
                 self.bench.take(news)
                 self._recall()
@@ -215,7 +172,7 @@ class Session:
                     self.welcome,
                     self.results,
                     self.versus_page,
-                    self.compare,
+                    self.views.compare,
                     **BODY,
                 )
             ],

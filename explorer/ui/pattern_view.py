@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import panel as pn
@@ -13,12 +12,11 @@ import param
 from panel.viewable import Viewer
 from pymatgen.core import Structure
 
-from explorer.complaints import one_line
 from explorer.crystals import gate, spacegroup_of
 from explorer.figures.diffraction import RADIATIONS, WAVELENGTH, diffraction_figure
 from explorer.figures.words import escape
 from explorer.powder import MAX_MEGABYTES, MeasuredPattern, PatternError, read_pattern
-from explorer.ui.drop_area import drop_area
+from explorer.ui.drop_area import drop_area, short_name
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import words
 
@@ -58,17 +56,15 @@ class PatternView(Viewer):
 
     def _offer(self) -> None:
         """Put an empty drop area in place: one that holds a file cannot be emptied from here."""
-        self.dropper = drop_area(MAX_MEGABYTES, self._take)
+        self.dropper = drop_area(MAX_MEGABYTES, self._take, "a measured pattern")
         self.slot[:] = [self.dropper]
 
     async def _take(self, *_: Any) -> None:
         """Read what was dropped beside the event loop; one that cannot be read leaves the last."""
-        files = dict(self.dropper.value)
-        if not files:
+        name, data = self.dropper.filename, self.dropper.value
+        if data is None:
             return
-        name, content = next(reversed(files.items()))
-        data = content.encode() if isinstance(content, str) else content
-        short = one_line(Path(name.replace("\\", "/")).name)[:200]
+        short = short_name(name)
         try:
             self.measured = await asyncio.to_thread(read_pattern, short, data)
         except PatternError as error:

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.viewable import Viewer
 
+from explorer.figures import embeddings, temperatures
+from explorer.figures.embeddings import embedding_figure
+from explorer.figures.temperatures import energy_figure, temperature_figure
 from explorer.ui.campaigns_view import WIDE
+from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import card, heading
+from explorer.ui.workbench import Workbench
 
-RESULTS = Path(__file__).parent.parent / "data" / "results.md"
+DATA = Path(__file__).parent.parent / "data"
+RESULTS = DATA / "results.md"
+FIGURES = (
+    (
+        "measured-temperatures.json",
+        temperature_figure,
+        "What is right with drawn crystals, by sampling temperature",
+        temperatures.HEIGHT,
+    ),
+    (
+        "measured-energies.json",
+        energy_figure,
+        "Energies above the hull, by sampling temperature and beside random crystals",
+        temperatures.HEIGHT,
+    ),
+    (
+        "measured-embeddings.json",
+        embedding_figure,
+        "Maps of what the network learned of elements and space groups",
+        embeddings.HEIGHT,
+    ),
+)
+"""What a command wrote, what draws it, what it shows, and its height in pixels."""
 LOOK = """
 :host { color: var(--panel-on-surface-color); font-size: 13px; line-height: 1.5; }
 h3 { font-size: 14px; font-weight: 600; margin: 18px 0 6px; }
@@ -26,27 +55,46 @@ code { font-size: 12px; overflow-wrap: anywhere; background: none; color: inheri
 """
 
 
-def results() -> pn.Column:
-    """Return the measured results, folded until somebody asks."""
-    whole = RESULTS.read_text(encoding="utf-8")
-    for together in (" %", " / "):  # a number is not parted from its sign, nor a pair of them
-        whole = whole.replace(together, together.replace(" ", "\N{NO-BREAK SPACE}"))
-    text = pn.pane.Markdown(
-        whole,
-        stylesheets=[LOOK],
-        sizing_mode="stretch_width",
-        margin=0,
-        visible=False,
-    )
-    button = pmui.Button(
-        label="Show", icon="expand_more", variant="text", size="small", margin=0, align="center"
-    )
+class ResultsView(Viewer):
+    """The measured results, folded until somebody asks."""
 
-    def turn(_: Any) -> None:
-        text.visible = not text.visible
-        shown = ("Hide", "expand_less") if text.visible else ("Show", "expand_more")
-        button.label, button.icon = shown
+    def __init__(self, bench: Workbench, **params: Any) -> None:
+        super().__init__(**params)
+        self.bench = bench
+        whole = RESULTS.read_text(encoding="utf-8")
+        for together in (" %", " / "):  # a number is not parted from its sign, nor a pair of them
+            whole = whole.replace(together, together.replace(" ", "\N{NO-BREAK SPACE}"))
+        text = pn.pane.Markdown(whole, stylesheets=[LOOK], sizing_mode="stretch_width", margin=0)
+        self.plots: list[PlotView] = []
+        self.body = pn.Column(text, visible=False, sizing_mode="stretch_width", margin=0)
+        self.button = pmui.Button(
+            label="Show", icon="expand_more", variant="text", size="small", margin=0, align="center"
+        )
+        self.button.on_click(self._turn)
+        bench.param.watch(self._draw, "dark")
 
-    button.on_click(turn)
-    title = heading("How good is it? Measured results, beside other generators", button)
-    return card(title, text, name="measured", extra=WIDE)
+    def _turn(self, _: Any) -> None:
+        self.body.visible = not self.body.visible
+        shown = ("Hide", "expand_less") if self.body.visible else ("Show", "expand_more")
+        self.button.label, self.button.icon = shown
+        self._draw()
+
+    def _draw(self, *_: Any) -> None:
+        """Draw the figures in the page's theme, once somebody looks."""
+        if not self.body.visible:
+            return
+        if not self.plots:
+            self.plots = [
+                PlotView(
+                    label=label, sizing_mode="stretch_width", height=height, margin=(12, 0, 0, 0)
+                )
+                for _, _, label, height in FIGURES
+            ]
+            self.body.extend(self.plots)
+        for plot, (file, draw, _, _) in zip(self.plots, FIGURES, strict=True):
+            told = json.loads((DATA / file).read_text(encoding="utf-8"))
+            plot.figure = figure_json(draw(told, self.bench.dark))
+
+    def __panel__(self) -> pn.Column:
+        title = heading("How good is it? Measured results, beside other generators", self.button)
+        return card(title, self.body, name="measured", extra=WIDE)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from model.constraints import ConstraintError, SiteConstraint
 from model.wyckoff import LETTERS
 
 PanelSites = list[list]
-"""[letter, symbols] of each site; None for the symbols where nothing may be."""
+"""[letter, symbols] of each site, None for the symbols where nothing may be; a third entry holds
+what is asked of its free coordinates, by x, y and z."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Focus:
         Its number; None when there is no single one.
     value
         The sites asked for in it, and those forbidden.
+    places
+        What was written of the free coordinates of each of them, by x, y and z.
     several
         Groups to narrow down to.
     foreign
@@ -33,6 +37,7 @@ class Focus:
 
     group: int | None = None
     value: tuple[SiteConstraint, ...] = ()
+    places: tuple[dict[str, str], ...] = ()
     several: tuple[int, ...] = ()
     foreign: tuple[SiteConstraint, ...] = ()
     anywhere: bool = False
@@ -41,7 +46,8 @@ class Focus:
     def panel_value(self) -> PanelSites:
         """The sites as the panel takes them."""
         return [
-            [site.letter, None if site.forbidden else sorted(site.elements)] for site in self.value
+            [site.letter, None if site.forbidden else sorted(site.elements), *([at] if at else [])]
+            for site, at in zip(self.value, self.places, strict=True)
         ]
 
 
@@ -50,16 +56,22 @@ def focus_of(spacegroups: Sequence[int], text: str) -> Focus:
 
     Sites to fill choose a group; forbidden ones are shown in theirs.
     """
-    sites = read_sites(text)
+    pairs = read_sites(text)
+    sites = [site for site, _ in pairs]
     filled = {site.spacegroup for site in sites if not site.forbidden}
     groups = set(spacegroups) or filled or {site.spacegroup for site in sites}
     if len(groups) != 1:
         return Focus(several=tuple(sorted(groups)), foreign=tuple(sites))
     (group,) = groups
-    own = [site for site in sites if site.spacegroup == group]
-    own.sort(key=lambda site: LETTERS.index(site.letter))
-    foreign = tuple(site for site in sites if site.spacegroup != group)
-    return Focus(group, tuple(own), (), foreign, anywhere=not spacegroups and not filled)
+    own = [pair for pair in pairs if pair[0].spacegroup == group]
+    own.sort(key=lambda pair: LETTERS.index(pair[0].letter))
+    return Focus(
+        group,
+        value=tuple(site for site, _ in own),
+        places=tuple(places for _, places in own),
+        foreign=tuple(site for site in sites if site.spacegroup != group),
+        anywhere=not spacegroups and not filled,
+    )
 
 
 def split_sites(text: str) -> list[str]:
@@ -68,21 +80,29 @@ def split_sites(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def read_sites(text: str) -> list[SiteConstraint]:
-    """Return those sites of a text that can be read; the form says what is wrong with others."""
+def read_sites(text: str) -> list[tuple[SiteConstraint, dict[str, str]]]:
+    """Return those sites of a text that can be read, and what it says of their coordinates.
+
+    The form says what is wrong with the others, and with coordinates that cannot be read.
+    """
     sites = []
     for part in split_sites(text):
-        try:
-            sites.append(SiteConstraint.parse(part))
-        except ConstraintError:
-            continue
+        bare, _, asked = part.partition("@")
+        pairs = (one.split("=", 1) for one in asked.split(",") if "=" in one)
+        places = {axis.strip(): value.strip() for axis, value in pairs}
+        for readable in (part, bare):
+            with suppress(ConstraintError):
+                sites.append((SiteConstraint.parse(readable), places))
+                break
     return sites
 
 
 def write_sites(group: int, value: PanelSites) -> str:
     """Write the panel's sites as the text field does; inverse of `focus_of` for one group."""
-    sites = (
-        SiteConstraint(group, letter, tuple(symbols or ()), forbidden=symbols is None)
-        for letter, symbols in value
-    )
-    return ", ".join(str(site) for site in sites)
+    written = []
+    for letter, symbols, *places in value:
+        site = SiteConstraint(group, letter, tuple(symbols or ()), forbidden=symbols is None)
+        # as they were typed: the form says what is wrong with them
+        asked = ",".join(f"{axis}={text}" for some in places for axis, text in sorted(some.items()))
+        written.append(f"{site}@{asked}" if asked else str(site))
+    return ", ".join(written)

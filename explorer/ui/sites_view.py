@@ -11,7 +11,7 @@ from panel.viewable import Viewer
 from explorer.figures.crystal import element_colour
 from explorer.figures.words import spacegroup_label
 from explorer.figures.wyckoff import position_cards
-from explorer.ui.draft import Draft
+from explorer.ui.draft import LABELS, Draft
 from explorer.ui.sites import Focus, focus_of, write_sites
 from explorer.ui.wyckoff_panel import WyckoffPanel
 
@@ -32,7 +32,7 @@ class SitesView(Viewer):
         self.draft = draft
         self.panel = WyckoffPanel(sizing_mode="stretch_width", margin=(6, 0, 4, 0))
         self.text = pmui.TextInput.from_param(
-            draft.param.sites, label="Wyckoff sites", placeholder="any, or 139:2a=Ca, 139:4d=none",
+            draft.param.sites, label=LABELS["sites"], placeholder="any, or 139:2a=Ca, 139:4d=none",
             sizing_mode="stretch_width", margin=(5, 0), size="small",
         )  # fmt: skip
         draft.param.watch(self._show, ["sites", "spacegroups", "elements", "required"])

@@ -12,12 +12,11 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import SpecError
-from explorer.complaints import one_line
 from explorer.figures.words import escape
 from explorer.structure_files import safe_name
 from explorer.targets import read_targets
 from explorer.ui.draft import NO_UPLOAD, Draft, Upload
-from explorer.ui.drop_area import drop_area
+from explorer.ui.drop_area import drop_area, short_name
 from explorer.ui.theme import words
 
 MAX_MEGABYTES = 16
@@ -50,19 +49,18 @@ class TargetsView(Viewer):
 
     def _offer(self) -> None:
         """Put an empty drop area in place: one that holds a file cannot be emptied from here."""
-        self.dropper = drop_area(MAX_MEGABYTES, self._take)
+        self.dropper = drop_area(MAX_MEGABYTES, self._take, "target structures")
         self.slot[:] = [self.dropper]
 
     async def _take(self, *_: Any) -> None:
         """Read what was dropped beside the event loop; an answer that came too late is dropped."""
-        files = dict(self.dropper.value)
-        if not files:
+        name, content = self.dropper.filename, self.dropper.value
+        if content is None:
             self.draft.upload = NO_UPLOAD
             return
-        name, content = next(reversed(files.items()))
         self.note.object = "<p class='muted'>reading …</p>"
         upload = await asyncio.to_thread(read_upload, name, content)
-        if dict(self.dropper.value) == files:
+        if self.dropper.value is content:
             self.draft.upload = upload
 
     def _clear(self, *_: Any) -> None:
@@ -84,10 +82,9 @@ class TargetsView(Viewer):
         return pn.Column(label, self.slot, told, sizing_mode="stretch_width", margin=0)
 
 
-def read_upload(name: str, content: bytes | str) -> Upload:
+def read_upload(name: str, data: bytes) -> Upload:
     """Read an uploaded file through a temporary one; never raises."""
-    data = content.encode() if isinstance(content, str) else content
-    short = one_line(Path(name.replace("\\", "/")).name)[:200]
+    short = short_name(name)
     if len(data) > MAX_MEGABYTES * 2**20:
         limit = f"expected at most {MAX_MEGABYTES} MiB, got {len(data) / 2**20:.0f}: split the file"
         return Upload(short, problem=f"targets: {limit}")

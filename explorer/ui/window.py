@@ -15,6 +15,13 @@ from explorer.ui.workbench import Workbench
 KEPT = ("selected", "chosen", "threshold", "starred_only")
 """What of a `Workbench` stays with the tab."""
 
+# While a page connects, Panel drops the server's answers to what the browser sends: a form that
+# takes a click then stays as it was. To be run when the document is ready, see `Window`.
+CONNECTED = """
+document.documentElement.dataset.connected = "true"
+document.body.inert = false
+"""
+
 
 class Window(JSComponent):
     """Tells when the window becomes narrow, by its size or by zooming in; shows nothing.

@@ -12,11 +12,11 @@ STATIC = Path(__file__).parent / "static"
 
 
 class WyckoffPanel(JSComponent):
-    """Positions with their pictures; what is asked for is a list of [letter, symbols or None]."""
+    """Positions with their pictures; what is asked for are `explorer.ui.sites.PanelSites`."""
 
     group = param.Dict(default={}, doc="see position_cards; empty shows the note alone")
     elements = param.List(default=[], doc="what sites may hold: dicts of symbol and colour")
-    value = param.List(default=[], doc="[letter, symbols] of each site: [] is any, None never")
+    value = param.List(default=[], doc="see `PanelSites`: no symbols are any, None is never")
     note = param.String(default="", doc="why there are no positions, or what does not fit")
     several = param.List(default=[], doc="dicts of number and label: groups to narrow down to")
     narrow = param.Integer(default=0, doc="number of the group that was narrowed down to")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from pymatgen.core import Structure
 from pymatgen.io.optimade import OptimadeStructureAdapter
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
+from explorer.baseline_imported import imported
 from explorer.candidate import Candidate, Relaxation, State
 from explorer.crystals import spacegroup_of, to_structure
 from explorer.export import FORMATS, USUAL, ExportError, cell, chosen_formats, export_candidates
@@ -140,6 +142,27 @@ def test_every_format_is_read_back_by_the_library_that_owns_it(tmp_path: Path) -
     assert Kpoints.from_file(inputs / "KPOINTS").num_kpts == 0
     assert Poscar.from_file(inputs / "POSCAR").structure.composition == relaxed.composition
     assert (inputs / "POTCAR.spec").read_text().split() == ["Na_pv", "Cl"]
+
+
+def test_lemat_reads_every_crystal_as_drawn_and_those_relaxed(tmp_path: Path) -> None:
+    """The benchmark's loader takes JSON, and skips empty cells; the denominator stays whole."""
+    whole, lost = candidates()
+    path = export_candidates([whole, lost], PROVENANCE, tmp_path / "out", formats=["lemat"])
+    tables = {file.stem: pd.read_csv(file, dtype=str) for file in (path / "lemat").iterdir()}
+    assert {name: list(table["material_id"]) for name, table in tables.items()} == {
+        "generated": ["000000", "000001"],
+        "relaxed": ["000000"],
+    }
+    assert tables["generated"]["structure"].isna().tolist() == [False, True]
+    for name, written in (("generated", whole.initial), ("relaxed", whole.relaxed)):
+        text = tables[name]["structure"][0]
+        back = Structure.from_dict(json.loads(text))
+        assert back.lattice == written.lattice
+        assert back.species == written.species
+        assert np.array_equal(back.frac_coords, written.frac_coords)
+    decoded, empty = imported(path / "lemat" / "generated.csv")
+    assert decoded.given == whole.initial
+    assert empty.reason.startswith("unreadable")
 
 
 def test_an_export_says_what_it_holds_and_where_it_comes_from(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.candidate import Candidate, State
 from explorer.cli import main
+from explorer.evaluate.filtering import distinct_near_hull
 from explorer.evaluate.strategies import (
     STRATEGIES,
     Tried,
@@ -19,7 +20,7 @@ from explorer.evaluate.strategies import (
     ordered,
     shuffled_within,
 )
-from explorer.strategy_commands import distinct_near_hull, stability_scores
+from explorer.strategy_commands import stability_scores
 from model.checkpoint import load_network
 
 

@@ -10,8 +10,11 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
 from explorer.cli import main
-from explorer.evaluate.temperatures import RATES, evaluate_temperatures, with_interval
-from explorer.figures.temperatures import temperature_figure
+from explorer.evaluate.energies import evaluate_energies
+from explorer.evaluate.intervals import with_interval
+from explorer.evaluate.sun import Outcome
+from explorer.evaluate.temperatures import RATES, evaluate_temperatures
+from explorer.figures.temperatures import energy_figure, temperature_figure
 
 
 def salt(a: float, second: float = 0.5) -> Structure:
@@ -47,6 +50,32 @@ def test_intervals_are_wilsons() -> None:
     assert with_interval(None, 10) is None
 
 
+def ended(above: float | None) -> Outcome:
+    """A crystal that was relaxed, or could not be."""
+    reason = "" if above is not None else "not converged"
+    return Outcome(salt(4.2), salt(4.2), above, reason, converged=above is not None)
+
+
+def test_energies_are_told_of_all_that_was_drawn() -> None:
+    """What could not be placed stays in the denominator, and the curve ends below 1."""
+    outcomes = [ended(above) for above in (0.3, -0.01, None, 0.05)]
+    energies = evaluate_energies({"temperature 1": outcomes, "random": [ended(None)]})
+    told = energies["temperature 1"]
+    assert (told["n"], told["placed"], told["converged"]) == (4, 3, 3)
+    assert {limit: row["count"] for limit, row in told["within"].items()} == {"0": 1, "0.1": 2}
+    assert told["within"]["0.1"]["share"] == 0.5
+    assert told["quartiles"][1] == 0.05
+    assert told["above_hull"] == [-0.01, 0.05, 0.3]
+    assert told["reasons"] == {"not converged": 1}
+    assert energies["random"]["quartiles"] is None
+    curve, beside = energy_figure({"energies": energies}).data
+    assert list(curve.y) == [0, 0.25, 0.5, 0.75, 0.75]
+    assert list(curve.x) == sorted(curve.x)
+    assert (max(beside.y), beside.line.dash) == (0, "dash")
+    with pytest.raises(ValueError, match="none of random"):
+        evaluate_energies({"random": []})
+
+
 def test_the_command_writes_a_figure_of_its_own(tmp_path: Path, capsys) -> None:
     """Real draws at two temperatures; the page needs no network."""
     plot, told = tmp_path / "t.html", tmp_path / "t.json"
@@ -57,8 +86,30 @@ def test_the_command_writes_a_figure_of_its_own(tmp_path: Path, capsys) -> None:
     rows = json.loads(told.read_text())["temperatures"]
     assert {name: row["n"] for name, row in rows.items()} == {"0.8": 4, "1.2": 4}
     assert "sampling temperature" in plot.read_text(encoding="utf-8")
-    for values, text in (("1,1", "different temperatures"), ("hot", "such as 0.7,1")):
+    for options, text in (
+        (["--temperatures", "1,1"], "different temperatures"),
+        (["--temperatures", "hot"], "such as 0.7,1"),
+        (["--relax", "1", "--beside", "chance"], "random-neutral or nothing, got 'chance'"),
+    ):
         with pytest.raises(SystemExit) as ended:
-            main([*ask, "--temperatures", values])
+            main([*ask, *options])
         assert ended.value.code == 2
         assert text in capsys.readouterr().err
+
+
+def test_crystals_of_each_temperature_are_relaxed_beside_others(tmp_path: Path, capsys) -> None:
+    """Where no elements are asked for, prototypes are filled with those that the network drew."""
+    plot, told = tmp_path / "t.html", tmp_path / "t.json"
+    ask = ["evaluate", "temperatures", "-n", "2", "--temperatures", "1", "--workers", "1"]
+    ask += ["--relax", "1", "--beside", "substitution", "--max-steps", "2"]
+    with pytest.raises(SystemExit) as ended:
+        main([*ask, "--plot", str(plot), "--json", str(told)])
+    assert ended.value.code == 0
+    told = json.loads(told.read_text())
+    assert {name: row["n"] for name, row in told["energies"].items()} == {
+        "temperature 1": 1,
+        "substitution": 1,
+    }
+    assert told["potential"].startswith("chgnet")
+    assert plot.read_text(encoding="utf-8").count("Plotly.newPlot") == 2
+    assert "substitution" in capsys.readouterr().out

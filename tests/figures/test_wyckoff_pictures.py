@@ -39,6 +39,7 @@ def test_every_position_has_a_picture_within_its_frame(group):
         points = np.array(picture["points"])
         assert picture["name"] == wyckoff.name(position)
         assert len(points) >= wyckoff.multiplicity[position]
+        assert len(picture["axes"]) == picture["freedom"]
         assert (points[:, :2] >= 0).all()
         assert (points[:, :2] <= SIZE).all()
         assert (points[:, 2] >= -1e-6).all()

@@ -12,15 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pymatgen.analysis.structure_matcher import StructureMatcher
 
+from explorer.crystals import to_structure
 from explorer.encode import encode
+from explorer.prepare import _rows
 from explorer.references import ReferencePhases
 from model.checkpoint import CheckpointError, LoadedNetwork, load_network
+from model.crystal import WyckoffCrystal
 from model.likelihood import _candidates, _positions_of_groups, token_nll
 from model.network import Network, NetworkConfig
 from model.sample import log_likelihood
 from model.shards import Shards, pad, write_shards
-from model.tokens import TokenError, crystal_to_row
+from model.tokens import TokenError, crystal_to_row, row_to_crystal
 from model.train import Recipe, RecipeError, Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +52,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_shipped_recipes_are_read(path: Path) -> None:
     """Every recipe that ships is complete and buildable."""
     recipe = Recipe.read(path)
-    assert Network(recipe.network)
+    assert recipe.objective().build(recipe.network)
     assert recipe.rate(0) > 0
     assert recipe.rate(recipe.steps) == 0
 
@@ -78,7 +82,7 @@ def test_a_run_ends_when_it_gets_no_better(shards: Path, tmp_path: Path) -> None
     assert trainer.step < 400
     assert min(losses) == losses[-3]
     kept = load_network(tmp_path / "weights").info
-    assert kept["validation_nats_per_crystal"]["nll"] == round(min(losses), 3)
+    assert kept["validation"]["nll"] == round(min(losses), 3)
 
 
 def test_a_damaged_state_is_refused(shards: Path, tmp_path: Path) -> None:
@@ -151,6 +155,35 @@ def test_rows_of_a_shard_are_those_of_the_crystal(shards: Path, shipped: LoadedN
                 assert np.array_equal(made.tokens, kept.tokens)
                 assert np.array_equal(made.roles, kept.roles)
     assert np.isfinite(log_likelihood(shipped, crystals)).all()
+
+
+def test_rows_in_other_settings_are_the_same_crystal(tmp_path: Path) -> None:
+    """Every row of a crystal decodes to it; a pass draws among them only where it is asked to."""
+    crystals = [encode(p.structure) for p in ReferencePhases.shipped("Ca-O-Ti").phases[:12]]
+    rows = [_rows(crystal, settings=4) for crystal in crystals]
+    path = tmp_path / "train.npz"
+    write_shards(path, [first for first, *_ in rows], [0.0] * 12, [some[1:] for some in rows])
+    stored = Shards(path)
+    assert max(stored.settings(k) for k in range(12)) == 4
+    assert len(stored) == len(stored.lengths()) == 12
+    plain = {"stability": "any", "spacegroup_first": False, "formula": False}
+    for index, crystal in enumerate(crystals):
+        written = [stored.row(index, **plain, setting=k) for k in range(stored.settings(index))]
+        assert len({row.tokens.tobytes() + row.fine.tobytes() for row in written}) == len(written)
+        for row in written:
+            assert _same(row_to_crystal(row.tokens, row.fine), crystal)
+    rng = np.random.default_rng(0)
+    index = next(k for k in range(12) if stored.settings(k) == 4)
+    for any_setting in (False, True):
+        drawn = [stored.drawn_row(index, rng, any_setting=any_setting) for _ in range(20)]
+        tails = {(row.tokens[-4:].tobytes(), row.fine[-4:].tobytes()) for row in drawn}
+        assert (len(tails) > 1) == any_setting
+
+
+def _same(crystal: WyckoffCrystal, other: WyckoffCrystal) -> bool:
+    """Whether two descriptions are of one crystal."""
+    matcher = StructureMatcher(ltol=0.02, stol=0.02, angle_tol=1)
+    return bool(matcher.fit(to_structure(crystal), to_structure(other)))
 
 
 def test_scoring_first_does_not_spoil_training(shards: Path) -> None:

@@ -20,7 +20,8 @@ def choose(page, *symbols: str) -> None:
 def test_a_clicked_wyckoff_site_is_obeyed(site, home):
     """Click I4/mmm, its 2a and Ca, and never on 4d: the text follows, and every crystal obeys.
 
-    A forbidden position that is asked for is allowed again, by key and by click.
+    A forbidden position that is asked for is allowed again, by key and by click, and its free
+    coordinate is given by hand; what is no number is refused at the field.
     """
     with opened(site[0]) as page:
         choose(page, "Al", "Ca", "Cu")
@@ -35,6 +36,16 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
             page.wait_for_url(f"**sites={sites}")
             page.locator("button.pick", has_text="4e").click()
         page.wait_for_url("**sites=139:2a=Ca,+139:4d=none")
+        page.locator("button.pick", has_text="4e").click()
+        for typed in ("0,4", "0.35..0.4"):
+            page.get_by_label("z of 4e").fill(typed)
+            page.get_by_label("z of 4e").press("Enter")
+            wait_for(
+                lambda typed=typed: field(page, "Wyckoff sites").input_value().endswith(typed),
+                30,
+                "the coordinate",
+            )
+        page.wait_for_url("**sites=139:2a=Ca,+139:4d=none,+139:4e%40z=0.35..0.4")
         forbidden = page.get_by_role("button", name="Forbid 4d")
         assert forbidden.get_attribute("aria-pressed") == "true"
         for label, number in (("Crystals to draw", "6"), ("Most atoms", "8")):
@@ -53,6 +64,8 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
     for candidate in drawn:
         assert candidate.crystal.spacegroup == 139
         assert ("a", "Ca") in {(s.letter, s.element) for s in candidate.crystal.sites}
+        heights = [s.free[0] for s in candidate.crystal.sites if s.letter == "e"]
+        assert any(0.349 < z < 0.401 for z in heights)
         assert "d" not in {s.letter for s in candidate.crystal.sites}
 
 
@@ -162,7 +175,10 @@ def test_elements_go_through_their_states_by_click_and_by_key(site):
 
 
 def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_path):
-    """Rock salt gives its group and sites; the form keeps them when the next file is no CIF."""
+    """Rock salt gives its group and sites; the form keeps them when the next file is no CIF.
+
+    The same files as targets: a broken one is told at the field, and each can be removed again.
+    """
     salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     salt.to(str(tmp_path / "salt.cif"))
     (tmp_path / "broken.cif").write_text("no crystal")
@@ -175,3 +191,12 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
         upload.set_input_files(tmp_path / "broken.cif")
         page.get_by_text("broken.cif: cannot read").wait_for()
         assert page.get_by_role("button", name="Remove space group 225").count() == 1
+        targets = page.get_by_label("Drop target structures here")
+        remove = page.get_by_role("button", name="Remove", exact=True)
+        words = {"salt": "salt.cif: 1 structure read", "broken": "Target structures: cannot read"}
+        for file in ("salt", "broken", "salt"):
+            targets.set_input_files(tmp_path / f"{file}.cif")
+            page.get_by_text(words[file]).wait_for()
+            remove.click()
+            remove.wait_for(state="hidden")
+            targets.wait_for(state="attached")

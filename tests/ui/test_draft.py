@@ -5,7 +5,7 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.campaign import CampaignSpec
 from explorer.structure_files import NamedStructure
-from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine
+from explorer.ui.draft import LABELS, NO_UPLOAD, PRESETS, Draft, Upload, examine
 from explorer.ui.elements import fields_of_states, states_of
 from explorer.ui.periodic_table import MAY, MUST, NEVER
 
@@ -57,6 +57,40 @@ def test_a_problem_names_its_field(field, values):
     assert draft.problem_field == field
     assert draft.problem
     assert "\n" not in draft.problem
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {"relax_below": -1.0},
+            "Relax up to (eV/atom): expected a number greater than 0, got -1.0; give such a value "
+            "or none",
+        ),
+        (
+            {"give_up": 2000.0},
+            "Give up above hull (eV/atom): expected a number less than or equal to 1000, got "
+            "2000.0; usual is 1",
+        ),
+        ({"n": None}, "Crystals to draw: expected a number, got an empty field: usual is 64"),
+        ({"max_atoms": 0}, "Most atoms: expected a number greater than or equal to 1, got 0"),
+        ({"elements": []}, "choose at least one element in the periodic table"),
+        ({"sites": "nonsense"}, "Wyckoff sites: expected a site such as 139:2a=Ca"),
+    ],
+    ids=str,
+)
+def test_a_problem_is_told_as_the_form_calls_its_field(values, words):
+    """No name of an option stands in it: at the field the bare problem, elsewhere its label."""
+    draft = checked(**values)
+    assert draft.problem_words.startswith(words)
+    assert draft.problem_words.endswith(draft.problem)
+    assert f"{draft.problem_field}:" not in draft.problem
+
+
+def test_every_field_has_a_label():
+    """But the elements, which are a table."""
+    elements = {"elements", "required", "excluded", "subset"}
+    assert set(LABELS) - {"targets"} == set(Draft.FIELDS) - elements
 
 
 def test_mending_the_field_clears_the_problem():

@@ -16,7 +16,7 @@ def test_sites_are_split_where_people_separate_them():
 
 def test_sites_that_cannot_be_read_are_left_to_the_form():
     """A half-typed site does not take the others away from the panel."""
-    assert [str(site) for site in read_sites("139:2a=Ca, 139:9z, nonsense")] == ["139:2a=Ca"]
+    assert [str(site) for site, _ in read_sites("139:2a=Ca, 139:9z, nonsense")] == ["139:2a=Ca"]
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ def test_sites_that_cannot_be_read_are_left_to_the_form():
         "139:2a=Ca",
         "139:2a=Ca, 139:4e=Al,Cu, 139:4e, 139:4e=Al",
         "139:2a=none, 139:4d, 139:4e=none",
+        "139:4e=Al@z=0.36, 139:4e@z=0.1..0.2, 139:8j=Cu@x=0.95..1.05",
     ],
 )
 def test_panel_and_text_are_inverse(text):
@@ -75,6 +76,22 @@ def test_a_click_in_the_panel_writes_the_text():
     assert draft.sites == ""
 
 
+def test_coordinates_typed_in_the_panel_reach_the_spec():
+    """They are checked where all sites are; a bad one keeps its site in the panel."""
+    draft = Draft(elements=["Al", "Ca", "Cu"], spacegroups=[139])
+    view = SitesView(draft)
+    view.panel.value = [["e", ["Al"], {"z": "1/3"}]]
+    draft.check()
+    assert draft.spec.sites == ("139:4e=Al@z=1/3",)
+    assert view.panel.value == [["e", ["Al"], {"z": "1/3"}]]
+    for typed, wrong in (("0.5", "belongs to a more symmetric position"), ("abc", "got 'z=abc'")):
+        view.panel.value = [["e", ["Al"], {"z": typed}]]
+        draft.check()
+        assert draft.problem_field == "sites"
+        assert wrong in draft.problem
+        assert view.panel.value == [["e", ["Al"], {"z": typed}]]
+
+
 def test_typed_sites_appear_in_the_panel():
     """The text field stays an equivalent for the keyboard."""
     view = SitesView(Draft(elements=["Ca", "Cu"]))
@@ -99,12 +116,12 @@ def test_several_groups_are_narrowed_by_click():
 
 def test_sites_of_a_group_left_behind_can_be_dropped():
     """They are kept and named until the person lets them go."""
-    view = SitesView(Draft(spacegroups=[139], sites="139:2a=Ca"))
+    view = SitesView(Draft(spacegroups=[139], sites="139:4e=Ca@z=0.36"))
     view.draft.spacegroups = [225]
-    assert view.draft.sites == "139:2a=Ca"
-    assert "139:2a=Ca" in view.panel.note
+    assert view.draft.sites == "139:4e=Ca@z=0.36"
+    assert "139:4e=Ca@z=0.36" in view.panel.note
     view.panel.value = [["a", []]]
-    assert view.draft.sites == "225:4a, 139:2a=Ca"
+    assert view.draft.sites == "225:4a, 139:4e=Ca@z=0.36"
     view.panel.dropped += 1
     assert view.draft.sites == "225:4a"
     assert not view.panel.foreign

@@ -67,13 +67,23 @@ def test_run_waits_for_a_valid_question():
     assert "Al-Ca" in view.reason.object
 
 
-def test_a_problem_stands_at_its_field():
-    """The field is marked and carries the message; the others are not."""
-    draft = Draft(elements=["Al", "Ca"], formula="CaMg")
+@pytest.mark.parametrize(
+    ("name", "value", "label"),
+    [
+        ("formula", "CaMg", "Formula"),
+        ("relax_below", -1.0, "Relax up to (eV/atom)"),
+        ("max_atoms", None, "Most atoms"),
+    ],
+)
+def test_a_problem_stands_at_its_field(name, value, label):
+    """The field is marked and carries the message, others do not; by Run its label is named."""
+    draft = Draft(elements=["Al", "Ca"], **{name: value})
     view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing)
-    assert view.inputs["formula"].error_state
-    assert view.inputs["formula"].helper_text == draft.problem != ""
+    assert view.inputs[name].label == label
+    assert view.inputs[name].error_state
+    assert view.inputs[name].helper_text == draft.problem != ""
     assert not view.inputs["sites"].error_state
+    assert f"{label}: " in view.reason.object
 
 
 def test_the_table_has_a_row_for_every_crystal(bench):
@@ -232,15 +242,16 @@ POSCAR = SALT.to(fmt="poscar")
     ("name", "content", "problem"),
     [
         ("salt.vasp", POSCAR, ""),
-        ("../../salt.vasp", POSCAR.encode(), ""),
+        ("../../salt.vasp", POSCAR, ""),
         ("salt.docx", POSCAR, "unknown structure format"),
         ("salt.cif", "no crystal", "salt.cif"),
-        ("large.cif", b" " * (MAX_MEGABYTES * 2**20 + 1), "split the file"),
+        ("large.cif", " " * (MAX_MEGABYTES * 2**20 + 1), "split the file"),
+        ("empty.cif", "", "empty.cif"),
     ],
 )
 def test_an_upload_is_read_or_says_why_not(name, content, problem):
-    """Bytes or text; too large, of no known format or damaged gives one line, never an error."""
-    upload = read_upload(name, content)
+    """Too large, empty, of no known format or damaged gives one line, never an error."""
+    upload = read_upload(name, content.encode())
     assert "/" not in upload.name
     assert problem in upload.problem
     assert bool(upload.problem) == bool(problem) == (len(upload.structures) == 0)
@@ -251,10 +262,10 @@ def test_the_form_tells_how_many_targets_were_read():
     draft = Draft(elements=["Ca", "Cu"])
     view = ConstraintsView(draft, ["chgnet"], lambda _: {}, nothing).targets
     assert isinstance(view, TargetsView)
-    draft.upload = read_upload("salt.vasp", POSCAR)
+    draft.upload = read_upload("salt.vasp", POSCAR.encode())
     draft.check()
     assert "salt.vasp: 1 structure read" in view.note.object
-    draft.upload = read_upload("broken.cif", "")
+    draft.upload = read_upload("broken.cif", b"")
     draft.check()
     assert "broken.cif" in view.note.object
     assert "problem" in view.note.object

@@ -1,5 +1,5 @@
 // The Wyckoff positions of one space group: a click asks for a position, chips say what may sit
-// there, "never" forbids it. One position is in the tab order; arrow keys move, letters jump to a
+// there, fields what its free coordinates may be, "never" forbids it. One position is in the tab order; arrow keys move, letters jump to a
 // position; as in the periodic table 1 asks for it, 3 forbids it, 0 and Delete take that back.
 
 const SVG = "http://www.w3.org/2000/svg"
@@ -43,6 +43,8 @@ function picture(edges, orbits, radius) {
 }
 
 const FREEDOM = ["no free coordinate", "1 free coordinate", "2 free coordinates", "3 free coordinates"]
+const NUMBER = "[+-]?\\d*\\.?\\d+(?:/\\d+)?"
+const COORDINATE = new RegExp(`^\\s*(?:${NUMBER}(?:\\s*\\.\\.\\s*${NUMBER})?)?\\s*$`)
 const inWords = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 export function render({model}) {
@@ -69,9 +71,17 @@ export function render({model}) {
   const ask = (letter) => { model.value = order([...model.value, [letter, []]]) }
   const remove = (site) => { model.value = model.value.filter((other) => other !== site) }
   const allow = (site, symbol) => {
-    const [letter, symbols] = site
+    const [letter, symbols, ...places] = site
     const next = symbols.includes(symbol) ? symbols.filter((s) => s !== symbol) : [...symbols, symbol]
-    model.value = model.value.map((other) => (other === site ? [letter, next.sort()] : other))
+    const changed = [letter, next.sort(), ...places]
+    model.value = model.value.map((other) => (other === site ? changed : other))
+  }
+  const place = (site, axis, text) => {
+    const [letter, symbols, places = {}] = site
+    const {[axis]: _, ...rest} = places
+    const asked = text ? {...rest, [axis]: text} : rest
+    const changed = [letter, symbols, ...(Object.keys(asked).length ? [asked] : [])]
+    model.value = model.value.map((other) => (other === site ? changed : other))
   }
   // "must" and "never" exclude each other, so that either takes the other's place.
   const set = (letter, state) => {
@@ -110,7 +120,7 @@ export function render({model}) {
       words.append(make("b", "", label))
       words.append(make("span", "", `${inWords(positions.length, "Wyckoff position")}. Click one to `
         + "ask for atoms on it, then the elements that may sit there; a position with free "
-        + "coordinates can be asked for again. “never” keeps one empty."))
+        + "coordinates can be asked for again, and at given coordinates. “never” keeps one empty."))
     }
     preview.replaceChildren(picture(edges, orbits, 3.4), words)
   }
@@ -134,7 +144,34 @@ export function render({model}) {
     }
     if (!known.length && !strangers.length) { line.append(make("span", "any", "element")) }
     line.append(button("remove", "×", `Remove ${which}`, () => remove(site)))
+    if (position.freedom) { line.append(placeFields(site, nth, which, position)) }
     return line
+  }
+
+  // What is typed is taken when the field is left, once focus is where it goes: the list is rebuilt.
+  const placeFields = (site, nth, which, position) => {
+    const [letter, , places = {}] = site
+    const fields = make("div", "fields")
+    fields.append(make("span", "any", "at"))
+    for (const axis of position.axes) {
+      const field = make("label", "field", axis)
+      const input = make("input")
+      input.value = places[axis] ?? ""
+      input.placeholder = "free"
+      input.title = "A number such as 0.36 or 1/3, or a range such as 0.34..0.38; empty for any"
+      input.setAttribute("aria-label", `${axis} of ${which}`)
+      input.dataset.key = `${letter} ${nth} at ${axis}`
+      input.spellcheck = false
+      const wrong = !COORDINATE.test(input.value)
+      input.setAttribute("aria-invalid", String(wrong))
+      field.classList.toggle("wrong", wrong)
+      input.addEventListener("change", () => {
+        requestAnimationFrame(() => place(site, axis, input.value.trim()))
+      })
+      field.append(input)
+      fields.append(field)
+    }
+    return fields
   }
 
   const rowOf = (position) => {

@@ -1,0 +1,81 @@
+"""Maps of what the network learned of elements and space groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from explorer.figures.style import layout, palette
+from explorer.figures.words import spacegroup_label
+
+TITLES = {
+    "elements": "elements, nearest in the same group",
+    "spacegroups": "space groups, nearest in the same crystal system",
+}
+HEIGHT = 560
+"""Pixels."""
+KINDS = {
+    "s": "#d55e00",
+    "p": "#0072b2",
+    "d": "#008a63",
+    "f": "#c2187a",
+    "triclinic": "#5b6675",
+    "monoclinic": "#8a6d00",
+    "orthorhombic": "#d55e00",
+    "tetragonal": "#0072b2",
+    "trigonal": "#56b4e9",
+    "hexagonal": "#008a63",
+    "cubic": "#c2187a",
+}
+"""Blocks of the periodic table and crystal systems; colours safe for colour-blind readers."""
+
+
+def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
+    """Draw the two maps of `explorer.evaluate.embeddings` beside each other."""
+    titles = []
+    for name, words in TITLES.items():
+        nearest = told[name]["nearest"]["whole"]
+        titles.append(
+            f"{told[name]['n']} {words}: {nearest['share']:.0%}"
+            f"<br><sup>with shuffled labels {nearest['shuffled']:.0%}</sup>"
+        )
+    figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.04)
+    for column, name in enumerate(TITLES, start=1):
+        for kind, colour in KINDS.items():
+            points = [point for point in told[name]["points"] if point["kind"] == kind]
+            if points:
+                trace = _scatter(points, kind, colour, symbols=name == "elements")
+                figure.add_trace(trace, row=1, col=column)
+    figure.update_annotations(font={"size": 13})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    margin = {"t": 56, "l": 8, "r": 8, "b": 8}
+    figure.update_layout(layout(palette(dark), "embeddings", height=HEIGHT, margin=margin))
+    return figure.update_layout(legend={"y": -0.02, "yanchor": "top"})
+
+
+def _scatter(
+    points: list[Mapping[str, Any]], kind: str, colour: str, *, symbols: bool
+) -> go.Scatter:
+    """Symbols of elements are written where they lie; space groups are dots that tell on hover."""
+    return go.Scatter(
+        x=[point["x"] for point in points],
+        y=[point["y"] for point in points],
+        mode="text" if symbols else "markers",
+        text=[p["name"] if symbols else spacegroup_label(int(p["name"])) for p in points],
+        textfont={"color": colour, "size": 14},
+        marker={"color": colour, "size": 9, "line": {"color": "white", "width": 0.5}},
+        hovertext=[_hover(point, symbols) for point in points],
+        hoverinfo="text",
+        name=f"{kind} block" if symbols else kind,
+    )
+
+
+def _hover(point: Mapping[str, Any], symbols: bool) -> str:
+    if not symbols:
+        return f"{spacegroup_label(int(point['name']))}, {point['label']}"
+    numbered = point["label"].isdecimal()
+    return f"{point['name']}, {'group ' if numbered else ''}{point['label']}"

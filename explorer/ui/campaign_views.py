@@ -1,0 +1,73 @@
+"""A campaign whole: hull, crystal, table, retrieval curve and distributions, linked by a click."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import panel as pn
+from panel.viewable import Viewer
+
+from explorer.figures.known import known_of
+from explorer.ui.compare_view import CompareView
+from explorer.ui.distributions_view import DistributionsView
+from explorer.ui.export_view import ExportView
+from explorer.ui.hull_view import HullView
+from explorer.ui.retrieval_view import RetrievalView
+from explorer.ui.table_view import TableView
+from explorer.ui.viewer import ViewerView
+from explorer.ui.workbench import News, Workbench
+
+PERIOD = 700  # ms between looks into the store
+GRID = """
+:host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px;
+  padding: 0 12px 12px; box-sizing: border-box;
+  grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr);
+  grid-template-areas: "hull viewer" "table table" "retrieval distributions"; }
+.hull { grid-area: hull; } .viewer { grid-area: viewer; }
+.hull, .viewer, .retrieval, .table, .distributions { align-self: stretch !important;
+  height: auto !important; }
+.table { grid-area: table; } .retrieval { grid-area: retrieval; }
+.distributions { grid-area: distributions; }
+@media (max-width: 1100px) {
+  :host { grid-template-columns: minmax(0, 1fr);
+    grid-template-areas: "hull" "viewer" "table" "retrieval" "distributions"; }
+}
+@media (min-width: 1600px) {
+  :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
+    grid-template-areas: "hull viewer retrieval" "table table distributions"; }
+}
+"""
+
+
+class CampaignViews(Viewer):
+    """The campaign that a workbench looks at, in the page and in a notebook.
+
+    Attributes
+    ----------
+    compare : CompareView
+        The dialog of candidates side by side; it stands beside the views, wherever they are put.
+    """
+
+    def __init__(self, bench: Workbench, **params: Any) -> None:
+        super().__init__(**params)
+        self.bench = bench
+        self.compare = CompareView(bench)
+        tools = (self.compare.button, ExportView(bench))
+        self._views = (
+            HullView(bench),
+            ViewerView(bench),
+            TableView(bench, tools),
+            RetrievalView(bench),
+            DistributionsView(bench),
+        )
+
+    def __panel__(self) -> pn.Column:
+        return pn.Column(*self._views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
+
+
+async def news_of(bench: Workbench) -> News:
+    """Read beside the event loop what is new, and what is known of the campaign's system."""
+    news = await asyncio.to_thread(bench.look)
+    await asyncio.to_thread(known_of, news.campaign.spec if news.campaign else None)
+    return news

@@ -1,0 +1,95 @@
+"""A search and its views in a notebook: results at hand, and the page's views in a frame."""
+
+import subprocess
+import sys
+
+import pytest
+from chromium import candidates_on_hull, opened, wait_for
+from handmade import HOSTILE, candidate, put
+
+from explorer import read_found, search
+from explorer.campaign import SpecError
+from explorer.candidate import State
+from explorer.headless import DATABASE, write_results
+from explorer.store import Store
+from explorer.targets import NO_TARGETS
+from explorer.ui import notebook, view
+
+
+@pytest.fixture
+def found(tmp_path):
+    """Return what a search has brought: two crystals above the hull, and one that failed."""
+    store = Store(tmp_path / DATABASE)
+    failed = candidate(2, State.FAILED, reason=HOSTILE)
+    campaign = put(store, candidate(20), candidate(1), failed, n=9)
+    write_results(tmp_path, store.campaign(campaign), store.candidates(campaign)[0], NO_TARGETS)
+    store.close()
+    return read_found(tmp_path)
+
+
+@pytest.fixture
+def servers():
+    """Give the servers that a test starts, and end them as the end of a kernel does."""
+    yield notebook._SERVERS
+    for server, _ in notebook._SERVERS.values():
+        server.stdin.close()
+        assert server.wait(60) == 0
+    notebook._SERVERS.clear()
+
+
+def test_the_package_is_imported_without_what_a_search_needs():
+    """Neither Panel nor torch nor pandas is loaded before somebody searches."""
+    program = (
+        "import sys, explorer, explorer.ui\n"
+        "heavy = {'panel', 'torch', 'pandas', 'sqlalchemy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_what_was_found_is_at_hand(found):
+    """Candidates by id in the order drawn, the table with the lowest first, a line that sums up."""
+    assert list(found.candidates) == ["000001", "000002", "000020"]
+    assert list(found.table.index) == ["000001", "000020", "000002"]
+    assert found.table["energy_above_hull"].iloc[0] == pytest.approx(0.01)
+    assert repr(found).startswith("Ca-Cu: 3 drawn, 2 relaxed, 1 failed; the lowest at +0.010 eV")
+
+
+def test_a_folder_keeps_its_own_search(found, tmp_path):
+    """Another question needs another folder, and a folder without a search is named."""
+    with pytest.raises(SpecError, match="was made with n = 9, got 5"):
+        search("Ca-Cu", folder=found.folder, n=5)
+    with pytest.raises(FileNotFoundError, match=r"without campaign\.db: give the folder"):
+        read_found(tmp_path / "elsewhere")
+
+
+def test_the_views_answer_a_click(found, servers):
+    """The frame holds the page's views, linked; a second look needs no second server."""
+    frame = view(found, dark=True)
+    assert view(found, dark=True).address == frame.address
+    assert len(servers) == 1
+    assert f"<iframe src='{frame.address}'" in frame._repr_html_()
+    assert repr(found) in repr(frame)
+    with opened(frame.address) as page:
+        page.locator("html[data-connected]").wait_for(state="attached")
+
+        def selected() -> int:  # the page still moves while its parts arrive
+            points = candidates_on_hull(page)
+            if points:
+                page.mouse.click(*points["candidate:000001"])
+            return page.locator("dd", has_text="000001").count()
+
+        wait_for(selected, 90, "the crystal that was clicked")
+        page.locator(".tabulator-row", has_text="●").filter(has_text="0.010").wait_for()
+        page.locator(".mui-dark").first.wait_for()
+
+
+def test_a_server_that_cannot_start_tells_why(found, servers, tmp_path, monkeypatch):
+    """The last line of the process is the reason."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'No module named panel' >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(RuntimeError, match="views cannot be served: No module named panel"):
+        view(found)
+    assert servers == {}
