@@ -102,10 +102,13 @@ def test_references_with_a_name_twice_are_refused_as_such(tmp_path: Path) -> Non
     assert "\n" not in str(caught.value)
 
 
-def test_half_a_character_is_no_text() -> None:
+@pytest.mark.parametrize("field", ["name", "stability", "formula", "sites"])
+def test_half_a_character_is_no_text(field: str) -> None:
     """A browser may send one; no database keeps it."""
-    with pytest.raises(SpecError, match="half of a character"):
-        CampaignSpec.parse(elements="Al", name="x\ud800")
+    broken = "x\ud800"
+    with pytest.raises(SpecError) as caught:
+        CampaignSpec.parse(elements="Al", **{field: [broken] if field == "sites" else broken})
+    assert str(caught.value).isprintable()
 
 
 def test_an_element_of_a_formula_may_be_one_that_the_model_lacks() -> None:
