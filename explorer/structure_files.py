@@ -29,12 +29,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
 from explorer.complaints import one_line
-from explorer.strangers import (
-    refuse_crowds,
-    safe_name,
-    structure_from_dict,
-    structure_from_row,
-)
+from explorer.strangers import refuse_crowds, safe_name, structure_from_dict, structure_from_row
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20

@@ -27,7 +27,6 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1] / "ui"))
 
 from chromium import CHROMIUM, SWITCHES
-from chromium import answers as page_answers
 from fault_machine import Machine, answers, kill_tree
 from handmade import candidate, put
 from wire import Wire
@@ -121,7 +120,7 @@ def visit(folder: Path, token: int) -> Iterator[Visit]:
         )
         machine.web = machine.start_web(*machine.options)
         wire.target = machine.port
-        wait(lambda: page_answers(f"http://127.0.0.1:{machine.port}/app"), "the server")
+        wait(machine.page_answers, "the server")
         campaign = put(machine.store, *(candidate(k) for k in range(4)))
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         try:
