@@ -218,6 +218,8 @@ class CampaignSpec(BaseModel):
         except ValidationError as error:
             usual = {name: field.default for name, field in cls.model_fields.items()} | NEW
             raise SpecError(*first_complaint(error, usual)) from None
+        except UnicodeEncodeError as error:
+            raise SpecError(f"expected text, got half of a character in {error.object!r}") from None
         constraints = spec.constraints()
         spec._refuse_wrong_generator()
         if spec.best_of > 1 and spec.search != "independent":

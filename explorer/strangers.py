@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pymatgen.core import Structure
 
 MAX_SITES = 2000
@@ -53,3 +54,15 @@ def structure_from_dict(values: Mapping[str, Any]) -> Structure:
         for site in values["sites"]
     ]
     return Structure.from_dict({"lattice": {"matrix": values["lattice"]["matrix"]}, "sites": sites})
+
+
+def structure_from_row(row: Mapping[str, Any]) -> Structure:
+    """Build a structure from flat lists: lattice (9), numbers (N), frac_coords (3 N)."""
+    coords = np.reshape(row["frac_coords"], (-1, 3))
+    return Structure(np.reshape(row["lattice"], (3, 3)), row["numbers"], coords)
+
+
+def safe_name(text: str) -> str:
+    """Return `text` as a file name: letters, digits, dot, dash and underscore, at most 100."""
+    cleaned = "".join(c if (c.isascii() and c.isalnum()) or c in "-_." else "_" for c in text)
+    return cleaned.lstrip(".")[:100] or "structure"

@@ -13,10 +13,10 @@ import json
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ase.io
 import numpy as np
@@ -29,7 +29,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
 from explorer.complaints import one_line
-from explorer.strangers import refuse_crowds, structure_from_dict
+from explorer.strangers import refuse_crowds, safe_name, structure_from_dict, structure_from_row
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -155,12 +155,6 @@ def _group(structure: Structure, symprec: float) -> int:
     return SpacegroupAnalyzer(structure, symprec, angle_tolerance=5).get_space_group_number()
 
 
-def safe_name(text: str) -> str:
-    """Return `text` as a file name: letters, digits, dot, dash and underscore, at most 100."""
-    cleaned = "".join(c if (c.isascii() and c.isalnum()) or c in "-_." else "_" for c in text)
-    return cleaned.lstrip(".")[:100] or "structure"
-
-
 def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
     if path.is_dir() or is_tar(path):
         return _read_cifs
@@ -208,12 +202,6 @@ def _read_parquet(path: Path) -> Iterator[NamedStructure]:
     for number, row in enumerate(file.read(columns=wanted + ids).to_pylist()):
         name = str(row[ids[0]]) if ids else f"{path.stem}-{number}"
         yield NamedStructure(name, structure_from_row(row))
-
-
-def structure_from_row(row: Mapping[str, Any]) -> Structure:
-    """Build a structure from flat lists: lattice (9), numbers (N), frac_coords (3 N)."""
-    coords = np.reshape(row["frac_coords"], (-1, 3))
-    return Structure(np.reshape(row["lattice"], (3, 3)), row["numbers"], coords)
 
 
 def read_cifs(path: Path) -> Iterator[tuple[str, str]]:

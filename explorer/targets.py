@@ -141,12 +141,14 @@ def _hull_energies(path: Path, count: int) -> np.ndarray:
     file = pq.ParquetFile(path)
     if "e_above_hull" not in file.schema_arrow.names:
         return missing
-    column = file.read(columns=["e_above_hull"])["e_above_hull"]
+    kind = file.schema_arrow.field("e_above_hull").type
     try:
+        column = file.read(columns=["e_above_hull"])["e_above_hull"]
         return column.cast(pa.float64()).to_numpy()
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
         raise StructureFileError(
-            f"{path} has a column e_above_hull of {column.type}: expected numbers in eV/atom"
+            f"{path} has a column e_above_hull of {kind} that cannot be read: expected numbers in "
+            f"eV/atom: {error}"
         ) from error
 
 

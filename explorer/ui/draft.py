@@ -317,6 +317,9 @@ def examine(
             within_reach(spec, upload.structures)
     except SpecError as error:
         return error
+    foreign = next((symbol for symbol in spec.elements if symbol in blocked), None)
+    if foreign:  # of the formula
+        return SpecError(f"{foreign}: {blocked[foreign]}; take it out", "formula")
     return spec
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import panel_material_ui as pmui
 
+from explorer.complaints import one_line
+
 PATIENCE = 4
 """The browser sends files up to so many times the limit: the server tells best what is wrong."""
 LOOK = {
@@ -45,5 +47,5 @@ def drop_area(megabytes: int, take: Callable[..., Any], what: str) -> pmui.FileI
 
 
 def short_name(name: str) -> str:
-    """Return the last part of a name that a browser has sent, not too long."""
-    return name.replace("\\", "/").rsplit("/", 1)[-1][:200]
+    """Return the last part of a name that a browser has sent, on one line and not too long."""
+    return one_line(name.replace("\\", "/").rsplit("/", 1)[-1])[:200]

@@ -8,6 +8,7 @@ from typing import Any
 
 from explorer import isolation
 from explorer.campaign import SpecError
+from explorer.complaints import one_line
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
 from explorer.strangers import reading_seconds
@@ -30,7 +31,7 @@ def fields_of_file(name: str, content: bytes) -> dict[str, Any]:
         With one line that names the file: too large, damaged, of an unknown kind, or a structure
         without a Wyckoff description.
     """
-    short = Path(name.replace("\\", "/")).name[:200]
+    short = one_line(Path(name.replace("\\", "/")).name)[:200]
     if len(content) > MAX_MEGABYTES * 2**20:
         size = len(content) / 2**20
         raise SpecError(f"{short}: expected at most {MAX_MEGABYTES} MiB, got {size:.0f} MiB")

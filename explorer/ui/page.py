@@ -34,17 +34,20 @@ from explorer.users import QuotaError
 
 LIST_EVERY = 6  # looks between two readings of the list of campaigns
 LOGO = Path(__file__).parents[2] / "assets" / "logo.svg"
-# Bokeh gives up after some 30 s, and at once when its token is older than five minutes. The page's
-# address holds all that matters, so it is loaded again as soon as the server is back.
+# Bokeh tries again at once, then after 2, 4, 8 and 16 s and gives up; it is refused when its token
+# is older than five minutes. The page's address and `Window` hold all that matters, so the page is
+# loaded again as soon as the server is back, unless the first try has mended it.
 COME_BACK = """
-if (cb_obj.timeout == null && !window.hullscapeWaiting) {
+if ((cb_obj.timeout == null || cb_obj.attempts > 0) && !window.hullscapeWaiting) {
   window.hullscapeWaiting = true
   const probe = new URL("static/extensions/panel/images/favicon.ico", document.baseURI)
-  const wait = () => fetch(probe, {cache: "no-store"})
-    .then(() => location.reload()).catch(() => setTimeout(wait, 1500))
-  wait()
+  const again = () => { if (window.hullscapeWaiting) { setTimeout(wait, 500) } }
+  const wait = () => fetch(probe, {cache: "no-store", signal: AbortSignal.timeout(3000)})
+    .then(() => { if (window.hullscapeWaiting) { location.reload() } }).catch(again)
+  setTimeout(wait, Math.max(0, 3000 - performance.now()))  // no page is loaded twice a second
 }
 """
+CAME_BACK = "window.hullscapeWaiting = false"
 # Panel writes each change of the address into the browser's history and never reads it back.
 GO_BACK = """
 if (!window.hullscapeHistory) {
@@ -183,6 +186,7 @@ class Session:
             pn.state.location.sync(page, {"dark_theme": "dark"})
             self._follow_link(pn.state.location)
             pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
+            pn.state.curdoc.js_on_event("client_reconnected", CustomJS(code=CAME_BACK))
             pn.state.curdoc.js_on_event("document_ready", CustomJS(code=CONNECTED + GO_BACK))
             self.window.connects = True
         pn.state.onload(lambda: self._fit(page))
@@ -216,6 +220,7 @@ class Session:
     async def _begin(self) -> None:
         """Start reading once the browser is there: Panel drops changes made while it connects."""
         await self.look()
+        self.window.restore(self.bench)
         pn.state.add_periodic_callback(self.look, period=PERIOD)
 
 

@@ -4,16 +4,21 @@ import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from explorer.baseline_imported import imported
+from explorer.campaign import CampaignSpec, SpecError
 from explorer.complaints import MOST, one_line
 from explorer.crystals import gate
 from explorer.phases import ReferenceFileError
 from explorer.references import ReferencePhases
 from explorer.strangers import READ_SECONDS, reading_seconds
 from explorer.structure_files import StructureFileError, parse_cif, read_structures
+from explorer.ui.draft import Draft, examine
+from explorer.ui.targets_view import read_upload
 
 CIF = """data_x
 _cell_length_a 60
@@ -95,6 +100,34 @@ def test_references_with_a_name_twice_are_refused_as_such(tmp_path: Path) -> Non
     with pytest.raises(ReferenceFileError) as caught:
         ReferencePhases.from_file(tmp_path / "a.parquet", "Al-Cu")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["name", "stability", "formula", "sites"])
+def test_half_a_character_is_no_text(field: str) -> None:
+    """A browser may send one; no database keeps it."""
+    broken = "x\ud800"
+    with pytest.raises(SpecError) as caught:
+        CampaignSpec.parse(elements="Al", **{field: [broken] if field == "sites" else broken})
+    assert str(caught.value).isprintable()
+
+
+def test_an_element_of_a_formula_may_be_one_that_the_model_lacks() -> None:
+    """The form says so at the formula, before anything is counted or run."""
+    fields = Draft(formula="PoO2").fields()
+    refused = examine(fields, {"Po": "the model has seen no crystal of it"})
+    assert isinstance(refused, SpecError)
+    assert refused.field == "formula"
+    assert "Po" in str(refused)
+
+
+def test_targets_with_unreadable_energies_are_refused_in_words(tmp_path: Path) -> None:
+    """Nested lists in the place of numbers, say; the upload has a problem, not a traceback."""
+    cell = {"lattice": [[4.0, 0, 0, 0, 4, 0, 0, 0, 4]], "numbers": [[11]]}
+    table = pa.table(cell | {"frac_coords": [[0.0, 0, 0]], "e_above_hull": [[[1.0]]]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    upload = read_upload("a\nb.parquet", (tmp_path / "a.parquet").read_bytes())
+    assert "e_above_hull" in upload.problem
+    assert "\n" not in upload.problem
 
 
 def test_a_complaint_is_one_short_line() -> None:

@@ -56,11 +56,11 @@ class Machine:
         options = ["--idle", "1e9", "--device", "cpu", "--workers", "1", "--slot", slot]
         return self._start("runner", [sys.executable, "-m", "explorer.runner", *options])
 
-    def start_web(self) -> subprocess.Popen:
-        """Serve the page and its health checks on a free port."""
+    def start_web(self, *more: str) -> subprocess.Popen:
+        """Serve the page and its health checks on a free port, with more options."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        options = ["--port", str(self.port), "--plugins", "explorer.health"]
+        options = ["--port", str(self.port), "--plugins", "explorer.health", *more]
         return self._start("web", [sys.executable, "-m", "panel", "serve", "app.py", *options])
 
     def _start(self, name: str, command: list[str]) -> subprocess.Popen:
@@ -80,7 +80,8 @@ class Machine:
 
     def page_answers(self) -> bool:
         """Whether a new session of the page opens."""
-        return self.web is not None and answers(f"http://127.0.0.1:{self.port}/app")
+        # A request that is given up would still be worked on, and the next would wait behind it.
+        return self.web is not None and answers(f"http://127.0.0.1:{self.port}/app", seconds=80)
 
     def workers(self) -> list[psutil.Process]:
         """Return the relaxation workers and sandboxes of the runner."""
@@ -97,9 +98,9 @@ def is_worker(process: psutil.Process) -> bool:
     return False
 
 
-def answers(url: str) -> bool:
-    """Whether a server replies that all is well."""
-    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as reply:  # noqa: S310 - ours
+def answers(url: str, seconds: float = 5) -> bool:
+    """Whether a server replies within so many seconds that all is well."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=seconds) as reply:  # noqa: S310 - ours
         return reply.status == 200
     return False
 

@@ -68,7 +68,9 @@ class Report:
             wrong.append(
                 f"no verdict within {LONGEST_SECONDS:g} s but after {answer.seconds:.1f} s"
             )
-        self.wrong += [f"{answer.number} ({answer.kind}, {answer.entry}): {what}" for what in wrong]
+        for what in wrong:
+            self.wrong.append(f"{answer.number} ({answer.kind}, {answer.entry}): {what}")
+            print(self.wrong[-1], file=sys.stderr)
 
     def figures(self) -> dict[str, Any]:
         """Return what came out as plain numbers and words."""
@@ -85,14 +87,18 @@ class Report:
         }
 
 
-def run(seed: int, numbers: Sequence[int], folder: Path, to_relax: int) -> Report:
+def run(
+    seed: int, numbers: Sequence[int], folder: Path, to_relax: int, minutes: float = 1e9
+) -> Report:
     """Hand in these inputs, in a process that stands for web server and command."""
-    report, kept = Report(), []
+    report, kept, end = Report(), [], time.monotonic() + 60 * minutes
     for answer in _answers(seed, numbers, folder):
         report.take(answer)
         kept += answer.structures
         if report.inputs % 500 == 0:
             print(f"{report.inputs}: {len(report.wrong)} wrong", file=sys.stderr)
+        if time.monotonic() > end:
+            break
     report.wrong += _left_behind(folder)
     if to_relax and kept:
         counts, wrong = relaxed(_spread(kept, to_relax))
@@ -130,13 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--inputs", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--minutes", type=float, default=1e9, help="hand in none after so long")
     parser.add_argument("--seed", type=int, default=1, help="decides all that is random")
     parser.add_argument("--relax", type=int, default=200, help="structures to relax, at most")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args(arguments)
     began, numbers = time.monotonic(), range(options.first, options.first + options.inputs)
     with TemporaryDirectory(prefix="hullscape-hostile-") as folder:
-        report = run(options.seed, numbers, Path(folder), options.relax)
+        report = run(options.seed, numbers, Path(folder), options.relax, options.minutes)
     told = report.figures() | {"seed": options.seed, "seconds": round(time.monotonic() - began)}
     text = json.dumps(told, indent=2)
     print(text)

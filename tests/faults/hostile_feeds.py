@@ -32,6 +32,7 @@ from explorer.schema import StoreError
 from explorer.screen import Screen
 from explorer.store import Store
 from explorer.structure_files import StructureFileError, safe_name
+from explorer.targets import within_reach
 from explorer.ui.compare_view import compared_candidate, comparison_html
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft, examine
@@ -104,7 +105,7 @@ class Bench:
 
     def unpacked(self, given: Input) -> Path:
         """Write an input that is a folder."""
-        folder = self.folder / "inputs" / f"{given.number}-{given.name}"
+        folder = self.folder / "inputs" / f"{given.number}-{safe_name(given.name)}"
         folder.mkdir()
         for name, text in json.loads(given.content).items():
             (folder / name).write_bytes(text.encode("latin-1"))
@@ -132,7 +133,7 @@ def _form() -> ConstraintsView:
     async def run() -> None:
         """Begin no search."""
 
-    return ConstraintsView(Draft(), potential_names(), lambda _: {}, run)
+    return ConstraintsView(Draft(), potential_names(), blocked_elements, run)
 
 
 def _problem(message: str) -> str:
@@ -193,7 +194,7 @@ def drop_targets(given: Input, bench: Bench, outcome: Outcome) -> Iterator[str]:
     draft.check()
     if draft.problem:
         raise Refused(draft.problem)
-    for one in upload.structures[:MOST_LOOKED_AT]:
+    for one in within_reach(draft.spec, upload.structures)[:MOST_LOOKED_AT]:
         yield from _taken(one.name, one.structure, given.number)
 
 

@@ -127,6 +127,7 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
         wait_for(lambda: candidates_on_hull(page), 60, "the hull after a refresh")
         page.locator(".mui-dark").first.wait_for()
         page.locator(".tabulator-row", has_text="★").wait_for()
+        page.locator(".tabulator-row", has_text="●").filter(has_text="failed").wait_for()
         assert page.title() == "Hullscape"
     with zipfile.ZipFile(tmp_path / "taken.zip") as archive:
         (row,) = csv.DictReader(archive.read("candidates.csv").decode().splitlines())

@@ -6,6 +6,7 @@ from handmade import candidate, put
 from explorer.campaign import CampaignState
 from explorer.candidate import State
 from explorer.ui.page import Session
+from explorer.ui.window import Window
 from explorer.ui.workbench import Workbench, is_placed, lowest, may
 
 
@@ -118,3 +119,21 @@ def test_the_page_shows_what_it_looks_at(store):
     session.bench.campaign_id = "nowhere"
     assert shown() == [False, False, True]
     assert session.bench.versus == ""
+
+
+def test_a_tab_shows_again_what_it_showed_of_its_campaign(store):
+    """Selection, ticks and filters come back; those of another campaign, or nonsense, do not."""
+    bench = Workbench(store, campaign_id=put(store, candidate(1), candidate(2)))
+    bench.take(bench.look())
+    first = Window()
+    first.restore(bench)
+    bench.select_candidate("000002")
+    bench.param.update(chosen=["000001"], threshold=0.25, starred_only=True)
+    again = Workbench(store, campaign_id=bench.campaign_id)
+    Window(kept=first.view).restore(again)
+    assert (again.selected, again.chosen) == ("candidate:000002", ["000001"])
+    assert (again.threshold, again.starred_only) == (0.25, True)
+    for kept in (first.view.replace(bench.campaign_id, "other"), "", "[]", "{", '{"a": 1}'):
+        other = Workbench(store, campaign_id=bench.campaign_id)
+        Window(kept=kept).restore(other)
+        assert other.selected == ""
