@@ -109,12 +109,12 @@ def _encode(cell: tuple, settings: int) -> list[Row] | str:
     points = np.asarray(frac_coords, float).reshape(-1, 3)
     try:
         crystal = encode_cell((matrix, points, [int(n) for n in numbers]))
-        return _rows(crystal, settings)
+        return described_rows(crystal, settings)
     except (EncodingError, TokenError) as error:
         return type(error).__name__ + (": sites" if "sites" in str(error) else "")
 
 
-def _rows(crystal: WyckoffCrystal, settings: int) -> list[Row]:
+def described_rows(crystal: WyckoffCrystal, settings: int) -> list[Row]:
     """Write a crystal in up to so many choices of origin and axes, its own first."""
     rows = [crystal_to_row(crystal, formula=True)]
     if settings == 1:

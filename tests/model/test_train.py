@@ -16,7 +16,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from explorer.crystals import to_structure
 from explorer.encode import encode
-from explorer.prepare import _rows
+from explorer.prepare import described_rows
 from explorer.references import ReferencePhases
 from model.checkpoint import CheckpointError, LoadedNetwork, load_network
 from model.crystal import WyckoffCrystal
@@ -160,7 +160,7 @@ def test_rows_of_a_shard_are_those_of_the_crystal(shards: Path, shipped: LoadedN
 def test_rows_in_other_settings_are_the_same_crystal(tmp_path: Path) -> None:
     """Every row of a crystal decodes to it; a pass draws among them only where it is asked to."""
     crystals = [encode(p.structure) for p in ReferencePhases.shipped("Ca-O-Ti").phases[:12]]
-    rows = [_rows(crystal, settings=4) for crystal in crystals]
+    rows = [described_rows(crystal, settings=4) for crystal in crystals]
     path = tmp_path / "train.npz"
     write_shards(path, [first for first, *_ in rows], [0.0] * 12, [some[1:] for some in rows])
     stored = Shards(path)
