@@ -24,6 +24,8 @@ STEPS = COORDINATE_SCALE.bins * FINE_STEPS
 """Values that a coordinate may have in a token row."""
 DECIMALS = 5
 """More would be less than a step."""
+FARTHEST = 10.0
+"""Cells away that a coordinate may be told; a number beyond is no fraction."""
 TOLERANCE = 2e-3
 """How far (fractional) a symmetrized point may lie from its Wyckoff position."""
 _NUMBER = r"([+-]?\d*\.?\d+(?:/\d+)?)"
@@ -100,7 +102,10 @@ def _value(text: str) -> float:
     numerator, _, denominator = text.partition("/")
     if denominator and not int(denominator):
         raise ValueError(f"expected a number, got {text}")
-    return float(numerator) / int(denominator or 1)
+    value = float(numerator) / int(denominator or 1)
+    if not abs(value) <= FARTHEST:
+        raise ValueError(f"expected a fraction of the cell's edge, got {text}")
+    return value
 
 
 def _refuse_special(position: int, box: Box) -> None:

@@ -72,6 +72,7 @@ def test_texts_come_back_as_they_were() -> None:
         ("139:4e=Al@", "expected coordinates such as z=0.36"),
         ("139:4e=Al@z=x", "expected coordinates such as z=0.36"),
         ("139:4e=Al@z=1/0", "expected a number, got 1/0"),
+        ("139:4e=Al@z=36", "expected a fraction of the cell's edge, got 36"),
         ("139:4e@x=0.1", "x is no free coordinate of 4e; its free coordinates are z"),
         ("139:2a@z=0.1", "z is no free coordinate of 2a; it has none"),
         ("139:4e@z=0.1,z=0.2", "one value or range for z, got two"),
