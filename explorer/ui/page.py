@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
-from explorer.ui.pulse import TURNS, Pulse, mind_own_business
+from explorer.ui.pulse import TURNS, Pulse, mind_own_business, send_at_once
 from explorer.ui.results_view import ResultsView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
@@ -62,6 +63,10 @@ BODY = {"sizing_mode": "stretch_width", "margin": 0}
 @cache
 def shared_store() -> Store:
     """Return the one store of this server process."""
+    # What has been imported by now stays: to search it for garbage would stop all pages for half a
+    # second now and then.
+    gc.collect()
+    gc.freeze()
     return Store()
 
 
@@ -221,6 +226,7 @@ class Session:
 
     async def _begin(self) -> None:
         """Start reading once the browser is there: Panel drops changes made while it connects."""
+        send_at_once(pn.state.curdoc)
         await self.look()
         self.window.restore(self.bench)
         Pulse(self.look).start()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.document import Document
 from panel.io.callbacks import PeriodicCallback
 from panel.util import edit_readonly
 
@@ -86,3 +87,15 @@ def mind_own_business(page: pmui.Page) -> None:
     """Do not tell a page whenever a callback of any session runs: with many pages nothing else."""
     with edit_readonly(page):
         page.busy = False
+
+
+def send_at_once(page: Document) -> None:
+    """Let what a page is told leave at once; its browser must be there, else nothing changes.
+
+    A message is three frames or more; while the browser's machine has not confirmed one, TCP would
+    hold back the next, for 40 ms (Nagle's algorithm and delayed acknowledgement).
+    """
+    if page.session_context is None:  # of no server
+        return
+    for connection in page.session_context.session._subscribed_connections:
+        connection._socket.set_nodelay(True)

@@ -60,7 +60,9 @@ class Page:
         reply = await AsyncHTTPClient().fetch(address, request_timeout=PATIENCE)
         token = re.search(r'"token":"([^"]+)"', reply.body.decode()).group(1)
         where = re.sub("^http", "ws", address.partition("?")[0]) + "/ws"
-        page = cls(await websocket_connect(where, subprotocols=["bokeh", token]))
+        socket = await websocket_connect(where, subprotocols=["bokeh", token])
+        socket.protocol.set_nodelay(True)  # as browsers do
+        page = cls(socket)
         await asyncio.wait_for(page._begun.wait(), PATIENCE)
         await page.patch({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": READY})
         return page
