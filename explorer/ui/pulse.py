@@ -89,13 +89,13 @@ def mind_own_business(page: pmui.Page) -> None:
         page.busy = False
 
 
-def send_at_once(page: Document) -> None:
+def send_at_once(page: Document | None) -> None:
     """Let what a page is told leave at once; its browser must be there, else nothing changes.
 
     A message is three frames or more; while the browser's machine has not confirmed one, TCP would
     hold back the next, for 40 ms (Nagle's algorithm and delayed acknowledgement).
     """
-    if page.session_context is None:  # of no server
+    if page is None or page.session_context is None:  # of no server
         return
     for connection in page.session_context.session._subscribed_connections:
         connection._socket.set_nodelay(True)
