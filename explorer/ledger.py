@@ -69,16 +69,16 @@ class Ledger:
             "seconds_sampling": campaigns.c.seconds_sampling + seconds_sampling,
             "seconds_relaxing": campaigns.c.seconds_relaxing + seconds_relaxing,
         }
+        # Made before the transaction, which keeps all other writers waiting.
+        rows = [candidate_row(lease.campaign_id, item, 0) for item in changed]
         with self._writer.begin() as connection:
             confirm(connection, lease, **spent)
             newest = connection.scalar(
                 select(campaigns.c.sequence).where(campaigns.c.id == lease.campaign_id)
             )
             first = newest - len(changed) + 1
-            rows = [
-                candidate_row(lease.campaign_id, item, first + place)
-                for place, item in enumerate(changed)
-            ]
+            for place, row in enumerate(rows):
+                row["sequence"] = first + place
             upsert(connection, lease.campaign_id, rows)
             settled = [item.index for item in changed if item.state != State.WAITING]
             connection.execute(delete(underway).where(_of(lease.campaign_id, settled)))
