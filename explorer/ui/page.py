@@ -10,6 +10,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import CustomJS
+from panel.util import edit_readonly
 
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.runner import ensure_runner
@@ -180,6 +181,8 @@ class Session:
             sx=PAGE,
             busy_indicator=None,
         )
+        with edit_readonly(page):
+            page.busy = False  # else every page is told of whatever any session does
         page.param.watch(lambda event: self.bench.param.update(dark=event.new), "dark_theme")
         if pn.state.location is not None:
             pn.state.location.sync(self.bench, {"campaign_id": "campaign", "versus": "compare"})

@@ -1,7 +1,9 @@
 """What the page looks at, tested by setting parameters."""
 
+import panel as pn
 import pytest
 from handmade import candidate, put
+from panel.util import edit_readonly
 
 from explorer.campaign import CampaignState
 from explorer.candidate import State
@@ -119,6 +121,18 @@ def test_the_page_shows_what_it_looks_at(store):
     session.bench.campaign_id = "nowhere"
     assert shown() == [False, False, True]
     assert session.bench.versus == ""
+
+
+def test_a_page_is_not_told_of_what_other_sessions_do(store):
+    """Panel marks every page busy while any session's callback runs: a message to each, twice."""
+    page = Session(store).page()
+    with edit_readonly(pn.state):
+        pn.state.busy = True
+    try:
+        assert not page.busy
+    finally:
+        with edit_readonly(pn.state):
+            pn.state.busy = False
 
 
 def test_a_tab_shows_again_what_it_showed_of_its_campaign(store):
