@@ -1,6 +1,7 @@
 """Constraining in Chromium: space groups from the tree, Wyckoff sites by click, links and files."""
 
 import re
+import zipfile
 from urllib.parse import parse_qs, urlparse
 
 from chromium import HeldBack, field, opened, wait_for
@@ -67,6 +68,36 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
         heights = [s.free[0] for s in candidate.crystal.sites if s.letter == "e"]
         assert any(0.349 < z < 0.401 for z in heights)
         assert "d" not in {s.letter for s in candidate.crystal.sites}
+
+
+def test_another_generators_crystals_are_dropped_and_judged(site, tmp_path):
+    """A zip of CIFs: one is told unread, the others run and their fates add up.
+
+    An earlier campaign's settings bring them back without the file.
+    """
+    copper = Structure.from_spacegroup(225, Lattice.cubic(3.61), ["Cu"], [[0] * 3])
+    pressed = Structure(Lattice.cubic(1.2), ["Cu"], [[0] * 3])
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        for name, structure in (("a", copper), ("b", copper), ("c", pressed)):
+            archive.writestr(f"{name}.cif", structure.to(fmt="cif"))
+        archive.writestr("d.cif", "no crystal")
+    with opened(f"{site[0]}?elements=Cu&generator=file") as page:
+        page.get_by_text("expected a file of crystals, got none").first.wait_for()
+        assert page.get_by_role("button", name="Run search").is_disabled()
+        page.get_by_label("Drop crystals here").set_input_files(tmp_path / "made.zip")
+        page.get_by_text("1 of them cannot be read").wait_for()
+        page.get_by_text("3 crystals of Cu in made.zip").wait_for()
+        page.get_by_role("button", name="Run search").click()
+        page.wait_for_url("**campaign=*")
+        page.get_by_text("Finished", exact=True).wait_for()
+        wait_for(lambda: page.locator(".tabulator-row").count() == 3, 60, "a row for each")
+        fates = ("known", "duplicate", "rejected")
+        assert [page.locator(".tabulator-row", has_text=fate).count() for fate in fates] == [1] * 3
+        page.locator(".line", has_text="3 of 3 drawn").wait_for()
+        page.get_by_role("button", name="Remove", exact=True).first.click()
+        page.get_by_text("expected a file of crystals, got none").first.wait_for()
+        page.get_by_role("button", name="Use these settings").click()
+        page.get_by_text("3 crystals of Cu in made.zip").wait_for()
 
 
 def test_space_groups_are_found_by_any_of_their_names(site):
