@@ -104,8 +104,21 @@ def read_samples(path: Path, generator: str | None = None) -> list[Drawn]:
 
 
 def packed_samples(path: Path) -> list[Sample]:
-    """Read as `imported` does, for the store; a child process sends these back ten times faster."""
-    return [Sample.of(one) for one in imported(path)]
+    """Read as `imported` does, for the store; a child process sends these back ten times faster.
+
+    Raises
+    ------
+    StructureFileError
+        Also when the file holds several generators' samples: a campaign judges one generator.
+    """
+    samples = [Sample.of(one) for one in imported(path)]
+    several = generators(path)
+    if len(several) > 1:
+        raise StructureFileError(
+            f"{path} holds samples of {', '.join(several)}: expected those of one generator, split "
+            "the file, or name one with --samples-of on the command line"
+        )
+    return samples
 
 
 def replay(

@@ -84,6 +84,14 @@ def test_differences_name_the_scale_first(contenders):
     told = {item.what: item for item in differences(contenders)}
     assert set(told) == {"Generator", "Seed"}
     assert not any(item.scale for item in told.values())
+    mine, yours = (
+        Contender(campaign(name, generator="file", samples=f"home/{name}.zip"), ())
+        for name in ("mine", "yours")
+    )
+    assert [(item.what, item.values) for item in differences((mine, yours))] == [
+        ("Crystals of", ("mine.zip", "yours.zip"))
+    ]
+    assert mine.title == "Al-Ca, mine.zip"
     other = Contender(campaign("x", {"hull": "DFT"}, elements=("Al", "Cu"), temperature=2.0), ())
     before = replace(contenders[0], campaign=campaign("y", {"hull": "potential"}))
     found = differences((before, other, contenders[1]))

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 from chromium import HeldBack, field, opened, wait_for
@@ -68,36 +69,6 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
         heights = [s.free[0] for s in candidate.crystal.sites if s.letter == "e"]
         assert any(0.349 < z < 0.401 for z in heights)
         assert "d" not in {s.letter for s in candidate.crystal.sites}
-
-
-def test_another_generators_crystals_are_dropped_and_judged(site, tmp_path):
-    """A zip of CIFs: one is told unread, the others run and their fates add up.
-
-    An earlier campaign's settings bring them back without the file.
-    """
-    copper = Structure.from_spacegroup(225, Lattice.cubic(3.61), ["Cu"], [[0] * 3])
-    pressed = Structure(Lattice.cubic(1.2), ["Cu"], [[0] * 3])
-    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
-        for name, structure in (("a", copper), ("b", copper), ("c", pressed)):
-            archive.writestr(f"{name}.cif", structure.to(fmt="cif"))
-        archive.writestr("d.cif", "no crystal")
-    with opened(f"{site[0]}?elements=Cu&generator=file") as page:
-        page.get_by_text("expected a file of crystals, got none").first.wait_for()
-        assert page.get_by_role("button", name="Run search").is_disabled()
-        page.get_by_label("Drop crystals here").set_input_files(tmp_path / "made.zip")
-        page.get_by_text("1 of them cannot be read").wait_for()
-        page.get_by_text("3 crystals of Cu in made.zip").wait_for()
-        page.get_by_role("button", name="Run search").click()
-        page.wait_for_url("**campaign=*")
-        page.get_by_text("Finished", exact=True).wait_for()
-        wait_for(lambda: page.locator(".tabulator-row").count() == 3, 60, "a row for each")
-        fates = ("known", "duplicate", "rejected")
-        assert [page.locator(".tabulator-row", has_text=fate).count() for fate in fates] == [1] * 3
-        page.locator(".line", has_text="3 of 3 drawn").wait_for()
-        page.get_by_role("button", name="Remove", exact=True).first.click()
-        page.get_by_text("expected a file of crystals, got none").first.wait_for()
-        page.get_by_role("button", name="Use these settings").click()
-        page.get_by_text("3 crystals of Cu in made.zip").wait_for()
 
 
 def test_space_groups_are_found_by_any_of_their_names(site):
@@ -209,6 +180,7 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
     """Rock salt gives its group and sites; the form keeps them when the next file is no CIF.
 
     The same files as targets: a broken one is told at the field, and each can be removed again.
+    At last the crystals of another generator, which become a campaign.
     """
     salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     salt.to(str(tmp_path / "salt.cif"))
@@ -231,3 +203,36 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
             remove.click()
             remove.wait_for(state="hidden")
             targets.wait_for(state="attached")
+        judge_crystals(page, tmp_path / "made.zip")
+
+
+def judge_crystals(page, file: Path) -> None:
+    """Drop a zip of CIFs: one is told unread, the others run and their fates add up.
+
+    The settings of the campaign bring them back without the file.
+    """
+    salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+    pressed = Structure(Lattice.cubic(1.2), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, structure in (("a", salt), ("b", salt), ("c", pressed)):
+            archive.writestr(f"{name}.cif", structure.to(fmt="cif"))
+        archive.writestr("d.cif", "no crystal")
+    (file.parent / "judge.toml").write_text('generator = "file"\nelements = ["Cl", "Na"]\n')
+    page.locator("input[type=file][accept*=toml]").set_input_files(file.parent / "judge.toml")
+    page.get_by_text("expected a file of crystals, got none").first.wait_for()
+    run = page.get_by_role("button", name="Run search")
+    wait_for(run.is_disabled, 60, "a Run that cannot be pressed")
+    page.get_by_label("Drop crystals here").set_input_files(file)
+    page.get_by_text("1 of them cannot be read").wait_for()
+    page.get_by_text("3 crystals of Cl-Na in made.zip").wait_for()
+    run.click()
+    page.wait_for_url("**campaign=*")
+    page.get_by_text("Finished", exact=True).wait_for()
+    wait_for(lambda: page.locator(".tabulator-row").count() == 3, 60, "a row for each")
+    for fate in ("known", "duplicate", "rejected"):
+        assert page.locator(".tabulator-row", has_text=fate).count() == 1
+    page.locator(".line", has_text="3 of 3 drawn").wait_for()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_text("expected a file of crystals, got none").first.wait_for()
+    page.get_by_role("button", name="Use these settings").click()
+    page.get_by_text("3 crystals of Cl-Na in made.zip").wait_for()

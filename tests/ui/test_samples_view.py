@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
 from explorer.samples import Sample
+from explorer.ui.campaign_list import campaign_row
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import NO_UPLOAD, Draft, Upload
 from explorer.ui.page import Session
@@ -118,6 +119,7 @@ def test_the_settings_of_a_campaign_bring_copies_of_its_crystals(store):
     draft.take_samples(MADE)
     draft.check()
     campaign = store.campaign(store.create(draft.spec, samples=MADE.structures))
+    assert "crystals of made.zip" in campaign_row(campaign, None)["facts"]
     session = Session(store)
     asyncio.run(session.reuse(campaign))
     session.draft.check()
