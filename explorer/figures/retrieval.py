@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import holoviews as hv
 import numpy as np
+from bokeh.models import BasicTicker
 
 from explorer.candidate import Candidate, State
 from explorer.retrieval import Curve
@@ -21,6 +22,8 @@ BASELINES = {
 """What each baseline is called, and how its line looks."""
 ALONE: Mapping[str, Curve] = MappingProxyType({})
 NOTHING = Curve(*(np.zeros(1, int) for _ in range(4)), total=0)
+NO_LINE = Curve(*(np.zeros(0, int) for _ in range(4)), total=0)
+AXES = ("crystals drawn, or relaxations", "targets found")
 
 
 def curve_of(candidates: Sequence[Candidate], targets: Collection[str]) -> Curve:
@@ -64,30 +67,18 @@ def retrieval_figure(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> hv
     Baselines, by generator, are thin lines against crystals drawn, as far as the campaign is.
     """
     horizon = int(max(curve.crystals[-1], 1))
-    top = max(curve.total, 1)
-    axes = ("crystals drawn, or relaxations", "targets found")
     lines = [
-        hv.Curve(points, *axes, label=label).opts(
-            color=colour, line_width=2.5, line_dash=dash, interpolation="steps-post"
-        )
-        for points, label, colour, dash in (
-            ((curve.crystals, curve.found_by_crystals), "by crystals drawn", DRAWN, "solid"),
-            ((curve.relaxations, curve.found_by_relaxations), "by relaxations", SPENT, "dashed"),
-        )
+        _steps(other.crystals, other.found_by_crystals, label, colour, dash, line_width=1.5)
+        for method, (label, colour, dash) in BASELINES.items()
+        if (other := baselines.get(method)) is not None
     ]
-    for method, (label, colour, dash) in BASELINES.items():
-        if method in baselines:
-            other = baselines[method]
-            points = (other.crystals, other.found_by_crystals)
-            lines.insert(
-                0,
-                hv.Curve(points, *axes, label=label).opts(
-                    color=colour, line_width=1.5, line_dash=dash, interpolation="steps-post"
-                ),
-            )
-    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all targets")
+    lines += [
+        _steps(curve.crystals, curve.found_by_crystals, "by crystals drawn", DRAWN, "solid"),
+        _steps(curve.relaxations, curve.found_by_relaxations, "by relaxations", SPENT, "dashed"),
+    ]
+    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *AXES, label="all targets")
     return hv.Overlay(
-        [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]
+        [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted", framewise=True), *lines]
     ).opts(
         responsive=True,
         min_height=230,
@@ -95,15 +86,47 @@ def retrieval_figure(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> hv
         show_grid=True,
         show_legend=False,  # the page writes it in its own type, outside the axes
         fontsize={"labels": "12px", "ticks": "11px"},
-        xticks=whole_ticks(horizon),
-        yticks=whole_ticks(top),
+        xticks=_whole_numbers(),
+        yticks=_whole_numbers(),
         xlim=(0, horizon),
-        ylim=(0, top * 1.08),
+        ylim=(0, max(curve.total, 1) * 1.08),
+        framewise=True,
     )
 
 
-def whole_ticks(end: int, most: int = 6) -> list[int]:
-    """Return round whole numbers from 0 to `end`, at most about `most`: nothing is half found."""
-    sizes = (digit * 10**power for power in range(10) for digit in (1, 2, 5))
-    step = next(size for size in sizes if end / size <= most)
-    return list(range(0, end + 1, step))
+def live_figure(pipe: hv.streams.Pipe) -> hv.DynamicMap:
+    """Draw what is sent through a pipe: new numbers move the lines and the axes that are there.
+
+    To draw everything anew takes five times as long, for each page that watches.
+
+    Parameters
+    ----------
+    pipe
+        Of pairs: the curve, and the baselines that are known by now.
+    """
+
+    def draw(data: tuple[Curve, Mapping[str, Curve]]) -> hv.Overlay:
+        curve, baselines = data
+        return retrieval_figure(curve, dict.fromkeys(BASELINES, NO_LINE) | dict(baselines))
+
+    return hv.DynamicMap(draw, streams=[pipe])
+
+
+def _steps(
+    x: np.ndarray, found: np.ndarray, label: str, colour: str, dash: str, line_width: float = 2.5
+) -> hv.Curve:
+    """Return a step curve, of its corners alone: most of a long campaign finds nothing new."""
+    corner = np.ones(len(x), bool)
+    corner[1:-1] = found[1:-1] != found[:-2]
+    return hv.Curve((x[corner], found[corner]), *AXES, label=label).opts(
+        color=colour,
+        line_width=line_width,
+        line_dash=dash,
+        interpolation="steps-post",
+        framewise=True,
+    )
+
+
+def _whole_numbers() -> BasicTicker:
+    """Return round whole numbers, about six: nothing is half found."""
+    return BasicTicker(min_interval=1, num_minor_ticks=0)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import panel as pn
+from holoviews.streams import Pipe
 from panel.viewable import Viewer
 
 from explorer.baseline_curves import Question, baselines
@@ -22,7 +23,7 @@ from explorer.figures.retrieval import (
     SPENT,
     curve_of,
     finders,
-    retrieval_figure,
+    live_figure,
 )
 from explorer.figures.words import escape, formula_label
 from explorer.retrieval import Curve
@@ -67,14 +68,15 @@ class RetrievalView(Viewer):
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
+        self.pipe = Pipe(data=(NOTHING, ALONE))
         self.pane = pn.pane.HoloViews(
-            retrieval_figure(NOTHING), sizing_mode="stretch_both", min_height=240, margin=0
+            live_figure(self.pipe), sizing_mode="stretch_both", min_height=240, margin=0
         )
         self.key = words(key_html(()), KEY_LOOK)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST)
         self._beside: Mapping[str, Curve] = ALONE
-        bench.param.watch(self._update, ["revision", "campaign"])
+        bench.param.watch(self._update, ["summary", "campaign"])
         bench.param.watch(self._compare, "campaign")
         self._tell(TargetList(), {})
 
@@ -83,8 +85,7 @@ class RetrievalView(Viewer):
             return
         spec = self.bench.campaign.spec if self.bench.campaign else None
         targets, candidates = targets_of(spec, self.bench.targets), self.bench.in_order()
-        # A new figure, because HoloViews keeps the axes of the first one when only data change.
-        self.pane.object = retrieval_figure(curve_of(candidates, targets.names), self._beside)
+        self.pipe.send((curve_of(candidates, targets.names), self._beside))
         self._tell(targets, finders(candidates, targets.names))
 
     async def _compare(self, event: Any) -> None:
