@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import holoviews as hv
 import numpy as np
-from bokeh.models import BasicTicker
 
 from explorer.candidate import Candidate, State
 from explorer.retrieval import Curve
@@ -23,7 +22,11 @@ BASELINES = {
 ALONE: Mapping[str, Curve] = MappingProxyType({})
 NOTHING = Curve(*(np.zeros(1, int) for _ in range(4)), total=0)
 NO_LINE = Curve(*(np.zeros(0, int) for _ in range(4)), total=0)
-AXES = ("crystals drawn, or relaxations", "targets found")
+DRAWN_LINE, SPENT_LINE, ALL_LINE = "by crystals drawn", "by relaxations", "all targets"
+AXES = (
+    hv.Dimension(("crystals", "crystals drawn, or relaxations")),
+    hv.Dimension(("found", "targets found")),
+)
 
 
 def curve_of(candidates: Sequence[Candidate], targets: Collection[str]) -> Curve:
@@ -66,67 +69,60 @@ def retrieval_figure(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> hv
 
     Baselines, by generator, are thin lines against crystals drawn, as far as the campaign is.
     """
-    horizon = int(max(curve.crystals[-1], 1))
-    lines = [
-        _steps(other.crystals, other.found_by_crystals, label, colour, dash, line_width=1.5)
-        for method, (label, colour, dash) in BASELINES.items()
-        if (other := baselines.get(method)) is not None
-    ]
-    lines += [
-        _steps(curve.crystals, curve.found_by_crystals, "by crystals drawn", DRAWN, "solid"),
-        _steps(curve.relaxations, curve.found_by_relaxations, "by relaxations", SPENT, "dashed"),
-    ]
-    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *AXES, label="all targets")
-    return hv.Overlay(
-        [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted", framewise=True), *lines]
-    ).opts(
+    looks = {label: (colour, dash, 1.5) for label, colour, dash in BASELINES.values()}
+    looks |= {DRAWN_LINE: (DRAWN, "solid", 2.5), SPENT_LINE: (SPENT, "dashed", 2.5)}
+    looks |= {ALL_LINE: (CEILING, "dotted", 1.5)}
+    lines = []
+    for label, points in points_of(curve, baselines).items():
+        colour, dash, width = looks[label]
+        line = hv.Curve(points, *AXES, label=label)
+        lines.append(line.opts(color=colour, line_width=width, line_dash=dash))
+    x_range, y_range = ranges_of(curve)
+    return hv.Overlay(lines).opts(
         responsive=True,
         min_height=230,
         toolbar=None,
         show_grid=True,
         show_legend=False,  # the page writes it in its own type, outside the axes
         fontsize={"labels": "12px", "ticks": "11px"},
-        xticks=_whole_numbers(),
-        yticks=_whole_numbers(),
-        xlim=(0, horizon),
-        ylim=(0, max(curve.total, 1) * 1.08),
-        framewise=True,
+        xticks=whole_ticks(x_range[1]),
+        yticks=whole_ticks(max(curve.total, 1)),
+        xlim=x_range,
+        ylim=y_range,
     )
 
 
-def live_figure(pipe: hv.streams.Pipe) -> hv.DynamicMap:
-    """Draw what is sent through a pipe: new numbers move the lines and the axes that are there.
-
-    To draw everything anew takes five times as long, for each page that watches.
-
-    Parameters
-    ----------
-    pipe
-        Of pairs: the curve, and the baselines that are known by now.
-    """
-
-    def draw(data: tuple[Curve, Mapping[str, Curve]]) -> hv.Overlay:
-        curve, baselines = data
-        return retrieval_figure(curve, dict.fromkeys(BASELINES, NO_LINE) | dict(baselines))
-
-    return hv.DynamicMap(draw, streams=[pipe])
+def points_of(
+    curve: Curve, baselines: Mapping[str, Curve]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the corners (x, targets found) of each line by its label, those below first."""
+    end = ranges_of(curve)[0][1]
+    lines = {ALL_LINE: (np.array([0, end]), np.full(2, curve.total))}
+    for method, (label, _, _) in BASELINES.items():
+        if method in baselines:
+            other = baselines[method]
+            lines[label] = _steps(other.crystals, other.found_by_crystals)
+    lines[DRAWN_LINE] = _steps(curve.crystals, curve.found_by_crystals)
+    lines[SPENT_LINE] = _steps(curve.relaxations, curve.found_by_relaxations)
+    return lines
 
 
-def _steps(
-    x: np.ndarray, found: np.ndarray, label: str, colour: str, dash: str, line_width: float = 2.5
-) -> hv.Curve:
-    """Return a step curve, of its corners alone: most of a long campaign finds nothing new."""
-    corner = np.ones(len(x), bool)
-    corner[1:-1] = found[1:-1] != found[:-2]
-    return hv.Curve((x[corner], found[corner]), *AXES, label=label).opts(
-        color=colour,
-        line_width=line_width,
-        line_dash=dash,
-        interpolation="steps-post",
-        framewise=True,
-    )
+def ranges_of(curve: Curve) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Return both axes, to the last crystal and a little above all targets."""
+    return (0, int(max(curve.crystals[-1], 1))), (0, max(curve.total, 1) * 1.08)
 
 
-def _whole_numbers() -> BasicTicker:
-    """Return round whole numbers, about six: nothing is half found."""
-    return BasicTicker(min_interval=1, num_minor_ticks=0)
+def _steps(x: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of a step curve: most of a long campaign finds nothing new."""
+    jumps = np.flatnonzero(np.diff(found)) + 1
+    kept = np.concatenate([np.arange(min(len(x), 1)), np.repeat(jumps, 2), np.arange(len(x))[-1:]])
+    heights = found[kept]
+    heights[1:-1:2] = found[jumps - 1]
+    return x[kept], heights
+
+
+def whole_ticks(end: int, most: int = 6) -> list[int]:
+    """Return round whole numbers from 0 to `end`, at most about `most`: nothing is half found."""
+    sizes = (digit * 10**power for power in range(10) for digit in (1, 2, 5))
+    step = next(size for size in sizes if end / size <= most)
+    return list(range(0, end + 1, step))

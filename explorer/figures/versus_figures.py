@@ -14,6 +14,7 @@ from plotly.subplots import make_subplots
 from explorer.figures.hull import hull_figure, places
 from explorer.figures.hull_picture import with_candidates
 from explorer.figures.picture import ON_HULL, Dot, HullPicture
+from explorer.figures.retrieval import whole_ticks
 from explorer.figures.seeds import band, seeds_alike
 from explorer.figures.style import layout, palette
 from explorer.figures.versus import Contender
@@ -171,10 +172,3 @@ def _name(contender: Contender) -> str:
 
 
 _MARGIN = {"l": 48, "r": 12, "t": 30, "b": 44}
-
-
-def whole_ticks(end: int, most: int = 6) -> list[int]:
-    """Return round whole numbers from 0 to `end`, at most about `most`: nothing is half found."""
-    sizes = (digit * 10**power for power in range(10) for digit in (1, 2, 5))
-    step = next(size for size in sizes if end / size <= most)
-    return list(range(0, end + 1, step))

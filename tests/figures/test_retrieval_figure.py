@@ -2,8 +2,6 @@
 
 import holoviews as hv
 import numpy as np
-import pytest
-from holoviews.streams import Pipe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +11,8 @@ from explorer.figures.retrieval import (
     NOTHING,
     curve_of,
     finders,
-    live_figure,
     retrieval_figure,
+    whole_ticks,
 )
 from explorer.retrieval import Curve
 
@@ -80,27 +78,8 @@ def test_axes_reach_the_last_crystal_and_count_in_whole_numbers():
     """The figure of a long campaign shows all of it; no tick stands at half a target."""
     drawn = hv.render(retrieval_figure(curve_of([known(i, "a") for i in range(64)], ["a"])))
     assert (drawn.x_range.end, drawn.y_range.start) == (64, 0)
-    for axis in (*drawn.xaxis, *drawn.yaxis):
-        assert (axis.ticker.min_interval, axis.ticker.num_minor_ticks) == (1, 0)
-
-
-def test_a_live_figure_follows_what_is_sent():
-    """Lines, axes and baselines move in the figure that is there; corners say all of a curve."""
-    pipe = Pipe(data=(NOTHING, {}))
-    plot = hv.renderer("bokeh").get_plot(live_figure(pipe))
-    figure = plot.state
-    for size in (5, 700):
-        curve = curve_of([known(i, *("a" * (i >= 3))) for i in range(size)], ["a", "b"])
-        pipe.send((curve, {"similarity": curve} if size > 5 else {}))
-        assert plot.state is figure
-        assert (figure.x_range.end, figure.y_range.end) == (size, pytest.approx(2.16))
-        ceiling, similar, frequent, drawn, _ = (
-            tuple(line.data_source.data.values())[:2] for line in figure.renderers
-        )
-        assert ceiling[0].tolist() == [0, size]
-        assert (len(similar[0]) > 0, len(frequent[0])) == (size > 5, 0)
-        assert (drawn[0][-1], drawn[1][-1], len(drawn[0]) < 8) == (size, 1, True)
-        assert np.interp(3.5, *drawn) == 0
+    assert drawn.yaxis[0].ticker.ticks == whole_ticks(1) == [0, 1]
+    assert whole_ticks(64) == [0, 20, 40, 60]
 
 
 def test_baselines_are_drawn_under_the_campaign_as_far_as_it_is():
