@@ -60,6 +60,13 @@ class Drawn:
             return set(self.crystal.elements)
         return set() if self.given is None else set(self.given.symbol_set)
 
+    @property
+    def atoms(self) -> int:
+        """Atoms in its primitive cell, or in the given one; 0 where there is no crystal."""
+        if self.crystal is not None:
+            return self.crystal.n_atoms
+        return 0 if self.given is None else len(self.given)
+
 
 def formula_of(counts: dict[str, int]) -> Formula:
     """Divide the counts of atoms by their common divisor."""

@@ -15,8 +15,9 @@ from explorer.baseline_matra import matra
 from explorer.baseline_substitution import substitution
 from explorer.baseline_transformer import transformer
 from explorer.baselines import Drawn
-from explorer.campaign import CampaignSpec, SpecError
+from explorer.campaign import CampaignSpec
 from explorer.prototypes import SHIPPED
+from explorer.samples import Sample, count_fitting
 from model.checkpoint import SHIPPED as WEIGHTS
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
@@ -103,9 +104,15 @@ class Source:
 
 
 def open_source(
-    spec: CampaignSpec, loaded: LoadedNetwork | None, *, batch_size: int = 256
+    spec: CampaignSpec,
+    loaded: LoadedNetwork | None,
+    *,
+    batch_size: int = 256,
+    samples: Sequence[Sample] = (),
 ) -> Source:
     """Open the generator that a campaign asks for; the network draws `batch_size` together.
+
+    `samples` are those that the campaign was given; without any, its file is read.
 
     Raises
     ------
@@ -115,19 +122,7 @@ def open_source(
     """
     method = spec.generator
     if method == "file":
-        path = Path(spec.samples)
-        samples = read_samples(path, spec.samples_of)
-        fitting = sum(1 for _ in replay(samples, spec.constraints(), n=len(samples)))
-        if not fitting:
-            raise SpecError(
-                f"samples: none of the {len(samples)} in {path.name} is of "
-                f"{spec.chemical_system or 'this campaign'}: choose other elements or another file",
-                "samples",
-            )
-        name = " ".join(part for part in (path.name, spec.samples_of) if part)
-        return Source(
-            generator(method, samples=samples), f"file {name}", f"{name} [{_digest(samples)}]"
-        )
+        return _file(spec, [one.drawn(index) for index, one in enumerate(samples)])
     identity = {
         "transformer": lambda: _network(loaded, spec),
         "substitution": partial(_named, SHIPPED),
@@ -135,6 +130,16 @@ def open_source(
     }.get(method, lambda: f"PyXtal {version('pyxtal')}")
     options = spec.drawing() | {"batch_size": batch_size}
     return Source(generator(method, loaded, options), method, identity())
+
+
+def _file(spec: CampaignSpec, given: Sequence[Drawn]) -> Source:
+    path = Path(spec.samples)
+    samples = given or read_samples(path, spec.samples_of)
+    count_fitting(spec, samples)
+    name = " ".join(part for part in (path.name, spec.samples_of) if part)
+    return Source(
+        generator("file", samples=samples), f"file {name}", f"{name} [{_digest(samples)}]"
+    )
 
 
 def _network(loaded: LoadedNetwork, spec: CampaignSpec) -> str:

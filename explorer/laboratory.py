@@ -26,6 +26,7 @@ from explorer.reference_supply import MissingElementError, shipped_for, supply
 from explorer.references import DFT, HULL_WORDS, POTENTIAL, ReferencePhases
 from explorer.relax import Relaxer
 from explorer.relaxers import open_relaxer
+from explorer.samples import Sample
 from explorer.screen import Screen
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, default_targets, given_targets
@@ -183,6 +184,7 @@ def open_laboratory(
     workers: int | None = None,
     targets: Sequence[NamedStructure] = (),
     *,
+    samples: Sequence[Sample] = (),
     say: Callable[[str], None] = say,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Laboratory:
@@ -197,6 +199,8 @@ def open_laboratory(
         Relaxation processes; None for one on each core.
     targets : sequence of NamedStructure
         What the campaign was given to look for; without any, known phases of its system.
+    samples : sequence of Sample
+        Crystals that it was given to judge; without any, the file that its spec names is read.
     say, should_stop : callable
         As in `explorer.reference_supply.supply`, which relaxes known phases where a potential
         brings none.
@@ -222,7 +226,7 @@ def open_laboratory(
     references = check_references(library, chosen, workers=workers, **heard)
     first = potential(spec.first, device) if spec.first else None
     looked_for = given_targets(spec, targets) if targets else default_targets(references)
-    source = open_source(spec, network, batch_size=BLOCK)
+    source = open_source(spec, network, batch_size=BLOCK, samples=samples)
     return Laboratory(
         source=source,
         constraints=spec.constraints(),

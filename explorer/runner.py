@@ -274,8 +274,8 @@ def run_campaign(
 ) -> None:
     """Work on a leased campaign and give it back with what became of it.
 
-    `laboratory` takes the spec and the campaign's targets, and whom to tell and to ask while it
-    relaxes known phases.
+    `laboratory` takes the spec, the campaign's targets and samples, and whom to tell and to ask
+    while it relaxes known phases.
 
     What is wrong with one candidate is that candidate's verdict; what is wrong with the campaign
     makes it failed, with one line that says why.
@@ -290,6 +290,7 @@ def run_campaign(
         opened = laboratory(
             spec,
             targets=store.targets(campaign.id),
+            samples=store.samples(campaign.id),
             say=partial(store.say, lease),
             should_stop=should_stop,
         )

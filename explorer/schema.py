@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-VERSION = 5
+VERSION = 6
 
 metadata = MetaData()
 
@@ -76,6 +76,14 @@ targets = Table(
     Column("number", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("structure", LargeBinary, nullable=False),  # compressed JSON
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("sample", LargeBinary, nullable=False),  # see explorer.samples
 )
 
 marks = Table(

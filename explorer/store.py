@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from explorer import schema
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
+from explorer.given import put_given, samples_of, targets_of
 from explorer.lease import HEARTBEAT_EXPIRY, alive
 from explorer.ledger import Ledger
 from explorer.logs import log_event
@@ -30,9 +31,8 @@ from explorer.rows import (
     mark_of,
     mark_row,
     of_candidate,
-    structure_of,
-    target_rows,
 )
+from explorer.samples import Sample
 from explorer.schema import StoreError, campaigns, candidates, marks, runners
 from explorer.structure_files import NamedStructure
 from explorer.targets import read_targets, within_reach
@@ -93,7 +93,12 @@ class Store(Ledger):
 
     # What a person does
 
-    def create(self, spec: CampaignSpec, targets: Sequence[NamedStructure] | None = None) -> str:
+    def create(
+        self,
+        spec: CampaignSpec,
+        targets: Sequence[NamedStructure] | None = None,
+        samples: Sequence[Sample] = (),
+    ) -> str:
         """Queue a campaign and return its id.
 
         Parameters
@@ -101,6 +106,8 @@ class Store(Ledger):
         spec : CampaignSpec
         targets : sequence of NamedStructure or None
             What to look for, copied into the store; None reads the file that `spec.targets` names.
+        samples : sequence of Sample
+            Crystals to judge, copied too; without any the runner reads the file of `spec.samples`.
 
         Raises
         ------
@@ -124,8 +131,7 @@ class Store(Ledger):
         with self._writer.begin() as connection:
             refuse_excess(connection, self.user, campaigns=1, crystals=spec.n)
             connection.execute(campaigns.insert().values(row))
-            if targets:
-                connection.execute(schema.targets.insert(), target_rows(name, targets))
+            put_given(connection, name, targets or (), samples)
         log_event("queued", campaign=name, elements=spec.chemical_system, n=spec.n, seed=spec.seed)
         return name
 
@@ -304,16 +310,15 @@ class Store(Ledger):
 
     def targets(self, campaign_id: str) -> list[NamedStructure]:
         """Return the structures that a campaign was given to look for; none is an empty list."""
-        table = schema.targets.c
-        query = (
-            select(table.name, table.structure)
-            .where(table.campaign_id == campaign_id)
-            .order_by(table.number)
-        )
         with self.engine.begin() as connection:
             self._admit(connection, campaign_id)
-            rows = connection.execute(query).all()
-        return [NamedStructure(row.name, structure_of(row.structure)) for row in rows]
+            return targets_of(connection, campaign_id)
+
+    def samples(self, campaign_id: str) -> list[Sample]:
+        """Return the crystals that a campaign was given to judge; none is an empty list."""
+        with self.engine.begin() as connection:
+            self._admit(connection, campaign_id)
+            return samples_of(connection, campaign_id)
 
     def candidate(self, campaign_id: str, candidate_id: str) -> Candidate:
         """Return one candidate with its structures; raises `StoreError` when there is none."""

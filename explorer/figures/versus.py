@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isfinite
+from pathlib import Path
 
 from explorer.campaign import TRANSFORMER, Campaign
 from explorer.candidate import Candidate, State
@@ -49,9 +50,9 @@ class Contender:
 
     @property
     def title(self) -> str:
-        """The campaign's name, else what it searches, with its generator."""
+        """The campaign's name, else what it searches, with its generator or its file."""
         spec = self.campaign.spec
-        return spec.name or f"{spec.composition}, {spec.generator}"
+        return spec.name or f"{spec.composition}, {_file(spec.samples) or spec.generator}"
 
     @property
     def curve(self) -> Curve:
@@ -177,6 +178,7 @@ ASKED = {
     "stability": "Aim",
     "subset": "Fewer elements allowed",
     "generator": "Generator",
+    "samples": "Crystals of",
     "n": "Crystals to draw",
     "fmax": "Largest force when converged, eV/Å",
     "max_steps": "Most relaxation steps",
@@ -223,7 +225,13 @@ def differences(contenders: Sequence[Contender]) -> list[Difference]:
     return sorted(unequal, key=lambda item: not item.scale)
 
 
+def _file(path: str | None) -> str:
+    return Path(path).name if path else ""
+
+
 def _plain(name: str, value: object) -> str:
+    if name == "samples":
+        return _file(value)
     if name == "elements":
         return "-".join(sorted(value)) or "any"
     if isinstance(value, tuple):

@@ -15,8 +15,10 @@ from explorer.figures.hull import hull_figure, places
 from explorer.figures.hull_picture import with_candidates
 from explorer.figures.picture import ON_HULL, Dot, HullPicture
 from explorer.figures.retrieval import whole_ticks
+from explorer.figures.seeds import band, seeds_alike
 from explorer.figures.style import layout, palette
 from explorer.figures.versus import Contender
+from explorer.retrieval import Curve
 
 LARGEST_PICTURE = 4
 """Elements of a system whose hull can be drawn."""
@@ -26,13 +28,20 @@ SYMBOLS = ("diamond", "square", "circle", "diamond")
 SIZES = (15, 12, 9, 6)
 SIZES_3D = (8, 6, 5, 4)
 MOST_LETTERS = 28
+SHADE = 0.22
+"""Opacity of what lies between the seeds of one question."""
 STEP = {"shape": "hv", "width": 2.5}
 
 
 def retrieval_versus(contenders: Sequence[Contender], dark: bool = False) -> go.Figure:
-    """Draw targets found against crystals drawn, and beside it against relaxations."""
+    """Draw targets found against crystals drawn, and beside it against relaxations.
+
+    Campaigns that differ in their seed alone have a band between the least and the most found.
+    """
     figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
     colours = palette(dark)
+    for alike in seeds_alike(contenders):
+        _shade(figure, [contenders[place].curve for place in alike], colours.series[alike[0]])
     for place, contender in enumerate(contenders):
         curve = contender.curve
         if not curve.total:  # nothing to find is not the same as nothing found
@@ -60,6 +69,26 @@ def retrieval_versus(contenders: Sequence[Contender], dark: bool = False) -> go.
     figure.update_yaxes(range=[0, max(top, 1) * 1.08], tickvals=whole_ticks(max(top, 1)), **axis)
     figure.update_yaxes(title="targets found", col=1)
     return figure
+
+
+def _shade(figure: go.Figure, curves: Sequence[Curve], colour: str) -> None:
+    """Fill between the least and the most that some curves found, where there is something."""
+    if not curves[0].total:
+        return
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    for column, steps in (
+        (1, [(curve.crystals, curve.found_by_crystals) for curve in curves]),
+        (2, [(curve.relaxations, curve.found_by_relaxations) for curve in curves]),
+    ):
+        x, least, most = band(steps)
+        edge = {"mode": "lines", "line": {"shape": "hv", "width": 0}, "hoverinfo": "skip"}
+        edge |= {"x": x.tolist(), "legendgroup": f"seeds {colour}"}
+        figure.add_scatter(y=least.tolist(), showlegend=False, row=1, col=column, **edge)
+        figure.add_scatter(
+            y=most.tolist(), fill="tonexty", fillcolor=f"rgba({red},{green},{blue},{SHADE})",
+            name=f"least to most of {len(curves)} seeds", showlegend=column == 1,
+            row=1, col=column, **edge,
+        )  # fmt: skip
 
 
 def energies_versus(contenders: Sequence[Contender], limit: float, dark: bool = False) -> go.Figure:

@@ -85,6 +85,7 @@ def _question(campaign: Campaign) -> str:
                 f"always {', '.join(spec.required)}" if spec.elements and spec.required else "",
                 f"space group {', '.join(groups[:3])}{more}" if groups else "",
                 f"{len(spec.sites)} Wyckoff sites" if spec.sites else "",
+                f"crystals of {Path(spec.samples).name}" if spec.samples else "",
                 spec.potential,
             ),
         )

@@ -64,14 +64,14 @@ class CampaignsView(Viewer):
     wake : callable
         Coroutine function that starts a runner when none is alive.
     reuse : callable
-        Called with a spec and its targets, which are to fill the form.
+        Coroutine function of a campaign whose settings are to fill the form.
     """
 
     def __init__(
         self,
         bench: Workbench,
         wake: Callable[[], Any],
-        reuse: Callable[[Any, Any], None],
+        reuse: Callable[[Campaign], Any],
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -148,9 +148,7 @@ class CampaignsView(Viewer):
             if action == "resume":
                 await self._wake()
         elif action == "reuse":
-            campaign = await asyncio.to_thread(store.campaign, campaign_id)
-            targets = await asyncio.to_thread(store.targets, campaign_id)
-            self._reuse(campaign.spec, targets)
+            await self._reuse(await asyncio.to_thread(store.campaign, campaign_id))
             self._tell("<p role='status'>The form holds these settings: change what you like.</p>")
         elif action == "rename":
             await asyncio.to_thread(store.rename, campaign_id, text)

@@ -15,6 +15,7 @@ from explorer.figures.words import escape
 from explorer.ui.draft import LABELS, Draft, count_in_words, examine
 from explorer.ui.elements import fields_of_states, model_elements, states_of
 from explorer.ui.periodic_table import PeriodicTable
+from explorer.ui.samples_view import SamplesView
 from explorer.ui.sites_view import SitesView
 from explorer.ui.spacegroup_picker import SpaceGroupPicker
 from explorer.ui.start_view import StartView
@@ -55,6 +56,7 @@ GENERATORS = {
     "similar prototypes": "similarity",
     "random": "random",
     "random, neutral": "random-neutral",
+    "crystals of a file": "file",
 }
 HULLS = {
     "DFT, where it applies": "auto",
@@ -94,7 +96,17 @@ class ConstraintsView(Viewer):
         self.group_note = words()
         self.sites = SitesView(draft)
         self.targets = TargetsView(draft)
+        samples = SamplesView(draft)
+        self.samples = pn.Column(samples, sizing_mode="stretch_width", margin=(0, 0, 6, 0))
         self.inputs = self._inputs(potentials)
+        self.drawing = pn.Column(
+            self._pair("search", "best_of"),
+            self._pair("again", "unknown"),
+            self._pair("templates", "prototypes"),
+            self._pair("temperature", "geometry_temperature"),
+            sizing_mode="stretch_width",
+            margin=0,
+        )
         self.run_button = pmui.Button(
             label="Run search", color="primary", variant="contained", icon="play_arrow",
             sizing_mode="stretch_width", margin=(0, 0, 4, 0), disabled=True,
@@ -129,7 +141,7 @@ class ConstraintsView(Viewer):
         self.groups.value = list(draft.spacegroups)
         self.groups.param.watch(lambda event: draft.param.update(spacegroups=event.new), "value")
         draft.param.watch(lambda event: self.groups.param.update(value=event.new), "spacegroups")
-        draft.param.watch(self._check, [*draft.FIELDS, "upload"])
+        draft.param.watch(self._check, [*draft.FIELDS, "upload", "samples"])
         draft.param.watch(self._tell, ["spec", "problem", "problem_field", "skeletons", *SWITCHES])
         self.run_button.on_click(self._start)
         self.table.blocked = dict(self._blocked_by(draft.potential))
@@ -150,16 +162,19 @@ class ConstraintsView(Viewer):
 
     async def _check(self, *_: Any) -> None:
         """Examine the fields beside the event loop; an answer that came too late is dropped."""
-        fields, upload = self.draft.fields(), self.draft.upload
+        given = self.draft.upload, self.draft.samples
+        fields = self.draft.fields()
         # A potential that a link names may take seconds to look for.
         blocked = dict(await asyncio.to_thread(self._blocked_by, self.draft.potential))
         if self.draft.potential == fields["potential"]:
             self.table.blocked = blocked
-        outcome = await asyncio.to_thread(examine, fields, blocked, upload)
-        if fields != self.draft.fields() or upload is not self.draft.upload:
+        outcome = await asyncio.to_thread(examine, fields, blocked, *given)
+        if fields != self.draft.fields() or given != (self.draft.upload, self.draft.samples):
             return
         self.draft.conclude(outcome)
-        if isinstance(outcome, CampaignSpec):
+        if isinstance(outcome, CampaignSpec) and outcome.generator == "file":
+            self.draft.skeletons = ""  # nothing is drawn from them
+        elif isinstance(outcome, CampaignSpec):
             count = await asyncio.to_thread(count_in_words, outcome, model_elements())
             if fields == self.draft.fields():
                 self.draft.skeletons = count
@@ -175,6 +190,10 @@ class ConstraintsView(Viewer):
         drawn = draft.generator == "transformer"
         for name in ("search", "temperature", "geometry_temperature"):
             self.inputs[name].disabled = not drawn
+        judged = draft.generator == "file"
+        self.inputs["stability"].disabled = judged
+        self.samples.visible = judged
+        self.drawing.visible = self.inputs["seed"].visible = not judged
         searched = drawn and draft.search != "independent"
         for name in ("again", "templates"):
             self.inputs[name].disabled = not searched
@@ -188,9 +207,11 @@ class ConstraintsView(Viewer):
         at_groups = draft.problem if draft.problem_field == "spacegroups" else ""
         self.groups.problem = at_groups
         self.group_note.object = f"<p class='problem'>{escape(at_groups)}</p>" if at_groups else ""
+        awaited = draft.problem_field == "samples" and not draft.samples.name
+        begun = not awaited and (chosen or judged)
         self.run_button.disabled = draft.spec is None
         self.reason.object = (
-            f"<p class='{'problem' if chosen else 'muted'}'>{escape(draft.problem_words)}</p>"
+            f"<p class='{'problem' if begun else 'muted'}'>{escape(draft.problem_words)}</p>"
             if draft.problem
             else f"<p class='muted' role='status'>{escape(_summary(draft))}</p>"
         )
@@ -200,14 +221,12 @@ class ConstraintsView(Viewer):
         if self.draft.spec is not None:
             await self._run()
 
+    def _pair(self, left: str, right: str) -> pn.Row:
+        both = self.inputs[left], pn.Spacer(width=10), self.inputs[right]
+        return pn.Row(*both, sizing_mode="stretch_width", margin=0)
+
     def __panel__(self) -> pn.Column:
-        box = self.inputs
-
-        def pair(left: str, right: str) -> pn.Row:
-            return pn.Row(
-                box[left], pn.Spacer(width=10), box[right], sizing_mode="stretch_width", margin=0
-            )
-
+        box, pair = self.inputs, self._pair
         form = pn.Column(
             self.start,
             words("<h3>Elements</h3>", margin=(0, 0, 6, 0)),
@@ -223,10 +242,8 @@ class ConstraintsView(Viewer):
             self.sites,
             words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
             pair("n", "generator"),
-            pair("search", "best_of"),
-            pair("again", "unknown"),
-            pair("templates", "prototypes"),
-            pair("temperature", "geometry_temperature"),
+            self.samples,
+            self.drawing,
             pair("potential", "hull"),
             pair("relax_below", "give_up"),
             box["seed"],
@@ -242,5 +259,7 @@ class ConstraintsView(Viewer):
 
 def _summary(draft: Draft) -> str:
     composition = draft.spec.chemical_system or draft.spec.composition if draft.spec else ""
-    asked = f"{draft.n} crystals of {composition or 'any elements'}, relaxed with {draft.potential}"
+    asked = f"{draft.n} crystals of {composition or 'any elements'}"
+    asked += f" in {draft.samples.name}" if draft.generator == "file" else ""
+    asked += f", relaxed with {draft.potential}"
     return f"{asked}; {draft.skeletons}" if draft.skeletons else asked

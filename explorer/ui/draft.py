@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import param
 
 from explorer.campaign import CampaignSpec, SpecError
+from explorer.samples import Sample, count_fitting
 from explorer.structure_files import NamedStructure
 from explorer.targets import of_system, within_reach
 from explorer.ui.sites import split_sites
@@ -61,6 +63,7 @@ LABELS = {
     "relax_below": "Relax up to (eV/atom)",
     "potential": "Potential",
     "targets": "Target structures",
+    "samples": "Crystals to judge",
 }
 """What the form calls the fields; the elements are a table without a label."""
 SECONDS_TO_COUNT = 0.12
@@ -71,7 +74,7 @@ SUPER = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Upload:
-    """A file of target structures.
+    """A file that is given with a campaign: target structures, or crystals to judge.
 
     Attributes
     ----------
@@ -84,11 +87,16 @@ class Upload:
     """
 
     name: str = ""
-    structures: tuple[NamedStructure, ...] = ()
+    structures: tuple[NamedStructure, ...] | tuple[Sample, ...] = ()
     problem: str = ""
 
 
 NO_UPLOAD = Upload()
+
+
+def given_samples(spec: CampaignSpec, samples: Sequence[Sample]) -> Upload:
+    """Return the crystals that a campaign was given to judge, as its form holds them."""
+    return Upload(Path(spec.samples).name, tuple(samples)) if samples else NO_UPLOAD
 
 
 class Draft(param.Parameterized):
@@ -133,9 +141,10 @@ class Draft(param.Parameterized):
     )
     generator = param.Selector(
         default="transformer",
-        objects=["transformer", "substitution", "similarity", "random", "random-neutral"],
+        objects=["transformer", "substitution", "similarity", "random", "random-neutral", "file"],
         doc="The trained network, or a simple method to compare it with: known prototypes with the "
-        "elements put in, by frequency or by chemical similarity; random symmetric crystals",
+        "elements put in, by frequency or by chemical similarity; random symmetric crystals; or "
+        "the crystals of another generator, from a file",
     )
     hull = param.Selector(
         default="auto",
@@ -198,6 +207,8 @@ class Draft(param.Parameterized):
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
     n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
+    samples = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="Crystals to judge")
+    n_samples = param.Integer(default=0, doc="Crystals of that file that a valid spec can judge")
 
     spec = param.ClassSelector(class_=CampaignSpec, allow_None=True, doc="None while invalid")
     problem = param.String(
@@ -236,21 +247,50 @@ class Draft(param.Parameterized):
     OPTIONAL = ("geometry_temperature", "again", "give_up", "relax_below")
     """Numbers that are 0 here, or an empty field, where a spec has none."""
 
+    DRAWING = (
+        "seed",
+        "search",
+        "best_of",
+        "again",
+        "unknown",
+        "templates",
+        "prototypes",
+        "temperature",
+        "geometry_temperature",
+    )
+    """How to draw: what is left in them is of no account where a file gives the crystals."""
+
     def fields(self) -> dict[str, Any]:
         """Return the arguments of `CampaignSpec.parse`."""
         values = {name: getattr(self, name) for name in self.FIELDS}
+        if self.generator == "file":
+            values |= {name: self.param[name].default for name in self.DRAWING}
         values |= {name: values[name] or None for name in self.OPTIONAL}
         values["best_of"] = values["best_of"] if self.search == "independent" else 1
-        return values | {"sites": split_sites(self.sites), "targets": self.upload.name or None}
+        samples = self.samples.name if self.generator == "file" else ""
+        given = {"targets": self.upload.name or None, "samples": samples or None}
+        return values | given | {"sites": split_sites(self.sites)}
 
     def take(self, values: Mapping[str, Any]) -> None:
         """Set all fields at once: a preset, or the spec of an earlier campaign."""
         fresh = {name: self.param[name].default for name in self.FIELDS}
         self.param.update(**fresh | dict(values))
 
-    def take_spec(self, spec: CampaignSpec, targets: Sequence[NamedStructure] = ()) -> None:
-        """Fill the form with what an earlier campaign asked, and was given to look for."""
+    def take_samples(self, upload: Upload) -> None:
+        """Take over a file of crystals to judge: so many are drawn as there are."""
+        count, follows = len(upload.structures), self.n == self.n_samples
+        n = count or (self.param.n.default if follows else self.n)
+        self.param.update(samples=upload, n_samples=count, n=n)
+
+    def take_spec(
+        self,
+        spec: CampaignSpec,
+        targets: Sequence[NamedStructure] = (),
+        samples: Sequence[Sample] = (),
+    ) -> None:
+        """Fill the form with what an earlier campaign asked, and what it was given."""
         self.upload = Upload(spec.targets, tuple(targets)) if spec.targets else NO_UPLOAD
+        self.param.update(samples=given_samples(spec, samples), n_samples=0)
         values = {name: getattr(spec, name) for name in self.FIELDS}
         for name in ("elements", "required", "excluded"):
             values[name] = sorted(getattr(spec, name))
@@ -258,8 +298,6 @@ class Draft(param.Parameterized):
         values["sites"] = ", ".join(spec.sites)
         values["formula"] = spec.formula or ""
         values |= {name: values[name] or 0.0 for name in self.OPTIONAL}
-        if spec.generator not in self.param.generator.objects:  # a file of samples on the server
-            values["generator"] = self.param.generator.default
         self.take(values)
 
     def conclude(self, outcome: CampaignSpec | SpecError) -> None:
@@ -270,6 +308,14 @@ class Draft(param.Parameterized):
         else:
             reached = len(of_system(outcome, self.upload.structures))
             self.param.update(spec=outcome, n_targets=reached, problem="", problem_field="")
+            if outcome.generator == "file":
+                self._count_samples(outcome)
+
+    def _count_samples(self, spec: CampaignSpec) -> None:
+        """Let the number of crystals follow the fields, until a person asks for fewer."""
+        count = count_fitting(spec, self.samples.structures)
+        n = count if self.n == self.n_samples else min(self.n, count)
+        self.param.update(n_samples=count, n=n, spec=spec.model_copy(update={"n": n}))
 
     @property
     def problem_words(self) -> str:
@@ -279,15 +325,21 @@ class Draft(param.Parameterized):
 
     def check(self, blocked: Mapping[str, str] | None = None) -> None:
         """Examine the fields now and take over the outcome."""
-        self.conclude(examine(self.fields(), blocked or {}, self.upload))
+        self.conclude(examine(self.fields(), blocked or {}, self.upload, self.samples))
 
 
+NO_SAMPLES = (
+    "expected a file of crystals, got none: drop one here, or choose another generator above"
+)
 NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown", "best_of")
 """Number fields that may not be left empty."""
 
 
 def examine(
-    fields: Mapping[str, Any], blocked: Mapping[str, str], upload: Upload = NO_UPLOAD
+    fields: Mapping[str, Any],
+    blocked: Mapping[str, str],
+    upload: Upload = NO_UPLOAD,
+    samples: Upload = NO_UPLOAD,
 ) -> CampaignSpec | SpecError:
     """Return the spec that these fields make, or what is wrong with them; never raises.
 
@@ -299,10 +351,16 @@ def examine(
         Symbol to the reason why the model or the potential cannot take it.
     upload : Upload
         The targets that `fields` names.
+    samples : Upload
+        The crystals that the generator "file" gives.
     """
     if upload.problem:
         return SpecError(upload.problem, "targets")
-    if not any(fields[name] for name in ("elements", "required", "excluded", "formula")):
+    judged = fields["generator"] == "file"
+    if judged and (samples.problem or not samples.name):
+        return SpecError(samples.problem or NO_SAMPLES, "samples")
+    asked = any(fields[name] for name in ("elements", "required", "excluded", "formula"))
+    if not asked and not judged:
         return SpecError("choose at least one element in the periodic table", "elements")
     for name in NEEDED:
         if fields[name] is None:
@@ -315,6 +373,8 @@ def examine(
         spec = CampaignSpec.parse(**fields)
         if upload.name:
             within_reach(spec, upload.structures)
+        if judged:
+            count_fitting(spec, samples.structures)
     except SpecError as error:
         return error
     foreign = next((symbol for symbol in spec.elements if symbol in blocked), None)

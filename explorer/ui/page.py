@@ -12,14 +12,14 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import CustomJS
 
-from explorer.campaign import CampaignSpec, SpecError
+from explorer.campaign import Campaign, CampaignSpec, SpecError
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.administration_view import AdministrationView
 from explorer.ui.campaign_views import CampaignViews, news_of
 from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.constraints_view import ConstraintsView
-from explorer.ui.draft import PRESETS, Draft
+from explorer.ui.draft import PRESETS, Draft, given_samples
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
@@ -84,7 +84,7 @@ class Session:
         self.run_bar = RunBar(self.bench, self.wake, self.reuse)
         self.views = CampaignViews(self.bench)
         self.results = pn.Column(self.views, **BODY)  # a grid itself cannot be hidden
-        self.campaigns = CampaignsView(self.bench, self.wake, self.draft.take_spec)
+        self.campaigns = CampaignsView(self.bench, self.wake, self.reuse)
         self.versus = VersusView(self.bench)
         self.versus_page = pn.Column(self.versus, **BODY)
         self.administration = AdministrationView(store)
@@ -109,8 +109,9 @@ class Session:
         """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""
         spec: CampaignSpec = self.draft.spec
         targets = self.draft.upload.structures
+        samples = self.draft.samples.structures if spec.generator == "file" else ()
         try:
-            campaign_id = await asyncio.to_thread(self.store.create, spec, targets)
+            campaign_id = await asyncio.to_thread(self.store.create, spec, targets, samples)
         except QuotaError as error:
             self.draft.param.update(problem=str(error), problem_field=error.field)
             return
@@ -122,9 +123,11 @@ class Session:
         await self.wake()
         await self.look()
 
-    def reuse(self, spec: CampaignSpec) -> None:
-        """Fill the form with what the campaign that the page looks at asked."""
-        self.draft.take_spec(spec, self.bench.targets)
+    async def reuse(self, campaign: Campaign) -> None:
+        """Fill the form with what a campaign asked, and with copies of what it was given."""
+        targets = await asyncio.to_thread(self.store.targets, campaign.id)
+        samples = await asyncio.to_thread(self.store.samples, campaign.id)
+        self.draft.take_spec(campaign.spec, targets, samples)
 
     async def wake(self) -> None:
         """Start a runner unless one is alive."""
@@ -139,7 +142,8 @@ class Session:
             news = await news_of(self.bench)
             with TURNS.measured(), pn.io.hold():
                 self.bench.take(news)
-                self._recall()
+            if self._looks == 0 and self.bench.campaign is not None:
+                await self._recall(self.bench.campaign)
             if self._looks % LIST_EVERY == 0:
                 self.run_bar.offer(await asyncio.to_thread(self.store.campaigns))
                 await self.versus.refresh()
@@ -152,11 +156,19 @@ class Session:
         finally:
             self._looking = False
 
-    def _recall(self) -> None:
-        """Fill an untouched form with what the campaign asked, so that it can be changed."""
-        untouched = not self.draft.elements and not self.draft.formula
-        if untouched and self._looks == 0 and self.bench.campaign is not None:
-            self.reuse(self.bench.campaign.spec)
+    async def _recall(self, campaign: Campaign) -> None:
+        """Fill an untouched form with what the campaign asked, so that it can be changed.
+
+        A link that fills the form carries no file: crystals to judge come from the store.
+        """
+        draft = self.draft
+        if draft.samples.name:
+            return
+        if not draft.elements and not draft.formula:
+            await self.reuse(campaign)
+        elif draft.generator == "file":
+            samples = await asyncio.to_thread(self.store.samples, campaign.id)
+            draft.samples = given_samples(campaign.spec, samples)
 
     def page(self) -> pmui.Page:
         """Return the page; the pulse starts when the browser has it."""

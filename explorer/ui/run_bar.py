@@ -67,14 +67,14 @@ class RunBar(Viewer):
     wake : callable
         Coroutine function that starts a runner when none is alive.
     reuse : callable
-        Called with the spec that is to fill the form.
+        Coroutine function of a campaign whose settings are to fill the form.
     """
 
     def __init__(
         self,
         bench: Workbench,
         wake: Callable[[], Any],
-        reuse: Callable[[Any], None],
+        reuse: Callable[[Campaign], Any],
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -108,7 +108,7 @@ class RunBar(Viewer):
     def _wire(self) -> None:
         for name, button in self.buttons.items():
             button.on_click(partial(self._command, name))  # a lambda would not be awaited
-        self.copy.on_click(lambda _: self._reuse(self.bench.campaign.spec))
+        self.copy.on_click(self._copy)
         self.chooser.param.watch(self._choose, "value")
         self.bench.param.watch(self._show, ["campaign", "runner_alive", "error"])
         self.bench.param.watch(self._point, "campaign_id")
@@ -128,6 +128,12 @@ class RunBar(Viewer):
         if command == "resume":
             await self._wake()
         bench.take(await asyncio.to_thread(bench.look))
+
+    async def _copy(self, *_: Any) -> None:
+        try:
+            await self._reuse(self.bench.campaign)
+        except StoreError as error:
+            self.banner.param.update(severity="warning", object=escape(error), visible=True)
 
     def offer(self, campaigns: list[Campaign]) -> None:
         """List the campaigns, newest first."""

@@ -14,6 +14,7 @@ from panel.viewable import Viewer
 from explorer.campaign import Campaign
 from explorer.candidate import Candidate
 from explorer.figures.known import known_of, targets_of
+from explorer.figures.seeds import seed_words
 from explorer.figures.style import palette
 from explorer.figures.versus import (
     FEWEST,
@@ -200,7 +201,7 @@ class VersusView(Viewer):
             warning=warning_of(unlike),
             budget=budget_words(cut, budget),
             found=figure_json(retrieval_versus(cut, dark)) if sought else {},
-            found_note="" if sought else NO_TARGETS,
+            found_note=seed_words(cut) if sought else NO_TARGETS,
             energies=figure_json(energies_versus(cut, limit, dark)),
             hull=hull,
             hull_note=hull_note,

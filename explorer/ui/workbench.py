@@ -209,7 +209,7 @@ class Workbench(param.Parameterized):
         """Return the ids of the chosen candidates that have a structure, else the selected one."""
         names = self.chosen or [self.selected.partition(":")[2]]
         known = [self.candidates[name] for name in names if name in self.candidates]
-        return [candidate.id for candidate in known if candidate.crystal is not None]
+        return [candidate.id for candidate in known if candidate.formula]
 
 
 def is_placed(candidate: Candidate) -> bool:

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.io import write
 from pymatgen.core import Lattice, Structure
 
-from explorer.baseline_imported import generators, imported
+from explorer.baseline_imported import generators, imported, packed_samples
 from explorer.baselines import Drawn
 from explorer.crystals import NamedStructure, spacegroup_of, write_structures
 from explorer.structure_files import StructureFileError, cif_text, read_structures
@@ -125,6 +125,8 @@ def test_one_generator_of_a_file_of_several(tmp_path: Path) -> None:
     assert only.structure.volume == pytest.approx(5.8**3 / 4)
     assert len(imported(path)) == 2
     assert generators(path) == ["CDVAE", "FTCP"]
+    with pytest.raises(StructureFileError, match="samples of CDVAE, FTCP: expected those of one"):
+        packed_samples(path)
     with pytest.raises(StructureFileError, match="holds CDVAE, FTCP, not 'GAN'"):
         imported(path, "GAN")
     with pytest.raises(StructureFileError, match="only a Parquet file"):

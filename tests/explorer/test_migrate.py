@@ -13,10 +13,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select
 
 from explorer import migrate
+from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
 from explorer.marks import Mark
+from explorer.samples import Sample
 from explorer.schema import VERSION, metadata, versions
 from explorer.store import Store, StoreError
 
@@ -93,7 +95,7 @@ def test_a_database_of_version_1_is_copied_and_brought_up_to_date(tmp_path, stat
     assert (campaign.person, campaign.shared) == ("", False)
     assert campaign.counts["reasons"] == {"too close": 1}
     assert store.mark("abc", "000000", starred=True) == Mark(starred=True)
-    assert store.targets("abc") == []
+    assert store.targets("abc") == store.samples("abc") == []
     assert differences(store) == []
     (copy,) = copies(file)
     assert copy.name.startswith("campaigns-version-1-")
@@ -102,6 +104,27 @@ def test_a_database_of_version_1_is_copied_and_brought_up_to_date(tmp_path, stat
         assert connection.execute("SELECT id, state FROM campaigns").fetchall() == [
             ("abc", "paused")
         ]
+
+
+def test_a_database_of_version_5_gets_room_for_samples(tmp_path):
+    """What it held stays, it is copied first, and a new campaign brings its crystals along."""
+    file = tmp_path / "campaigns.db"
+    before = Store(file)
+    first = before.create(CampaignSpec(elements=("Cs", "Cl"), name="salt"))
+    before.close()
+    database(
+        file,
+        "DROP TABLE samples; UPDATE hullscape_version SET version = 5;"
+        "UPDATE hullscape_revision SET version_num = '5'",
+    )
+    store = Store(file)
+    assert differences(store) == []
+    assert len(copies(file)) == 1
+    assert store.samples(first) == []
+    given = [Sample.of(Drawn(0, reason="unreadable: nothing"))]
+    spec = CampaignSpec(elements=("Cs", "Cl"), generator="file", samples="mine.zip")
+    assert store.samples(store.create(spec, samples=given)) == given
+    assert store.campaign(first).spec.name == "salt"
 
 
 def test_a_new_database_takes_the_same_steps_and_is_not_copied(tmp_path):

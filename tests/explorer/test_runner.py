@@ -12,13 +12,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pymatgen.core import Lattice, Structure
 from sqlalchemy import select
 
 from explorer import schema
+from explorer.baselines import Drawn
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
+from explorer.laboratory import BLOCK
 from explorer.lease import Leases, new_owner
 from explorer.runner import ensure_runner
+from explorer.samples import Sample
 from explorer.store import Store
 
 N = 8
@@ -130,6 +134,35 @@ def test_a_campaign_killed_at_any_moment_ends_like_an_undisturbed_one(store):
     assert store.underway(killed) == {}
     assert outcome(store, killed) == outcome(store, undisturbed)
     assert energies(store, killed) == pytest.approx(energies(store, undisturbed), abs=1e-4)
+
+
+def other_program(index: int) -> Sample:
+    """Return crystal `index` of a file: four can be relaxed, crowded ones follow."""
+    if index < 4:
+        cell, symbols = Lattice.cubic(2.9 + 0.15 * index), ["Al", "Cu"]
+    else:
+        cell, symbols = Lattice.cubic(1.5), ["Al"] * (1 + index % 5) + ["Cu"]
+    places = [[k / len(symbols)] * 3 for k in range(len(symbols))]
+    return Sample.of(Drawn(index, given=Structure(cell, symbols, places)))
+
+
+def test_another_programs_crystals_go_on_where_a_killed_runner_left_them(store):
+    """They come from the store, in their order, each once; nobody needs their file."""
+    samples = [other_program(index) for index in range(BLOCK + 5)]
+    asked = SPEC | {"generator": "file", "samples": "gone.zip", "n": 99}
+    campaign_id = store.create(CampaignSpec.parse(**asked), samples=samples)
+    runner = start(store)
+    until(lambda: seen(store, campaign_id).counts["drawn"] >= BLOCK)
+    runner.send_signal(signal.SIGKILL)
+    runner.wait()
+    assert start(store).wait(300) == 0
+    assert seen(store, campaign_id).state == CampaignState.FINISHED
+    candidates, _ = store.candidates(campaign_id)
+    formulas = {one.index: one.formula for one in candidates}
+    assert sorted(formulas) == list(range(len(samples)))
+    for index, sample in enumerate(samples):
+        assert formulas[index] == sample.drawn(index).structure.composition.reduced_formula
+    assert settled(store, campaign_id) > 0
 
 
 def test_pause_stop_and_resume_in_the_middle_of_relaxations(store):

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import State
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
+from explorer.figures.seeds import band, seed_words, seeds_alike
 from explorer.figures.thumbnail import HEIGHT, WIDTH, hull_thumbnail
 from explorer.figures.versus import Budget, Contender, differences, funnel, under
 from explorer.figures.versus_figures import energies_versus, hull_versus, retrieval_versus
@@ -84,6 +86,14 @@ def test_differences_name_the_scale_first(contenders):
     told = {item.what: item for item in differences(contenders)}
     assert set(told) == {"Generator", "Seed"}
     assert not any(item.scale for item in told.values())
+    mine, yours = (
+        Contender(campaign(name, generator="file", samples=f"home/{name}.zip"), ())
+        for name in ("mine", "yours")
+    )
+    assert [(item.what, item.values) for item in differences((mine, yours))] == [
+        ("Crystals of", ("mine.zip", "yours.zip"))
+    ]
+    assert mine.title == "Al-Ca, mine.zip"
     other = Contender(campaign("x", {"hull": "DFT"}, elements=("Al", "Cu"), temperature=2.0), ())
     before = replace(contenders[0], campaign=campaign("y", {"hull": "potential"}))
     found = differences((before, other, contenders[1]))
@@ -100,6 +110,35 @@ def test_curves_are_drawn_for_each_against_both_costs(contenders):
     by_crystals = figure.data[0]
     assert list(by_crystals.y[:3]) == [0, 0, 1]
     assert max(figure.data[2].y) == 0
+
+
+def test_seeds_of_one_question_share_a_band(contenders):
+    """Between the least and the most found, to the end of the shorter; said in words too."""
+    first, second = contenders
+    seeds = (first, replace(second, campaign=campaign("two", seed=3)))
+    lower, upper = retrieval_versus(seeds).data[:2]
+    assert upper.fill == "tonexty"
+    assert list(upper.x) == [0, 1, 2, 3, 4]
+    assert (list(lower.y), list(upper.y)) == ([0, 0, 0, 0, 0], [0, 0, 1, 1, 1])
+    told = "2 seeds of Al-Ca, transformer found 0 to 1 of 1, 0.5 on average."
+    assert seed_words(seeds) == told
+    third = replace(first, campaign=campaign("three", seed=9, n=2))
+    assert seeds_alike((*seeds, third)) == [[0, 1, 2]]
+    for asked in ({"seed": 0}, {"seed": 3, "temperature": 2.0}):
+        assert seeds_alike((first, replace(second, campaign=campaign("x", **asked)))) == []
+    begun = replace(second, campaign=campaign("y", {"checkpoint": "other"}, seed=3))
+    assert seeds_alike((first, begun)) == []
+    assert seed_words((first, replace(second, targets=TargetList()))) == ""
+
+
+def test_a_band_keeps_to_what_all_curves_reach():
+    """Corners of one curve are corners of the bounds, with the other's height before its next."""
+    long = (np.array([0, 2, 9]), np.array([0, 1, 5]))
+    short = (np.array([0, 3, 5]), np.array([0, 2, 3]))
+    x, least, most = band([long, short])
+    assert x.tolist() == [0, 2, 3, 5]
+    assert least.tolist() == [0, 0, 1, 1]
+    assert most.tolist() == [0, 1, 2, 3]
 
 
 def test_energies_count_up_to_the_limit(contenders):

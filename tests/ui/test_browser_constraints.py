@@ -1,6 +1,8 @@
 """Constraining in Chromium: space groups from the tree, Wyckoff sites by click, links and files."""
 
 import re
+import zipfile
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 from chromium import HeldBack, field, opened, wait_for
@@ -178,6 +180,7 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
     """Rock salt gives its group and sites; the form keeps them when the next file is no CIF.
 
     The same files as targets: a broken one is told at the field, and each can be removed again.
+    At last the crystals of another generator, which become a campaign.
     """
     salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
     salt.to(str(tmp_path / "salt.cif"))
@@ -200,3 +203,36 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
             remove.click()
             remove.wait_for(state="hidden")
             targets.wait_for(state="attached")
+        judge_crystals(page, tmp_path / "made.zip")
+
+
+def judge_crystals(page, file: Path) -> None:
+    """Drop a zip of CIFs: one is told unread, the others run and their fates add up.
+
+    The settings of the campaign bring them back without the file.
+    """
+    salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+    pressed = Structure(Lattice.cubic(1.2), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, structure in (("a", salt), ("b", salt), ("c", pressed)):
+            archive.writestr(f"{name}.cif", structure.to(fmt="cif"))
+        archive.writestr("d.cif", "no crystal")
+    (file.parent / "judge.toml").write_text('generator = "file"\nelements = ["Cl", "Na"]\n')
+    page.locator("input[type=file][accept*=toml]").set_input_files(file.parent / "judge.toml")
+    page.get_by_text("expected a file of crystals, got none").first.wait_for()
+    run = page.get_by_role("button", name="Run search")
+    wait_for(run.is_disabled, 60, "a Run that cannot be pressed")
+    page.get_by_label("Drop crystals here").set_input_files(file)
+    page.get_by_text("1 of them cannot be read").wait_for()
+    page.get_by_text("3 crystals of Cl-Na in made.zip").wait_for()
+    run.click()
+    page.wait_for_url("**campaign=*")
+    page.get_by_text("Finished", exact=True).wait_for()
+    wait_for(lambda: page.locator(".tabulator-row").count() == 3, 60, "a row for each")
+    for fate in ("known", "duplicate", "rejected"):
+        assert page.locator(".tabulator-row", has_text=fate).count() == 1
+    page.locator(".line", has_text="3 of 3 drawn").wait_for()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.get_by_text("expected a file of crystals, got none").first.wait_for()
+    page.get_by_role("button", name="Use these settings").click()
+    page.get_by_text("3 crystals of Cl-Na in made.zip").wait_for()

@@ -23,7 +23,11 @@ def view(store):
     put(store, candidate(3), candidate(1), candidate(2, State.FAILED), name=HOSTILE)
     put(store, state=CampaignState.STOPPED, spacegroups=(225,))
     reused = []
-    view = CampaignsView(Workbench(store), nothing, lambda spec, targets: reused.append(spec))
+
+    async def reuse(campaign) -> None:
+        reused.append(campaign.spec)
+
+    view = CampaignsView(Workbench(store), nothing, reuse)
     view.reused = reused
     asyncio.run(view.refresh())
     return view

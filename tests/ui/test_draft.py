@@ -3,7 +3,9 @@
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
+from explorer.samples import Sample
 from explorer.structure_files import NamedStructure
 from explorer.ui.draft import LABELS, NO_UPLOAD, PRESETS, Draft, Upload, examine
 from explorer.ui.elements import fields_of_states, states_of
@@ -90,7 +92,7 @@ def test_a_problem_is_told_as_the_form_calls_its_field(values, words):
 def test_every_field_has_a_label():
     """But the elements, which are a table."""
     elements = {"elements", "required", "excluded", "subset"}
-    assert set(LABELS) - {"targets"} == set(Draft.FIELDS) - elements
+    assert set(LABELS) - {"targets", "samples"} == set(Draft.FIELDS) - elements
 
 
 def test_mending_the_field_clears_the_problem():
@@ -210,3 +212,93 @@ def test_an_earlier_campaign_brings_its_targets_back():
     draft.take_spec(CampaignSpec.parse(elements="Al-Ca-Cu", targets="mine.cif"), targets)
     draft.check()
     assert (draft.upload.name, draft.n_targets) == ("mine.cif", 1)
+
+
+JUDGED = Upload(
+    "made.zip",
+    (
+        *(Sample.of(Drawn(k, given=structure)) for k, structure in enumerate((AL, MIXED, MIXED))),
+        Sample.of(Drawn(3, reason="unreadable: no atoms")),
+    ),
+)
+
+
+def judging(**values) -> Draft:
+    """Return a draft of Al-Ca-Cu that judges the crystals of a file, examined."""
+    draft = Draft(elements=["Al", "Ca", "Cu"], generator="file", **values)
+    draft.take_samples(JUDGED)
+    draft.check()
+    return draft
+
+
+def test_so_many_crystals_are_judged_as_fit_the_fields():
+    """Of four three have atoms and two all elements; the number follows, also back up."""
+    draft = judging()
+    assert (draft.n_samples, draft.n, draft.spec.n) == (2, 2, 2)
+    assert (draft.spec.generator, draft.spec.samples) == ("file", "made.zip")
+    draft.subset = True
+    draft.check()
+    assert (draft.n, draft.spec.n) == (3, 3)
+    draft.elements = []
+    draft.check()
+    assert draft.spec.n == 4
+
+
+def test_fewer_crystals_may_be_asked_for_and_never_more_than_there_are():
+    """A smaller number stays when the fields change; a larger one becomes what there is."""
+    draft = judging(subset=True)
+    draft.n = 1
+    draft.check()
+    assert draft.spec.n == 1
+    draft.subset = False
+    draft.check()
+    assert draft.spec.n == 1
+    draft.n = 900
+    draft.check()
+    assert (draft.n, draft.spec.n) == (2, 2)
+    draft.generator = "random"
+    draft.take_samples(NO_UPLOAD)
+    draft.check()
+    assert (draft.n, draft.spec.n, draft.spec.samples) == (64, 64, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "samples", "field", "words"),
+    [
+        ({}, NO_UPLOAD, "samples", "expected a file of crystals, got none: drop one here"),
+        ({}, Upload("x.csv", problem="x.csv is bad"), "samples", "x.csv is bad"),
+        ({"elements": ["Na"]}, JUDGED, "samples", "none of the 4 in made.zip is of Na"),
+        ({"spacegroups": [139]}, JUDGED, "spacegroups", "the generator file takes none"),
+        ({"sites": "139:2a=Ca"}, JUDGED, "sites", "the generator file takes none"),
+    ],
+)
+def test_what_a_file_of_crystals_cannot_do_is_said_at_its_field(values, samples, field, words):
+    """No file, a broken one, other elements, and constraints that atoms do not tell of."""
+    draft = judging(**values) if not values.get("elements") else judging()
+    draft.param.update(samples=samples, **values)
+    draft.check()
+    assert draft.spec is None
+    assert (draft.problem_field, draft.problem[: len(words)]) == (field, words)
+
+
+def test_how_to_draw_is_no_question_where_a_file_gives_the_crystals():
+    """A field that cannot be seen then cannot be wrong either."""
+    draft = judging(temperature=None, seed=-1, search="independent", best_of=8)
+    assert draft.problem == ""
+    assert draft.spec.best_of == 1
+    draft.generator = "transformer"
+    draft.check()
+    assert draft.problem_field == "temperature"
+
+
+def test_an_earlier_campaign_brings_its_crystals_back():
+    """Copies of them: a changed search judges the same ones, its file may be gone."""
+    earlier = judging()
+    draft = Draft()
+    draft.take_spec(earlier.spec, samples=JUDGED.structures)
+    draft.check()
+    assert draft.samples == JUDGED
+    assert draft.spec == earlier.spec
+    draft.take_spec(earlier.spec)
+    draft.check()
+    assert draft.problem_field == "samples"

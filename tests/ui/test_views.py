@@ -22,7 +22,8 @@ from explorer.ui.retrieval_view import RetrievalView
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
 from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
 from explorer.ui.table_view import TableView, by_interest, frame
-from explorer.ui.targets_view import MAX_MEGABYTES, TargetsView, read_upload
+from explorer.ui.targets_view import TargetsView, read_upload
+from explorer.ui.upload_view import MAX_MEGABYTES
 from explorer.ui.viewer import candidate_details, staged
 from explorer.ui.workbench import Workbench
 
@@ -149,7 +150,7 @@ def test_the_progress_bar_accounts_for_every_crystal(bench):
 def test_a_failed_campaign_shows_its_message(store):
     """The banner carries the runner's words, escaped."""
     bench = Workbench(store, campaign_id=put(store, candidate(0), state=CampaignState.FAILED))
-    bar = RunBar(bench, nothing, lambda spec: None)
+    bar = RunBar(bench, nothing, nothing)
     bench.take(bench.look())
     assert bar.banner.visible
     assert "the disk is full" in bar.banner.object
@@ -159,7 +160,7 @@ def test_a_dead_runner_is_announced(store):
     """A campaign that nobody works on says so."""
     campaign_id = put(store, candidate(0), state=CampaignState.QUEUED)
     bench = Workbench(store, campaign_id=campaign_id)
-    bar = RunBar(bench, nothing, lambda spec: None)
+    bar = RunBar(bench, nothing, nothing)
     bench.take(bench.look())
     assert "No runner is alive" in bar.banner.object
 
@@ -168,7 +169,7 @@ def test_the_chooser_brings_an_earlier_campaign_back(store):
     """Choosing in the list changes the campaign that the page looks at."""
     first = put(store, candidate(0), name="first")
     bench = Workbench(store)
-    bar = RunBar(bench, nothing, lambda spec: None)
+    bar = RunBar(bench, nothing, nothing)
     bar.offer(store.campaigns())
     bar.chooser.value = first
     assert bench.campaign_id == first

@@ -85,7 +85,7 @@ def test_only_relaxed_finite_candidates_are_placed(store):
 
 def test_what_is_ticked_is_exported_else_what_is_selected(store):
     """Ticks win over the selection; crystals that were never built cannot be taken along."""
-    undecodable = candidate(2, State.REJECTED, crystal=None, initial=None)
+    undecodable = candidate(2, State.REJECTED, crystal=None, initial=None, formula="")
     bench = look(Workbench(store, campaign_id=put(store, candidate(0), candidate(1), undecodable)))
     assert bench.to_export() == []
     bench.select_candidate("000001")
