@@ -241,15 +241,18 @@ def open_laboratory(
         library=library,
         targets=looked_for,
         provenance={
-            "generator": source.name,
-            "checkpoint": source.identity,
-            "potential": str(chosen.level),
-            **({"first": str(first.level)} if first else {}),
+            **{"generator": source.name, "checkpoint": source.identity},
+            **_energy_words(chosen, first),
             **_hull_words(library),
             "device": device,
         },
         network=network,
     )
+
+
+def _energy_words(chosen: Potential, first: Potential | None) -> dict[str, str]:
+    """Return which potentials relax, by role."""
+    return {"potential": str(chosen.level)} | ({"first": str(first.level)} if first else {})
 
 
 def _network(spec: CampaignSpec, device: str) -> LoadedNetwork | None:
