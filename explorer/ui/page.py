@@ -23,7 +23,7 @@ from explorer.ui.draft import PRESETS, Draft, given_samples
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
-from explorer.ui.pulse import TURNS, Pulse, mind_own_business, send_at_once
+from explorer.ui.pulse import TURNS, Pulse, leave_nothing, mind_own_business, send_at_once
 from explorer.ui.results_view import ResultsView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
@@ -208,6 +208,7 @@ class Session:
             pn.state.curdoc.js_on_event("client_reconnected", CustomJS(code=CAME_BACK))
             pn.state.curdoc.js_on_event("document_ready", CustomJS(code=CONNECTED + GO_BACK))
             self.window.connects = True
+            leave_nothing(pn.state.curdoc)
         pn.state.onload(lambda: self._fit(page))
         pn.state.onload(self._begin)
         return page

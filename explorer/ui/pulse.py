@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.application.application import SessionContext
 from bokeh.document import Document
 from panel.io.callbacks import PeriodicCallback
+from panel.io.notifications import NotificationAreaBase
 from panel.util import edit_readonly
 
 PERIOD = 700
@@ -84,9 +86,15 @@ class Pulse:
 
 
 def mind_own_business(page: pmui.Page) -> None:
-    """Do not tell a page whenever a callback of any session runs: with many pages nothing else."""
+    """Do not tell a page whenever a callback of any session runs: with many pages nothing else.
+
+    What tells it would keep the page in memory too, after its session has ended.
+    """
     with edit_readonly(page):
         page.busy = False
+    for watcher in pn.state.param.watchers.get("busy", {}).get("value", [])[:]:
+        if getattr(getattr(watcher.fn, "__self__", None), "self", None) is page:
+            pn.state.param.unwatch(watcher)
 
 
 def send_at_once(page: Document | None) -> None:
@@ -99,3 +107,18 @@ def send_at_once(page: Document | None) -> None:
         return
     for connection in page.session_context.session._subscribed_connections:
         connection._socket.set_nodelay(True)
+
+
+def leave_nothing(page: Document | None) -> None:
+    """Let a page's notifications go when its session ends.
+
+    Panel keeps them, and with them all of the page and its campaign: 8 MB each time.
+    """
+
+    def forget(_context: SessionContext) -> None:
+        for name, (view, _, document, _) in list(pn.state._views.items()):
+            if document is page and isinstance(view, NotificationAreaBase):
+                del pn.state._views[name]
+
+    if page is not None:
+        page.on_session_destroyed(forget)

@@ -140,7 +140,9 @@ def test_the_page_shows_what_it_looks_at(store):
 
 def test_a_page_is_not_told_of_what_other_sessions_do(store):
     """Panel marks every page busy while any session's callback runs: a message to each, twice."""
+    before = len(pn.state.param.watchers["busy"]["value"])
     page = Session(store).page()
+    assert len(pn.state.param.watchers["busy"]["value"]) == before  # else no page is ever forgotten
     with edit_readonly(pn.state):
         pn.state.busy = True
     try:
