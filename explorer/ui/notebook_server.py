@@ -16,7 +16,8 @@ from bokeh.models import CustomJS
 
 from explorer.store import Store
 from explorer.ui.campaign_views import CampaignViews, news_of
-from explorer.ui.pulse import TURNS, Pulse, mind_own_business
+from explorer.ui.good_guest import mind_own_business
+from explorer.ui.pulse import TURNS, Pulse
 from explorer.ui.theme import PAGE, THEME
 from explorer.ui.window import CONNECTED, Window
 from explorer.ui.workbench import Workbench

@@ -21,9 +21,10 @@ from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import PRESETS, Draft, given_samples
 from explorer.ui.elements import blocked_elements, potential_names
+from explorer.ui.good_guest import leave_nothing, mind_own_business, send_at_once
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
-from explorer.ui.pulse import TURNS, Pulse, leave_nothing, mind_own_business, send_at_once
+from explorer.ui.pulse import TURNS, Pulse
 from explorer.ui.results_view import ResultsView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
