@@ -7,7 +7,7 @@ of published formation energies, without those of any composition that is kept f
 Of a crystal's own chemical system only the training crystals count, and of its own composition
 nothing counts for the hull: a published energy of the very crystal that is scored tells nothing.
 
-Energies: PBE with MP2020 corrections, of the Materials Project (CC BY 4.0; Jain et al., APL Mater. 1,
+Energies (PBE, MP2020 corrections): Materials Project (CC BY 4.0; Jain et al., APL Mater. 1,
 011002, 2013) and of WBM (Wang, Botti, Marques, npj Comput. Mater. 7, 12, 2021).
 
 Letters in shapes: C crystals, K elements of a system, N phases.
