@@ -47,7 +47,7 @@ LEVELS = (0.001, 0.01, 0.025, 0.05, LOW_LIMIT, 0.1, 0.15, 0.2, 0.3, 0.5)
 """Energies above the hull, eV/atom, whose log-odds are told."""
 HIDDEN = 256
 DROPOUT = 0.2
-PASSES = 10
+PASSES = 6
 ROWS = 96
 """Crystals of a training step."""
 RATE, HEAD_RATE = 3e-4, 1e-3
@@ -58,13 +58,13 @@ AVERAGE = 0.998
 """Decay of the running average of the weights that is kept."""
 HELD_OUT = 0.05
 """Share of the training crystals that is left out to tell how well the rest was learned."""
-GROUP_FIRST, FORMULA = 0.3, 0.8
+GROUP_FIRST, FORMULA = 0.3, 0.3
 """Shares of training rows that begin with the space group, and that state the formula."""
 FORGOTTEN = (0.3, 0.15)
 """Shares of training rows whose phases with all the elements, or of the composition, are hidden."""
 ENERGIES = (-5.0, 4.0)
 """eV/atom; formation energies are learned within these bounds."""
-ENERGY_WEIGHT, ENERGY_NEAR = 2.5, 0.05
+ENERGY_WEIGHT, ENERGY_NEAR = 1.5, 0.05
 """Weight of the formation energy's loss, and the error in eV/atom from which on it is linear."""
 COORDINATES = (int(Role.X), int(Role.Y), int(Role.Z))
 
