@@ -1,24 +1,31 @@
 """What known prototypes alone would have found: baselines beside a campaign's retrieval curve.
 
 They are drawn under the campaign's constraints and compared with its targets as drawn, which takes
-seconds; nothing is relaxed, and nothing is stored. The comparison runs in a child process, see
-`explorer.novelty`, so that a server goes on answering.
+seconds; nothing is relaxed, and nothing is stored. All of it runs in a child process that others
+have precedence over, so that a server goes on answering.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from explorer.campaign import CampaignSpec
 from explorer.generators import open_source
+from explorer.isolation import Here, IsolationError, Sandbox
+from explorer.novelty import Matcher
 from explorer.retrieval import Curve, RetrievalCurve
 from explorer.structure_files import NamedStructure
 
+log = logging.getLogger("hullscape")
 METHODS = ("similarity", "substitution")
 MOST = 5000
 """Crystals drawn by each baseline; its curve ends there."""
+PATIENCE = 300.0
+"""Seconds of processor time after which there is no curve."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +37,36 @@ class Question:
     targets: tuple[NamedStructure, ...] = field(compare=False)
 
 
-@lru_cache(maxsize=256)
 def baselines(question: Question) -> dict[str, Curve]:
     """Return the curve of each baseline, by crystals drawn; without those that cannot be asked.
 
-    The campaign's own generator is none.
+    The campaign's own generator is none. Where the child fails there is no curve, and the next
+    page that asks tries again.
     """
     if not question.targets or not question.spec.elements:
         return {}
+    try:
+        return _answer(question)
+    except IsolationError as error:
+        log.warning("no baselines beside %s: %s", question.campaign_id, error)
+        return {}
+
+
+@lru_cache(maxsize=256)
+def _answer(question: Question) -> dict[str, Curve]:
+    with Sandbox() as child:
+        return child.run(curves_of, question.spec, question.targets, seconds=PATIENCE)
+
+
+def curves_of(spec: CampaignSpec, targets: tuple[NamedStructure, ...]) -> dict[str, Curve]:
+    """Return what `baselines` does, computed in this very process, a disposable one."""
+    with suppress(OSError):
+        os.nice(10)
     curves = {}
     for method in METHODS:
-        if method != question.spec.generator:
+        if method != spec.generator:
             with suppress(ValueError):  # it takes no such constraints
-                curves[method] = baseline(question.spec, question.targets, method)
+                curves[method] = baseline(spec, targets, method)
     return curves
 
 
@@ -56,7 +80,7 @@ def baseline(spec: CampaignSpec, targets: tuple[NamedStructure, ...], method: st
     """
     source = open_source(spec.model_copy(update={"generator": method}), None)
     formulas = {target.structure.composition.reduced_formula for target in targets}
-    found = RetrievalCurve(targets)
+    found = RetrievalCurve(targets, Matcher(sandbox=Here()))
     for drawn in source.generate(spec.constraints(), n=min(spec.n, MOST), seed=spec.seed):
         structure = drawn.structure
         fits = structure is not None and structure.composition.reduced_formula in formulas

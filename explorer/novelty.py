@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
-from explorer.isolation import IsolationError, Sandbox, run
+from explorer.isolation import Here, IsolationError, Sandbox, run
 from explorer.phases import Phase
 from explorer.references import ReferencePhases
 
@@ -45,7 +45,7 @@ class Matcher:
     stol: float = 0.3
     angle_tol: float = 5.0
     seconds: float = 10.0
-    sandbox: Sandbox | None = field(default=None, compare=False, repr=False)
+    sandbox: Sandbox | Here | None = field(default=None, compare=False, repr=False)
 
     def reduced(self, structure: Structure) -> Structure:
         """Return the reduced primitive cell that matching works on: do it once, compare often.

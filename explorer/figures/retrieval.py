@@ -21,6 +21,12 @@ BASELINES = {
 """What each baseline is called, and how its line looks."""
 ALONE: Mapping[str, Curve] = MappingProxyType({})
 NOTHING = Curve(*(np.zeros(1, int) for _ in range(4)), total=0)
+NO_LINE = Curve(*(np.zeros(0, int) for _ in range(4)), total=0)
+DRAWN_LINE, SPENT_LINE, ALL_LINE = "by crystals drawn", "by relaxations", "all targets"
+AXES = (
+    hv.Dimension(("crystals", "crystals drawn, or relaxations")),
+    hv.Dimension(("found", "targets found")),
+)
 
 
 def curve_of(candidates: Sequence[Candidate], targets: Collection[str]) -> Curve:
@@ -63,43 +69,56 @@ def retrieval_figure(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> hv
 
     Baselines, by generator, are thin lines against crystals drawn, as far as the campaign is.
     """
-    horizon = int(max(curve.crystals[-1], 1))
-    top = max(curve.total, 1)
-    axes = ("crystals drawn, or relaxations", "targets found")
-    lines = [
-        hv.Curve(points, *axes, label=label).opts(
-            color=colour, line_width=2.5, line_dash=dash, interpolation="steps-post"
-        )
-        for points, label, colour, dash in (
-            ((curve.crystals, curve.found_by_crystals), "by crystals drawn", DRAWN, "solid"),
-            ((curve.relaxations, curve.found_by_relaxations), "by relaxations", SPENT, "dashed"),
-        )
-    ]
-    for method, (label, colour, dash) in BASELINES.items():
-        if method in baselines:
-            other = baselines[method]
-            points = (other.crystals, other.found_by_crystals)
-            lines.insert(
-                0,
-                hv.Curve(points, *axes, label=label).opts(
-                    color=colour, line_width=1.5, line_dash=dash, interpolation="steps-post"
-                ),
-            )
-    ceiling = hv.Curve([(0, curve.total), (horizon, curve.total)], *axes, label="all targets")
-    return hv.Overlay(
-        [ceiling.opts(color=CEILING, line_width=1.5, line_dash="dotted"), *lines]
-    ).opts(
+    looks = {label: (colour, dash, 1.5) for label, colour, dash in BASELINES.values()}
+    looks |= {DRAWN_LINE: (DRAWN, "solid", 2.5), SPENT_LINE: (SPENT, "dashed", 2.5)}
+    looks |= {ALL_LINE: (CEILING, "dotted", 1.5)}
+    lines = []
+    for label, points in points_of(curve, baselines).items():
+        colour, dash, width = looks[label]
+        line = hv.Curve(points, *AXES, label=label)
+        lines.append(line.opts(color=colour, line_width=width, line_dash=dash))
+    x_range, y_range = ranges_of(curve)
+    return hv.Overlay(lines).opts(
         responsive=True,
         min_height=230,
         toolbar=None,
         show_grid=True,
         show_legend=False,  # the page writes it in its own type, outside the axes
         fontsize={"labels": "12px", "ticks": "11px"},
-        xticks=whole_ticks(horizon),
-        yticks=whole_ticks(top),
-        xlim=(0, horizon),
-        ylim=(0, top * 1.08),
+        xticks=whole_ticks(x_range[1]),
+        yticks=whole_ticks(max(curve.total, 1)),
+        xlim=x_range,
+        ylim=y_range,
     )
+
+
+def points_of(
+    curve: Curve, baselines: Mapping[str, Curve]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the corners (x, targets found) of each line by its label, those below first."""
+    end = ranges_of(curve)[0][1]
+    lines = {ALL_LINE: (np.array([0, end]), np.full(2, curve.total))}
+    for method, (label, _, _) in BASELINES.items():
+        if method in baselines:
+            other = baselines[method]
+            lines[label] = _steps(other.crystals, other.found_by_crystals)
+    lines[DRAWN_LINE] = _steps(curve.crystals, curve.found_by_crystals)
+    lines[SPENT_LINE] = _steps(curve.relaxations, curve.found_by_relaxations)
+    return lines
+
+
+def ranges_of(curve: Curve) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Return both axes, to the last crystal and a little above all targets."""
+    return (0, int(max(curve.crystals[-1], 1))), (0, max(curve.total, 1) * 1.08)
+
+
+def _steps(x: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners of a step curve: most of a long campaign finds nothing new."""
+    jumps = np.flatnonzero(np.diff(found)) + 1
+    kept = np.concatenate([np.arange(min(len(x), 1)), np.repeat(jumps, 2), np.arange(len(x))[-1:]])
+    heights = found[kept]
+    heights[1:-1:2] = found[jumps - 1]
+    return x[kept], heights
 
 
 def whole_ticks(end: int, most: int = 6) -> list[int]:

@@ -18,7 +18,6 @@ from explorer.ui.table_view import TableView
 from explorer.ui.viewer import ViewerView
 from explorer.ui.workbench import News, Workbench
 
-PERIOD = 700  # ms between looks into the store
 GRID = """
 :host { display: grid !important; grid-auto-rows: max-content; align-content: start; gap: 12px;
   padding: 0 12px 12px; box-sizing: border-box;

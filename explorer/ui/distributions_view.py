@@ -30,7 +30,7 @@ class DistributionsView(Viewer):
             sizing_mode="stretch_both", min_height=330, margin=0,
         )  # fmt: skip
         self.note = words()
-        bench.param.watch(self._redraw, ["revision", "campaign_id", "threshold", "dark"])
+        bench.param.watch(self._redraw, ["summary", "campaign_id", "threshold", "dark"])
 
     async def _redraw(self, *_: Any) -> None:
         async with self._drawing:

@@ -15,7 +15,8 @@ import panel_material_ui as pmui
 from bokeh.models import CustomJS
 
 from explorer.store import Store
-from explorer.ui.campaign_views import PERIOD, CampaignViews, news_of
+from explorer.ui.campaign_views import CampaignViews, news_of
+from explorer.ui.pulse import TURNS, Pulse, mind_own_business
 from explorer.ui.theme import PAGE, THEME
 from explorer.ui.window import CONNECTED, Window
 from explorer.ui.workbench import Workbench
@@ -36,16 +37,17 @@ def campaign_page(store: Store) -> pmui.Page:
         sx=PAGE,
         busy_indicator=None,
     )
+    mind_own_business(page)
     page.param.watch(lambda event: bench.param.update(dark=event.new), "dark_theme")
 
     async def look() -> None:
         news = await news_of(bench)
-        with pn.io.hold():
+        with TURNS.measured(), pn.io.hold():
             bench.take(news)
 
     async def begin() -> None:
         await look()
-        pn.state.add_periodic_callback(look, period=PERIOD)
+        Pulse(look).start()
 
     pn.state.location.sync(page, {"dark_theme": "dark"})
     pn.state.curdoc.js_on_event("document_ready", CustomJS(code=CONNECTED))

@@ -15,13 +15,14 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.administration_view import AdministrationView
-from explorer.ui.campaign_views import PERIOD, CampaignViews, news_of
+from explorer.ui.campaign_views import CampaignViews, news_of
 from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.elements import blocked_elements, potential_names
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
+from explorer.ui.pulse import TURNS, Pulse, mind_own_business
 from explorer.ui.results_view import ResultsView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
@@ -131,7 +132,7 @@ class Session:
         self._looking = True
         try:
             news = await news_of(self.bench)
-            with pn.io.hold():
+            with TURNS.measured(), pn.io.hold():
                 self.bench.take(news)
                 self._recall()
             if self._looks % LIST_EVERY == 0:
@@ -180,6 +181,7 @@ class Session:
             sx=PAGE,
             busy_indicator=None,
         )
+        mind_own_business(page)
         page.param.watch(lambda event: self.bench.param.update(dark=event.new), "dark_theme")
         if pn.state.location is not None:
             pn.state.location.sync(self.bench, {"campaign_id": "campaign", "versus": "compare"})
@@ -221,7 +223,7 @@ class Session:
         """Start reading once the browser is there: Panel drops changes made while it connects."""
         await self.look()
         self.window.restore(self.bench)
-        pn.state.add_periodic_callback(self.look, period=PERIOD)
+        Pulse(self.look).start()
 
 
 HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"

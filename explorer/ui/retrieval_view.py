@@ -14,19 +14,21 @@ from explorer.baseline_curves import Question, baselines
 from explorer.candidate import Candidate
 from explorer.figures.known import targets_of
 from explorer.figures.retrieval import (
+    ALL_LINE,
     ALONE,
     BASELINES,
     CEILING,
     DRAWN,
-    NOTHING,
+    DRAWN_LINE,
     SPENT,
+    SPENT_LINE,
     curve_of,
     finders,
-    retrieval_figure,
 )
 from explorer.figures.words import escape, formula_label
 from explorer.retrieval import Curve
 from explorer.targets import TargetList
+from explorer.ui.live_retrieval import LiveRetrieval
 from explorer.ui.theme import LINE, card, heading, words
 from explorer.ui.workbench import Workbench
 
@@ -39,9 +41,9 @@ EMPTY = """
 list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
 """
 LINES = (
-    ("by crystals drawn", "2.5px solid", DRAWN),
-    ("by relaxations", "2.5px dashed", SPENT),
-    ("all targets", "2.5px dotted", CEILING),
+    (DRAWN_LINE, "2.5px solid", DRAWN),
+    (SPENT_LINE, "2.5px dashed", SPENT),
+    (ALL_LINE, "2.5px dotted", CEILING),
 )
 KEY_LOOK = """
 div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; font-size: 12px;
@@ -67,14 +69,15 @@ class RetrievalView(Viewer):
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
-        self.pane = pn.pane.HoloViews(
-            retrieval_figure(NOTHING), sizing_mode="stretch_both", min_height=240, margin=0
+        self.live = LiveRetrieval()
+        self.pane = pn.pane.Bokeh(
+            self.live.figure, sizing_mode="stretch_both", min_height=240, margin=0
         )
         self.key = words(key_html(()), KEY_LOOK)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST)
         self._beside: Mapping[str, Curve] = ALONE
-        bench.param.watch(self._update, ["revision", "campaign"])
+        bench.param.watch(self._update, ["summary", "campaign"])
         bench.param.watch(self._compare, "campaign")
         self._tell(TargetList(), {})
 
@@ -83,8 +86,7 @@ class RetrievalView(Viewer):
             return
         spec = self.bench.campaign.spec if self.bench.campaign else None
         targets, candidates = targets_of(spec, self.bench.targets), self.bench.in_order()
-        # A new figure, because HoloViews keeps the axes of the first one when only data change.
-        self.pane.object = retrieval_figure(curve_of(candidates, targets.names), self._beside)
+        self.live.show(curve_of(candidates, targets.names), self._beside)
         self._tell(targets, finders(candidates, targets.names))
 
     async def _compare(self, event: Any) -> None:

@@ -120,6 +120,9 @@ ROWS = """
 """
 
 
+MANY = 1000  # rows; sending them takes a millisecond for each ten
+
+
 class TableView(Viewer):
     """A Tabulator whose rows follow the candidates."""
 
@@ -173,13 +176,20 @@ class TableView(Viewer):
         self.columns.param.watch(self._hide, "toggled")
         self.table.on_click(self._click)
         self.table.param.watch(self._choose, "selection")
-        bench.param.watch(self._fill, ["revision", "campaign_id", "starred_only"])
+        bench.param.watch(self._follow, ["revision", "summary"])
+        bench.param.watch(self._fill, ["campaign_id", "starred_only"])
         bench.param.watch(self._star, "marks")
         bench.param.watch(self._mark, "selected")
 
     def _hide(self, event: Any) -> None:
         shown = {CHOICES[place] for place in event.new}
         self.table.hidden_columns = [name for name in CHOICES if name not in shown]
+
+    def _follow(self, *events: Any) -> None:
+        """Fill a short table at each change, a long one as often as the plots."""
+        name = "revision" if len(self.bench.candidates) <= MANY else "summary"
+        if name in {event.name for event in events}:
+            self._fill()
 
     def _fill(self, *_: Any) -> None:
         bench, chosen = self.bench, set(self.bench.chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from explorer.structure_files import NamedStructure
 from explorer.users import may_change
 
 BATCH = 2000  # candidates read at once, so that opening a long campaign stays responsive
+PACE = 2.0  # seconds between two summaries of a campaign that runs: each costs a redrawing
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Workbench(param.Parameterized):
     versus = param.String(default="", doc="campaigns to compare, ids with commas; in the address")
     campaign = param.ClassSelector(class_=Campaign, allow_None=True)
     revision = param.Integer(default=0, doc="grows when candidates changed")
+    summary = param.Integer(default=0, doc="the revision that plots of everything show; follows it")
     selected = param.String(default="", doc='"candidate:ID", "phase:ID" or empty')
     chosen = param.List(default=[], item_type=str, doc="ids of the candidates in the basket")
     compared = param.List(default=[], item_type=str, doc="keys of what stands side by side")
@@ -79,11 +82,13 @@ class Workbench(param.Parameterized):
         self.candidates: dict[str, Candidate] = {}
         self.targets: tuple[NamedStructure, ...] = ()
         self._sequence = self._writes = 0
+        self._summed_up = -math.inf
         super().__init__(**params)
 
     @param.depends("campaign_id", watch=True)
     def _forget(self) -> None:
         self.candidates, self.targets, self._sequence = {}, (), 0
+        self._summed_up = -math.inf
         self.param.update(
             campaign=None,
             selected="",
@@ -92,6 +97,7 @@ class Workbench(param.Parameterized):
             marks={},
             error="",
             revision=self.revision + 1,
+            summary=self.revision + 1,
         )
 
     @param.depends("campaign_id", watch=True)
@@ -137,12 +143,23 @@ class Workbench(param.Parameterized):
         self._sequence = max(self._sequence, news.sequence)
         if news.writes == self._writes:  # else it was read before the last star was set
             self.marks = dict(news.marks)
+        revision = self.revision + bool(news.changed)
         self.param.update(
             campaign=news.campaign,
             runner_alive=news.runner_alive,
             error="",
-            revision=self.revision + bool(news.changed),
+            revision=revision,
+            summary=revision if self._is_time(news.campaign) else self.summary,
         )
+
+    def _is_time(self, campaign: Campaign | None) -> bool:
+        """Whether to sum up now: while candidates keep coming only now and then, else at once."""
+        now = time.monotonic()
+        more = campaign and (campaign.active or self._sequence < campaign.sequence)
+        if more and now - self._summed_up < PACE:
+            return False
+        self._summed_up = now
+        return True
 
     @property
     def caught_up(self) -> bool:

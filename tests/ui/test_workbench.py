@@ -1,10 +1,13 @@
 """What the page looks at, tested by setting parameters."""
 
+import panel as pn
 import pytest
 from handmade import candidate, put
+from panel.util import edit_readonly
 
 from explorer.campaign import CampaignState
 from explorer.candidate import State
+from explorer.lease import Leases, new_owner
 from explorer.ui.page import Session
 from explorer.ui.window import Window
 from explorer.ui.workbench import Workbench, is_placed, lowest, may
@@ -24,6 +27,20 @@ def test_candidates_arrive_and_change(store):
     assert bench.caught_up
     before = bench.revision
     assert look(bench).revision == before
+
+
+def test_plots_of_everything_follow_a_running_campaign_at_a_slower_pace(store):
+    """A summary at the first look, none at the next, and one of all when the campaign ends."""
+    campaign_id = put(store, candidate(0), state=CampaignState.QUEUED)
+    bench = look(Workbench(store, campaign_id=campaign_id))
+    first = bench.summary
+    leases = Leases(store.engine, new_owner())
+    lease = leases.take(campaign_id)
+    store.put_candidates(lease, [candidate(1)])
+    assert look(bench).summary == first < bench.revision
+    leases.release(lease, CampaignState.FINISHED)
+    assert look(bench).summary == bench.revision
+    assert len(bench.in_order()) == 2
 
 
 def test_another_campaign_starts_afresh(store):
@@ -119,6 +136,18 @@ def test_the_page_shows_what_it_looks_at(store):
     session.bench.campaign_id = "nowhere"
     assert shown() == [False, False, True]
     assert session.bench.versus == ""
+
+
+def test_a_page_is_not_told_of_what_other_sessions_do(store):
+    """Panel marks every page busy while any session's callback runs: a message to each, twice."""
+    page = Session(store).page()
+    with edit_readonly(pn.state):
+        pn.state.busy = True
+    try:
+        assert not page.busy
+    finally:
+        with edit_readonly(pn.state):
+            pn.state.busy = False
 
 
 def test_a_tab_shows_again_what_it_showed_of_its_campaign(store):
