@@ -22,6 +22,7 @@ from model.checkpoint import SHIPPED as WEIGHTS
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.matra import KIND as MATRA
+from model.phases import SHIPPED as PHASES
 from model.stability import FILE as STABILITY
 from model.templates import SHIPPED as TEMPLATES
 
@@ -149,6 +150,7 @@ def _network(loaded: LoadedNetwork, spec: CampaignSpec) -> str:
     if chosen:
         weights = Path(spec.checkpoint) if spec.checkpoint else WEIGHTS
         files += sorted(weights.glob(STABILITY.format("*")))
+        files += [PHASES] if any(network.informed for network in loaded.stability) else []
     return ", ".join([loaded.checkpoint_id, *map(_named, files)])
 
 

@@ -3,8 +3,10 @@
 Run as ``python -m explorer.prepare tables``,
 ``python -m explorer.prepare shards STRUCTURES.parquet FOLDER``,
 ``python -m explorer.prepare prototypes FOLDER/train.npz``,
-``python -m explorer.prepare similarity`` or
-``python -m explorer.prepare templates FOLDER/train.npz``. Nothing imports this module.
+``python -m explorer.prepare similarity``,
+``python -m explorer.prepare templates FOLDER/train.npz`` or
+``python -m explorer.prepare phases FOLDER/train.npz ENERGIES.parquet FOLDER/val.npz``.
+Nothing imports this module.
 """
 
 from __future__ import annotations
@@ -23,10 +25,13 @@ import typer
 import model
 from explorer.baseline_substitution import SIMILARITY, compute_similarity
 from explorer.encode import EncodingError, descriptions, encode_cell
+from explorer.phase_build import known_phases
 from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
 from explorer.template_build import collect, entries
 from model.crystal import WyckoffCrystal
+from model.phases import SHIPPED as PHASES
+from model.phases import save_phases
 from model.shards import Shards, write_shards
 from model.templates import SHIPPED as TEMPLATES
 from model.templates import save_templates
@@ -78,6 +83,22 @@ def templates(shard: Path, output: Path = TEMPLATES, workers: int = 2) -> None:
     print(f"{output}: {len(found)} geometries of {len(crystals)} crystals")
 
 
+@app.command()
+def phases(shard: Path, energies: Path, without: Path, output: Path = PHASES) -> None:
+    """Write the energies of known phases, which stability networks compare with.
+
+    Of the crystals in a shard, and of the compositions in a table of formation energies; a
+    composition of the shard ``without`` is left out.
+    """
+    stored = Shards(shard)
+    if stored.formation_energy is None:
+        raise typer.BadParameter(f"expected formation energies in {shard}: make it again")
+    energies_of = (stored.formation_energy, stored.e_above_hull)
+    known = known_phases(_crystals(shard), *energies_of, energies, _crystals(without))
+    save_phases(output, known)
+    print(f"{output}: {len(known)} crystals and {len(known.others)} further compositions")
+
+
 def _crystals(shard: Path) -> list[WyckoffCrystal]:
     """Crystals of a shard."""
     stored = Shards(shard)
@@ -95,8 +116,12 @@ def _write_split(path: Path, frame: pd.DataFrame, settings: int, workers: int) -
     kept = [k for k, rows in enumerate(encoded) if not isinstance(rows, str)]
     reasons = Counter(reason for reason in encoded if isinstance(reason, str))
     energies = frame.e_above_hull.to_numpy()[kept]
+    formation = None
+    if "formation_energy_per_atom" in frame:
+        formation = frame.formation_energy_per_atom.to_numpy()[kept]
     rows = [encoded[k] for k in kept]
-    write_shards(path, [first for first, *_ in rows], energies, [some[1:] for some in rows])
+    others = [some[1:] for some in rows]
+    write_shards(path, [first for first, *_ in rows], energies, others, formation)
     print(
         f"{path}: {len(kept)} of {len(cells)} crystals; left out: {dict(reasons)}", file=sys.stderr
     )

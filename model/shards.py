@@ -49,6 +49,7 @@ class Shards:
         with np.load(path) as stored:
             self._arrays = {name: stored[name] for name in stored.files}
         self.e_above_hull = self._arrays["e_above_hull"]
+        self.formation_energy = self._arrays.get("formation_energy")
         self._start = self._arrays["start"]
         self._header = self._arrays["header"]
         none = np.zeros(len(self) + 1, int)
@@ -125,11 +126,15 @@ def write_shards(
     rows: Sequence[Row],
     e_above_hull: Sequence[float],
     others: Sequence[Sequence[Row]] = (),
+    formation_energy: Sequence[float] | None = None,
 ) -> None:
-    """Write rows made with ``formula=True`` and the elements first, with their hull energies.
+    """Write rows made with ``formula=True`` and the elements first, with their energies, eV/atom.
 
     ``others`` are the rows of each crystal in other choices of origin and axes.
     """
+    known = {}
+    if formation_energy is not None:
+        known["formation_energy"] = np.asarray(formation_energy, np.float32)
     counts = [len(some) for some in others] or [0] * len(rows)
     rows = [*rows, *(row for some in others for row in some)]
     lengths = [len(row) for row in rows]
@@ -144,6 +149,7 @@ def write_shards(
         header=np.array(headers),
         e_above_hull=np.asarray(e_above_hull, np.float32),
         others=np.concatenate([[0], np.cumsum(counts)]),
+        **known,
     )
 
 

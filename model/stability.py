@@ -7,6 +7,9 @@ token with all others in view; from the mean and the maximum of its states it te
 that the energy above the hull is below each of `LEVELS`. What is told is the mean over a few of
 them, trained with different seeds.
 
+An informed one foresees the formation energy too, and reads what `model.facts` tells of the known
+phases that the crystal competes with and of known crystals like it.
+
 Run as ``python -m model.stability --shards FOLDER``; it writes ``stability-0.safetensors`` and so
 on beside the weights, and keeps those that are there: run again, it goes on. Letters in shapes: B
 rows, T tokens, D width, L levels.
@@ -30,10 +33,12 @@ from torch.nn import functional
 
 from model import tokens as vocabulary
 from model.crystal import WyckoffCrystal
+from model.facts import INPUTS, Fact, facts_of, forget, inputs
 from model.likelihood import context_of
 from model.network import Network, NetworkConfig
+from model.phases import load_phases
 from model.shards import LOW_LIMIT, Batch, Shards, pad
-from model.tokens import Role, Row, crystal_to_row
+from model.tokens import Role, Row, crystal_to_row, row_to_crystal
 
 FILE = "stability-{}.safetensors"
 MEMBERS = 2
@@ -42,7 +47,7 @@ LEVELS = (0.001, 0.01, 0.025, 0.05, LOW_LIMIT, 0.1, 0.15, 0.2, 0.3, 0.5)
 """Energies above the hull, eV/atom, whose log-odds are told."""
 HIDDEN = 256
 DROPOUT = 0.2
-PASSES = 5
+PASSES = 6
 ROWS = 96
 """Crystals of a training step."""
 RATE, HEAD_RATE = 3e-4, 1e-3
@@ -53,6 +58,14 @@ AVERAGE = 0.998
 """Decay of the running average of the weights that is kept."""
 HELD_OUT = 0.05
 """Share of the training crystals that is left out to tell how well the rest was learned."""
+GROUP_FIRST, FORMULA = 0.3, 0.3
+"""Shares of training rows that begin with the space group, and that state the formula."""
+FORGOTTEN = (0.3, 0.15)
+"""Shares of training rows whose phases with all the elements, or of the composition, are hidden."""
+ENERGIES = (-5.0, 4.0)
+"""eV/atom; formation energies are learned within these bounds."""
+ENERGY_WEIGHT, ENERGY_NEAR = 1.5, 0.05
+"""Weight of the formation energy's loss, and the error in eV/atom from which on it is linear."""
 COORDINATES = (int(Role.X), int(Role.Y), int(Role.Z))
 
 
@@ -63,9 +76,11 @@ class StabilityNetwork(nn.Module):
     ----------
     config : NetworkConfig
         Of the drawing network whose weights it begins with.
+    informed : bool
+        Whether it foresees the formation energy and reads facts.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, *, informed: bool = True) -> None:
         super().__init__()
         self.trunk = Network(replace(config, dropout=DROPOUT))
         self.head = nn.Sequential(
@@ -76,14 +91,47 @@ class StabilityNetwork(nn.Module):
             nn.Linear(HIDDEN, len(LEVELS)),
         )
 
-    def forward(self, rows: Sequence[Row]) -> Tensor:
-        """Return the log-odds of every level, (B, L), for rows that stop before coordinates."""
+        self.informed = informed
+        if informed:
+            self.facts = nn.Linear(INPUTS, HIDDEN, bias=False)
+            self.energy = nn.Sequential(
+                nn.Linear(2 * config.width + 1, HIDDEN),
+                nn.GELU(),
+                nn.Dropout(0.1),
+                nn.Linear(HIDDEN, 1),
+            )
+
+    def forward(self, rows: Sequence[Row], facts: Tensor) -> tuple[Tensor, Tensor]:
+        """Tell of rows that stop before their coordinates.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+            In canonical form, B.
+        facts : Tensor, shape (B, F)
+            What `model.facts.facts_of` tells of them.
+
+        Returns
+        -------
+        Log-odds of every level, (B, L), and formation energies in eV/atom, (B,); NaN by a network
+        that is not informed.
+        """
         context, _, _ = context_of(_with_end(pad(rows)), self.trunk.bias.device)
         states = self.trunk(context, self.trunk.embedding(), whole=True)  # (B, T, D)
         real = (context.tokens != vocabulary.PAD)[..., None]
         mean = (states * real).sum(dim=1) / real.sum(dim=1)
         largest = states.masked_fill(~real, float("-inf")).max(dim=1).values
-        return self.head(torch.cat([mean, largest], dim=1))
+        norm, widen, *rest = self.head
+        whole = norm(torch.cat([mean, largest], dim=1))
+        hidden, energy = widen(whole), facts.new_full((len(rows),), float("nan"))
+        if self.informed:
+            # the hull's energy is a first guess: what is learned is the distance from it
+            hull = facts[:, Fact.HULL]
+            energy = hull + self.energy(torch.cat([whole, hull[:, None]], dim=1))[:, 0].float()
+            hidden = hidden + self.facts(inputs(facts, energy))
+        for layer in rest:
+            hidden = layer(hidden)
+        return hidden, energy
 
 
 def before_coordinates(row: Row) -> Row:
@@ -130,20 +178,30 @@ def log_odds(
     """
     if level not in LEVELS:
         raise ValueError(f"expected a level of {', '.join(map(str, LEVELS))}, got {level}")
-    rows = [before_coordinates(crystal_to_row(crystal)) for crystal in crystals]
-    return _told(networks, rows, batch_size)[:, LEVELS.index(level)]
+    facts = np.zeros((len(crystals), len(Fact)), np.float32)
+    if any(network.informed for network in networks):
+        facts = facts_of(crystals, load_phases())
+    rows = {
+        informed: [
+            before_coordinates(crystal_to_row(crystal, formula=informed)) for crystal in crystals
+        ]
+        for informed in {network.informed for network in networks}
+    }
+    told = [_told(network, rows[network.informed], facts, batch_size) for network in networks]
+    return np.mean(told, axis=0)[:, LEVELS.index(level)]
 
 
 def _told(
-    networks: Sequence[StabilityNetwork], rows: Sequence[Row], batch_size: int = 64
+    network: StabilityNetwork, rows: Sequence[Row], facts: np.ndarray, batch_size: int = 64
 ) -> np.ndarray:
-    """Mean log-odds of all levels, (rows, L); rows of like length go together."""
+    """Log-odds of all levels, (rows, L); rows of like length go together."""
     order = np.argsort([len(row) for row in rows], kind="stable")
     told = np.zeros((len(rows), len(LEVELS)))
     with torch.inference_mode():
         for some in _cut(order, batch_size):
-            odds = [network([rows[k] for k in some]) for network in networks]
-            told[some] = torch.stack(odds).mean(dim=0).double().cpu().numpy()
+            known = torch.from_numpy(facts[some]).to(network.trunk.bias.device)
+            odds, _ = network([rows[k] for k in some], known)
+            told[some] = odds.double().cpu().numpy()
     return told
 
 
@@ -168,7 +226,7 @@ def load_stability(
             if stored.metadata().get("network") != network_sha256:
                 continue
             weights = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-        network = StabilityNetwork(config)
+        network = StabilityNetwork(config, informed="facts.weight" in weights)
         network.load_state_dict(weights)
         told.append(network.eval().requires_grad_(requires_grad=False).to(device))
     return tuple(told)
@@ -184,12 +242,23 @@ def fit(
     start : Network
         The drawing network, whose weights it begins with.
     shards : Shards
-        Training crystals and their energies above the hull.
+        Training crystals, their energies above the hull and formation energies.
 
     Returns
     -------
     The network, and its area under the ROC curve at `LOW_LIMIT` on held-out training crystals.
+
+    Raises
+    ------
+    ValueError
+        If the shards hold no formation energies.
     """
+    if shards.formation_energy is None:
+        raise ValueError(
+            "expected shards with formation energies, got none: make them again with "
+            "'python -m explorer.prepare shards' from a table that has formation_energy_per_atom"
+        )
+    facts = _facts_of_shards(shards)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(shards))
@@ -198,14 +267,7 @@ def fit(
     network = StabilityNetwork(start.config).to(start.bias.device)
     network.trunk.load_state_dict(start.state_dict())
     average = copy.deepcopy(network).eval()
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": network.trunk.requires_grad_().parameters(), "peak": RATE},
-            {"params": network.head.parameters(), "peak": HEAD_RATE},
-        ],
-        betas=(0.9, 0.98),
-        weight_decay=0.05,
-    )
+    optimizer = _optimizer(network)
     steps, step = passes * -(-len(learned) // ROWS), 0
     rows = [before_coordinates(_row(shards, int(k))) for k in held]
     below = shards.e_above_hull[held] <= LOW_LIMIT
@@ -213,14 +275,25 @@ def fit(
     for number in range(passes):
         network.train()
         for some in _batches(shards, learned, rng):
-            _step(network, optimizer, shards, some, rng, _share(step, steps))
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * _share(step, steps)
+            _step(network, optimizer, shards, some, facts[some], rng)
             step += 1
             _follow(average, network, step)
-        area = _area(_told([average], rows)[:, LEVELS.index(LOW_LIMIT)], below)
+        area = _area(_told(average, rows, facts[held])[:, LEVELS.index(LOW_LIMIT)], below)
         print(
             f"pass {number + 1} of {passes}: held-out AUC {area:.4f}", file=sys.stderr, flush=True
         )
     return average, area
+
+
+def _optimizer(network: StabilityNetwork) -> torch.optim.Optimizer:
+    """AdamW, with a higher rate for what was not trained before."""
+    trunk = list(network.trunk.requires_grad_().parameters())
+    known = {id(parameter) for parameter in trunk}
+    heads = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    groups = [{"params": trunk, "peak": RATE}, {"params": heads, "peak": HEAD_RATE}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.05)
 
 
 def _step(
@@ -228,33 +301,40 @@ def _step(
     optimizer: torch.optim.Optimizer,
     shards: Shards,
     some: np.ndarray,
+    facts: np.ndarray,
     rng: np.random.Generator,
-    share: float,
 ) -> None:
     """Learn from some crystals, whose headers are written in an order drawn at random."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * share
     device = network.trunk.bias.device
     rows = [before_coordinates(_row(shards, int(k), rng)) for k in some]
-    below = shards.e_above_hull[some][:, None] <= np.array(LEVELS, np.float32)
+    less = forget(facts, *(rng.random((2, len(some))) < np.array(FORGOTTEN)[:, None]))
     with torch.autocast(device.type, torch.bfloat16):
-        odds = network(rows)
-    target = torch.from_numpy(below).float().to(device)
-    loss = functional.binary_cross_entropy_with_logits(odds.float(), target)
+        odds, energy = network(rows, torch.from_numpy(less).to(device))
+    below = shards.e_above_hull[some][:, None] <= np.array(LEVELS, np.float32)
+    below = torch.from_numpy(below).float().to(device)
+    measured = torch.from_numpy(shards.formation_energy[some].clip(*ENERGIES)).to(device)
+    loss = functional.binary_cross_entropy_with_logits(odds.float(), below)
+    loss = loss + ENERGY_WEIGHT * functional.smooth_l1_loss(energy, measured, beta=ENERGY_NEAR)
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
 
 
+def _facts_of_shards(shards: Shards) -> np.ndarray:
+    """Return what the known phases tell of every crystal, (crystals, F)."""
+    rows = (_row(shards, index) for index in range(len(shards)))
+    return facts_of([row_to_crystal(row.tokens, row.fine) for row in rows], load_phases())
+
+
 def _row(shards: Shards, index: int, rng: np.random.Generator | None = None) -> Row:
     """Return a crystal's row as it is scored, or drawn among the ways to write it."""
-    plain = {"stability": "any", "spacegroup_first": False, "formula": False}
-    if rng is None:
-        return shards.row(index, **plain)
-    plain["spacegroup_first"] = rng.random() < 0.3
-    plain["formula"] = rng.random() < 0.3 and shards.has_formula(index)
-    return shards.row(index, **plain, setting=int(rng.integers(shards.settings(index))))
+    group_first, formula, setting = False, shards.has_formula(index), 0
+    if rng is not None:
+        group_first, formula = rng.random() < GROUP_FIRST, formula and rng.random() < FORMULA
+        setting = int(rng.integers(shards.settings(index)))
+    header = {"stability": "any", "spacegroup_first": group_first, "formula": formula}
+    return shards.row(index, **header, setting=setting)
 
 
 def _batches(shards: Shards, learned: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -306,7 +386,10 @@ def main() -> None:
     loaded = load_network(options.weights, options.device)
     train = Shards(options.shards / "train.npz")
     for number in range(len(loaded.stability), options.members):
-        network, area = fit(loaded.network, train, options.seed + number)
+        try:
+            network, area = fit(loaded.network, train, options.seed + number)
+        except ValueError as error:
+            sys.exit(str(error))
         save_stability(network, options.weights, number, loaded.sha256, area)
         print(f"{options.weights / FILE.format(number)}: held-out AUC {area:.4f}", flush=True)
 
