@@ -210,7 +210,7 @@ class KnownPhases:
 
 
 def _rank(phase: Phase) -> tuple[bool, float]:
-    """Order known phases by energy; after them those without one, as the published hull has them."""
+    """Order known phases by energy, then those without one by their published distance."""
     if isfinite(phase.energy_per_atom):
         return False, phase.energy_per_atom
     return True, inf if phase.e_above_hull_dft is None else phase.e_above_hull_dft
