@@ -48,7 +48,7 @@ class CampaignState(StrEnum):
 
 
 NEW = {
-    "hull": "auto",
+    "hull": "filled",
     "search": "likeliest",
     "geometry_temperature": 0.5,
     "again": 2.0,
@@ -121,10 +121,11 @@ class CampaignSpec(BaseModel):
         File of structures to look for (the retrieval curve); None takes the known phases.
     references : str or None
         File that `hullscape references build` or `import` wrote; None takes the shipped one.
-    hull : "auto", "dft" or "potential"
+    hull : "auto", "filled", "dft" or "potential"
         What candidates are placed on: the hull of DFT formation energies (MP2020), for potentials
         of that scale, or known phases at the energies of the potential; "auto" takes the first
-        where it can. Campaigns that were made before there was a choice have "potential".
+        where it can, and "filled" adds what is predicted for pairs of elements (`explorer.sides`).
+        Campaigns that were made before there was a choice have "potential".
     checkpoint : str or None
         Folder of the network that draws; None takes the shipped one.
     name : str
@@ -167,7 +168,7 @@ class CampaignSpec(BaseModel):
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None
-    hull: Literal["auto", "dft", "potential"] = "potential"
+    hull: Literal["auto", "filled", "dft", "potential"] = "potential"
     checkpoint: str | None = None
     name: str = Field(default="", max_length=200)
 

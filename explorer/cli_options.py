@@ -111,7 +111,8 @@ HullMode = Annotated[
     typer.Option(
         "--hull",
         help="dft: on the hull of DFT formation energies (MP2020); potential: on known phases at "
-        "the potential's own energies; auto: dft where the potential has that scale.",
+        "the potential's own energies; auto: dft where the potential has that scale; filled: auto, "
+        "and predicted compounds of pairs of elements compete too.",
     ),
 ]
 Fmax = Annotated[float, typer.Option(help="Largest force when converged, eV/Å.")]
@@ -272,6 +273,13 @@ class Placing:
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""
         return {"references": _text(self.reference_file), "hull": self.hull}
+
+
+@dataclass(frozen=True)
+class Competing(Placing):
+    """What the candidates of a campaign compete with."""
+
+    hull: HullMode = "filled"
 
 
 @dataclass(frozen=True)

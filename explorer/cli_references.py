@@ -94,6 +94,28 @@ def references_fit(
     tell(fit_to_tables(references, structures, output), common.json)
 
 
+@app.command(name="sides")
+@grouped
+def references_sides(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    potential: Potential = "chgnet",
+    elements: Annotated[
+        str, typer.Option(help="Only the pairs of these, such as F-P-Rb; none for all.")
+    ] = "",
+    workers: Workers = None,
+    common: Common,
+) -> None:
+    """Predict compounds of pairs of elements that no published hull has."""
+    from explorer.reference_commands import predict_sides  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(elements=elements, potential=potential)
+    told = predict_sides(
+        spec, output, workers=workers, device=common.device, progress=show_progress
+    )
+    tell(told, common.json)
+
+
 @app.command(name="import")
 @grouped
 def references_import(

@@ -10,7 +10,7 @@ candidate, E - sum(x_i mu_i), may be compared with them. The zero mu_i of each e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ from typing import Any
 from pymatgen.core import Composition
 
 from explorer.element_fit import ElementFit, read_fit
-from explorer.phases import CompetingPhase, read_metadata, read_rows
+from explorer.phases import CompetingPhase, ReferenceFileError, read_level, read_metadata, read_rows
 from explorer.potential_base import MP2020, EnergyLevel
 from explorer.references import DATA, DFT, ReferencePhases
 
 AUTO = "auto"
+FILLED = "filled"
 FITTED = "fitted"
 """Of an elemental energy that is a fitted zero, not an energy of the potential."""
 HULL_FILE = DATA / "hull-mp2020.parquet"
+SIDES_FILE = DATA / "sides-chgnet.parquet"
 
 
 class HullModeError(ValueError):
@@ -43,7 +45,7 @@ def refuse_scale(level: EnergyLevel) -> None:
 
 def serves(level: EnergyLevel, hull: str) -> bool:
     """Whether candidates at a level that ask for a hull are placed on that of DFT."""
-    return hull == DFT or (hull == AUTO and level.correction == MP2020)
+    return hull == DFT or (hull in {AUTO, FILLED} and level.correction == MP2020)
 
 
 def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
@@ -55,17 +57,21 @@ def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
         The known phases of a system at the level of the candidates.
     hull
         "potential", "dft", or "auto": the hull of DFT where energies share its scale, which places
-        candidates closer to their DFT distances.
+        candidates closer to their DFT distances; "filled" is "auto" with predicted compounds.
 
     Raises
     ------
     HullModeError
         When "dft" is asked of a potential of another scale.
     """
-    return dft_references(known) if serves(known.level, hull) else known
+    if not serves(known.level, hull):
+        return known
+    return dft_references(known, sides=SIDES_FILE if hull == FILLED else None)
 
 
-def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferencePhases:
+def dft_references(
+    known: ReferencePhases, file: Path = HULL_FILE, sides: Path | None = None
+) -> ReferencePhases:
     """Return the corners of the DFT hull of a system on the energy scale of a potential.
 
     Each DFT formation energy is raised by the zero of the elements, E_f(DFT) + sum(x_i mu_i). That
@@ -77,6 +83,9 @@ def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferenceP
         The system, the level of the candidates, and the elements at that level.
     file
         What `explorer.dft_vertices.build_hull` wrote.
+    sides
+        What `explorer.sides.build_sides` wrote: predicted compounds of the pairs of elements, which
+        compete in systems of three and more.
 
     Raises
     ------
@@ -96,8 +105,38 @@ def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferenceP
     ]
     origin = "fitted elements" if fit else f"elements of {known.name}"
     name = f"{file.name} [{read_metadata(file).get('made', '')}], {origin}"
+    predicted = _predicted(known.elements, zero, sides) if sides is not None else []
+    if predicted:
+        compounds += predicted
+        name += f", {len(predicted)} predicted compounds of {sides.name}"
     phases = (*elements.values(), *compounds)
     return ReferencePhases(known.level, phases, known.elements, name, DFT)
+
+
+def _predicted(
+    elements: Sequence[str], zero: Mapping[str, float], sides: Path
+) -> list[CompetingPhase]:
+    """Return the predicted compounds on the sides of a system; a pair has no sides."""
+    if len(elements) < 3:
+        return []
+    level = read_level(sides)
+    fit = fit_of(level)
+    if fit is None:
+        raise ReferenceFileError(f"{sides} is of {level}, for which there are no fitted elements")
+    return [
+        replace(
+            _raised(row | {"formation_energy": _formation_energy(row, fit.energies)}, zero),
+            geometry=row["geometry"],
+        )
+        for row in read_rows(sides, elements)
+        if zero.keys() >= set(row["chemsys"].split("-"))
+    ]
+
+
+def _formation_energy(row: Mapping[str, Any], zero: Mapping[str, float]) -> float:
+    composition = Composition(row["formula"])
+    fractions = ((e.symbol, composition.get_atomic_fraction(e)) for e in composition)
+    return row["energy_per_atom"] - sum(x * zero[symbol] for symbol, x in fractions)
 
 
 def fit_of(level: EnergyLevel) -> ElementFit | None:

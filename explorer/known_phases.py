@@ -26,7 +26,7 @@ def known_file(potential: str, system: str, hull: str) -> Path | None:
     system
         Such as "Al-Ca-Cu".
     hull
-        "potential", "dft" or "auto".
+        "potential", "dft", "auto" or "filled".
     """
     elements = system.split("-")
     if whole := cached_file(potential, elements):

@@ -142,7 +142,7 @@ class Library:
     file : str or None
         A reference file of the user's; None takes the one relaxed or shipped for the potential.
     mode : str
-        What `hull` is made of: "potential", "dft" or "auto".
+        What `hull` is made of: "potential", "dft", "auto" or "filled".
     system : str
         The system of the whole campaign, "Al-Ca-Cu"; "" takes each candidate's own.
     """

@@ -53,6 +53,10 @@ class ReferenceFileError(ValueError):
         super().__init__(one_line(message))
 
 
+PREDICTED = "predicted"
+"""Source of what nobody published: see `explorer.sides`."""
+
+
 @dataclass(frozen=True, eq=False)
 class CompetingPhase:
     """A known phase by its energy alone: all that a hull needs.
@@ -62,7 +66,7 @@ class CompetingPhase:
     id
         Unique, such as "mp-865981".
     source
-        Where it comes from: "mp", "wbm", "ase reference state", or a file name.
+        Where it comes from: "mp", "wbm", "ase reference state", "predicted", or a file name.
     formula
         Reduced.
     chemsys

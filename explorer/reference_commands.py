@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress, read_foreign
+from explorer.dft_hull import refuse_scale
 from explorer.dft_vertices import build_hull
 from explorer.element_fit import fit_elements, write_fit
 from explorer.headless import refuse_unwritable
@@ -23,6 +24,7 @@ from explorer.reference_build import BuildReport, Limits, build
 from explorer.reference_cache import SUFFIX, ReferenceCache, cached_file, cached_sets, clear
 from explorer.reference_import import import_phases
 from explorer.references import ReferencePhases, shipped_file, shipped_potentials
+from explorer.sides import build_sides
 
 
 def build_references(
@@ -96,6 +98,18 @@ def fit_to_tables(references: Path, structures: Path, output: Path) -> dict[str,
     write_fit(output, fit)
     figures = {"n": fit.n, "mae_before": fit.mae_before, "mae_after": fit.mae_after}
     return {"potential": str(fit.level), **figures, "output": str(output)}
+
+
+def predict_sides(
+    spec: CampaignSpec, output: Path, *, workers: int | None, device: str, progress: Progress
+) -> dict[str, Any]:
+    """Predict what the pairs of elements lack, of those given or of all."""
+    chosen = potential(spec.potential, choose_device(device))
+    refuse_scale(chosen.level)
+    spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
+    _refuse_parquet(output)
+    report = build_sides(chosen, output, spec.elements, workers=workers, progress=progress)
+    return {**asdict(report), "potential": str(chosen.level), "output": str(output)}
 
 
 def _refuse_parquet(output: Path) -> None:

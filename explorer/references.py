@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import Path
 
 from explorer.phases import (
+    PREDICTED,
     CompetingPhase,
     Phase,
     ReferenceFileError,
@@ -121,16 +122,18 @@ class ReferencePhases:
 
     @property
     def bare_pairs(self) -> tuple[str, ...]:
-        """Pairs of elements, "Ca-Cu", without any compound; candidates look too stable there."""
-        known = {phase.chemsys for phase in self.phases}
+        """Pairs of elements, "Ca-Cu", without a known compound; crystals look too stable there."""
+        known = {phase.chemsys for phase in self.phases if phase.source != PREDICTED}
         pairs = map("-".join, combinations(self.elements, 2))
         return tuple(pair for pair in pairs if pair not in known)
 
     @property
     def coverage(self) -> str:
         """How many compounds compete, and which pairs of elements have none, in words."""
-        compounds = {phase.formula for phase in self.phases if "-" in phase.chemsys}
-        told = f"{len(compounds)} compounds compete"
+        compounds = [phase for phase in self.phases if "-" in phase.chemsys]
+        predicted = {phase.formula for phase in compounds if phase.source == PREDICTED}
+        told = f"{len({phase.formula for phase in compounds})} compounds compete"
+        told += f" ({len(predicted)} of them predicted)" if predicted else ""
         bare = ", ".join(self.bare_pairs)
         return f"{told}; none is known in {bare}" if bare else told
 

@@ -14,6 +14,7 @@ from explorer.candidate import Candidate, State
 from explorer.figures.picture import ON_HULL, Dot, HullPicture, Kind
 from explorer.figures.words import fractions
 from explorer.hull import Hull, LevelError
+from explorer.phases import PREDICTED
 
 
 def known_picture(hull: Hull) -> HullPicture:
@@ -40,9 +41,10 @@ def known_picture(hull: Hull) -> HullPicture:
 
 
 def _known_dot(row: dict, hull: Hull, groups: dict[str, int | None]) -> Dot:
+    kind = Kind.STABLE if row["stable"] else Kind.UNSTABLE
     return Dot(
         id=row["id"],
-        kind=Kind.STABLE if row["stable"] else Kind.UNSTABLE,
+        kind=Kind.PREDICTED if row["source"] == PREDICTED else kind,
         formula=row["formula"],
         spacegroup=groups.get(row["id"]),
         fractions=tuple(float(row[symbol]) for symbol in hull.elements),
@@ -169,7 +171,9 @@ def _moved(dot: Dot, above: float) -> Dot:
     """Return a point at another distance from the hull; what it is follows from that."""
     on_hull = above <= ON_HULL
     kind = Kind.STABLE if on_hull else Kind.UNSTABLE
-    if dot.is_candidate:
+    if dot.kind == Kind.PREDICTED:
+        kind = dot.kind
+    elif dot.is_candidate:
         kind = Kind.FOUND if on_hull else Kind.CANDIDATE
     return replace(dot, kind=kind, energy_above_hull=max(0.0, above))
 

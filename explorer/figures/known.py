@@ -12,7 +12,7 @@ from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
 from explorer.known_phases import known_file, known_phases
-from explorer.phases import Phase, ReferenceFileError
+from explorer.phases import PREDICTED, Phase, ReferenceFileError
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.structure_files import NamedStructure
 from explorer.targets import NO_TARGETS, TargetList, default_targets, given_targets
@@ -50,17 +50,20 @@ class Known:
         elements = self.picture.elements
         if self.competing is None or len(elements) < 2:
             return ""
-        names = [phase.chemsys.split("-") for phase in self.competing.phases]
+        phases = [phase for phase in self.competing.phases if phase.source != PREDICTED]
+        guessed = len(self.competing.phases) - len(phases)
+        names = [phase.chemsys.split("-") for phase in phases]
         compounds = sum(len(name) > 1 for name in names)
         whole = sum(len(name) == len(elements) for name in names)
         listed = f"{', '.join(elements[:-1])} and {elements[-1]}"
         hull = HULL_WORDS[self.competing.mode]
         bare = ", ".join(self.competing.bare_pairs)
         none = f", none of {bare}" if bare else ""
+        predicted = f", and with {guessed} predicted ones of pairs of elements" if guessed else ""
         return (
             f"Hull: {hull}. Candidates compete with {compounds} known compounds, "
-            f"{whole} of them of {listed}{none}; a known phase that is not among these makes them "
-            "look too stable."
+            f"{whole} of them of {listed}{none}{predicted}; a known phase that is not among these "
+            "makes them look too stable."
         )
 
 

@@ -16,14 +16,27 @@ from explorer.figures.words import formula_label
 SYMBOLS = {
     Kind.STABLE: "circle",
     Kind.UNSTABLE: "circle-open",
+    Kind.PREDICTED: "square-open",
     Kind.CANDIDATE: "diamond",
     Kind.FOUND: "star",
 }
 SYMBOLS_3D = SYMBOLS | {Kind.FOUND: "square"}
-SIZES = {Kind.STABLE: 10, Kind.UNSTABLE: 8, Kind.CANDIDATE: 13, Kind.FOUND: 17}
-SIZES_3D = {Kind.STABLE: 6, Kind.UNSTABLE: 4, Kind.CANDIDATE: 5, Kind.FOUND: 7}
+SIZES = {
+    Kind.STABLE: 10,
+    Kind.UNSTABLE: 8,
+    Kind.PREDICTED: 9,
+    Kind.CANDIDATE: 13,
+    Kind.FOUND: 17,
+}
+SIZES_3D = {
+    Kind.STABLE: 6,
+    Kind.UNSTABLE: 4,
+    Kind.PREDICTED: 5,
+    Kind.CANDIDATE: 5,
+    Kind.FOUND: 7,
+}
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
-ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.STABLE, Kind.FOUND)
+ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.PREDICTED, Kind.STABLE, Kind.FOUND)
 FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
 EYE = (1.15, -1.55, 0.6)  # where a tetrahedron is seen from at first, in sizes of the figure
 DEFAULT_SPAN = 0.5  # eV/atom, the colour scale's length when nothing is hidden
@@ -40,6 +53,7 @@ def marker(
         "color": {
             Kind.STABLE: colours.stable,
             Kind.UNSTABLE: colours.unstable,
+            Kind.PREDICTED: colours.stable,
             Kind.FOUND: colours.found,
         }.get(kind),
     }
@@ -47,6 +61,8 @@ def marker(
         style["opacity"] = 0.8
     if kind in {Kind.STABLE, Kind.UNSTABLE} and not three_d:
         style["line"] = _rims(kind, dots, colours)
+    if kind == Kind.PREDICTED:
+        style["line"] = {"width": 1.6, "color": colours.stable}
     if kind == Kind.CANDIDATE:
         style |= _distance_scale(dots, colours, span)
     return style
@@ -108,7 +124,7 @@ def trace(
     `sides` maps the keys of the points that get a label to where it stands.
     """
     three_d = points.shape[1] == 3
-    labelled = kind in {Kind.STABLE, Kind.FOUND}
+    labelled = kind in {Kind.STABLE, Kind.PREDICTED, Kind.FOUND}
     axes = dict(zip("xyz", points.T.tolist(), strict=False))
     return {
         "type": "scatter3d" if three_d else "scatter",
@@ -180,6 +196,7 @@ def kind_traces(
     for kind, dots in by_kind.items():
         item = trace(dots, kind, place(dots), colours, span, sides)
         item["hovertext"] = [hovers[dot.key] for dot in dots]
+        item["showlegend"] = bool(dots) or kind != Kind.PREDICTED
         if item["type"] == "scatter3d":
             item.pop("cliponaxis")
         traces.append(item)

@@ -22,6 +22,7 @@ class Kind(StrEnum):
 
     STABLE = "known stable"
     UNSTABLE = "known unstable"
+    PREDICTED = "predicted, not published"
     CANDIDATE = "candidate"
     FOUND = "candidate on hull"
 

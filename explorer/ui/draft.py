@@ -147,10 +147,12 @@ class Draft(param.Parameterized):
         "the crystals of another generator, from a file",
     )
     hull = param.Selector(
-        default="auto",
-        objects=["auto", "dft", "potential"],
+        default="filled",
+        objects=["filled", "auto", "dft", "potential"],
         doc="What candidates are placed on: published DFT formation energies, where the potential "
-        "shares their scale, or known phases at the potential's own energies",
+        "shares their scale, or known phases at the potential's own energies. Where nothing is "
+        "published of two elements, likely compounds were predicted: they fill the gap, or "
+        "everything that falls apart into them would look stable",
     )
     search = param.Selector(
         default="likeliest",

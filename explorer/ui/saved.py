@@ -53,7 +53,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "seed": (int, "a whole number"),
     "temperature": (float, "a number"),
     "generator": (_one_of("generator"), "transformer, substitution, similarity, random ..."),
-    "hull": (_one_of("hull"), "auto, dft or potential"),
+    "hull": (_one_of("hull"), "auto, filled, dft or potential"),
     "search": (_one_of("search"), "likeliest, distinct or independent"),
     "geometry_temperature": (float, "a number"),
     "again": (float, "a number"),

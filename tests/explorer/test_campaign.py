@@ -89,7 +89,7 @@ def test_a_spec_survives_json():
         sites=("139:2a=Ca", "139:4d=none"),
     )
     assert CampaignSpec.model_validate_json(spec.model_dump_json()) == spec
-    assert spec.hull == "auto"
+    assert spec.hull == "filled"
     old = spec.model_dump_json(exclude={"hull"})
     assert CampaignSpec.model_validate_json(old).hull == "potential"
 

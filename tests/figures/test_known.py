@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from explorer.campaign import CampaignSpec
 from explorer.figures.known import NOTHING, known_of
+from explorer.figures.picture import Kind
+from explorer.phases import PREDICTED
 from explorer.references import ReferencePhases
 
 
@@ -23,8 +25,13 @@ def test_the_hull_of_dft_counts_its_own_phases() -> None:
     assert "DFT formation energies (MP2020)" in known.competition
     assert "energies of the potential" in known_of(CampaignSpec(elements=("Al", "Cu"))).competition
     compounds = [p for p in known.hull.references.phases if "-" in p.chemsys]
-    assert f"{len(compounds)} known compounds" in known.competition
-    assert {p.geometry for p in compounds} == {"dft"}
+    guessed = [p for p in compounds if p.source == PREDICTED]
+    assert guessed
+    assert f"{len(compounds) - len(guessed)} known compounds" in known.competition
+    assert f"{len(guessed)} predicted ones" in known.competition
+    shown = [dot.id for dot in known.picture.dots if dot.kind == Kind.PREDICTED]
+    assert sorted(shown) == sorted(phase.id for phase in guessed)
+    assert {p.geometry for p in compounds if p.source != PREDICTED} == {"dft"}
     assert all(len(phase.structure) == phase.n_atoms for phase in known.phases.values())
 
 
