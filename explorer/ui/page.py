@@ -223,6 +223,9 @@ class Session:
             self.constraints.start.tell(f"The link cannot be read: {error}")
         if values:
             self.draft.take(values)
+            # Now, since an answer that comes while the browser connects may not reach it: Run would
+            # stay off.
+            self.draft.check(self.constraints.table.blocked)
 
         def note(*_: Any) -> None:
             location.search = write_query(self.draft, location.search)
