@@ -154,6 +154,19 @@ def test_a_link_fills_a_form_that_can_be_run_at_once(store):
     assert "24 crystals of Al-Ca-Cu" in reason
 
 
+def test_a_campaign_that_fills_the_form_is_no_step_of_the_history(store):
+    """The address stays as it was, else the browser's way back would lead here again."""
+    campaign = store.campaign(put(store, candidate(0)))
+    session, location = Session(store), SimpleNamespace(search=f"?campaign={campaign.id}")
+    session._follow_link(location)
+    asyncio.run(session._recall(campaign))
+    assert session.draft.elements == sorted(campaign.spec.elements) != []
+    assert location.search == f"?campaign={campaign.id}"
+    session.draft.n = 5
+    assert f"campaign={campaign.id}" in location.search
+    assert "n=5" in location.search
+
+
 def test_a_page_is_not_told_of_what_other_sessions_do(store):
     """Panel marks every page busy while any session's callback runs: a message to each, twice."""
     before = len(pn.state.param.watchers["busy"]["value"])
