@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -11,7 +12,8 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Element
 
-from explorer.potential_base import MPTRJ_ELEMENTS, Potential, PotentialError, digest, need
+from explorer.mp2020 import corrected
+from explorer.potential_base import MP2020, MPTRJ_ELEMENTS, Potential, PotentialError, digest, need
 
 GROUP = "hullscape.potentials"
 """Entry points of this group are functions of no argument that return an ASE calculator.
@@ -33,20 +35,30 @@ class Family:
         Model that is taken when none is named.
     open
         (model, device) to calculator and torch module, whose weights are hashed.
+    plain
+        Pattern of the models that learned total energies of the Materials Project's settings as
+        they were computed; the MP2020 corrections are added to them. Of other models (OMat24,
+        MatPES, with dispersion) nobody may place energies among the published ones.
     """
 
     package: str
     default: str
     open: Callable[[str, str], tuple[Calculator, Any]]
+    plain: str = ""
+
+    def correction(self, model: str) -> str:
+        """Return the scheme that the energies of a model carry here."""
+        return MP2020 if self.plain and re.fullmatch(self.plain, model) else "none"
 
 
 class OptionalPotential(Potential):
-    """A model of an optional package; its energies are taken to carry no correction."""
+    """A model of an optional package."""
 
     def calculator(self) -> Calculator:
-        """Return the package's own calculator."""
+        """Return the package's own calculator, with corrections where its energies ask for them."""
         family, _, model = self.name.partition(":")
-        return FAMILIES[family].open(model, self.device)[0]
+        calculator, _ = FAMILIES[family].open(model, self.device)
+        return corrected(calculator) if self.correction == MP2020 else calculator
 
 
 class EntryPotential(Potential):
@@ -93,9 +105,11 @@ def _mattersim(model: str, device: str) -> tuple[Calculator, Any]:
 
 
 FAMILIES = {
-    "sevennet": Family("sevenn", "7net-0", _sevennet),
-    "mace": Family("mace", "medium-mpa-0", _mace),
-    "orb": Family("orb_models", "orb-v3-conservative-inf-omat", _orb),
+    "sevennet": Family("sevenn", "7net-0", _sevennet, r"7net-(0(_\d+[A-Z][a-z]+\d+)?|l3i5)"),
+    "mace": Family("mace", "medium-mpa-0", _mace, r"(small|medium|large)(-0b[23]?)?|medium-mpa-0"),
+    "orb": Family(
+        "orb_models", "orb-v3-conservative-inf-mpa", _orb, r"orb-v3-.*-mpa|orb(-mptraj-only)?-v2"
+    ),
     "mattersim": Family("mattersim", "MatterSim-v1.0.0-1M.pth", _mattersim),
 }
 
@@ -117,8 +131,8 @@ def optional(family: str, argument: str, device: str) -> OptionalPotential:
         # Foreign loaders raise whatever they like: a wrong name, a wrong file, no internet.
         raise PotentialError(f"{family} cannot load {model!r}: {error}") from error
     checkpoint = digest(_weights(network))
-    name = f"{family}:{model}"
-    return OptionalPotential(name, Path(model).name, checkpoint, MPTRJ_ELEMENTS, "none", device)
+    name, version, scheme = f"{family}:{model}", Path(model).name, chosen.correction(model)
+    return OptionalPotential(name, version, checkpoint, MPTRJ_ELEMENTS, scheme, device)
 
 
 def _weights(network: Any) -> Iterator[bytes]:

@@ -209,7 +209,10 @@ def roundtrip(
 @app.command()
 @grouped
 def score(
-    file: Annotated[Path, typer.Argument(help="Parquet with a column e_above_hull, eV/atom.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Parquet with a column e_above_hull or decomposition_energy, eV/atom."),
+    ],
     *,
     limit: Annotated[
         float, typer.Option(help="What counts as stable: up to so far above the hull, eV/atom.")

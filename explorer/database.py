@@ -121,7 +121,8 @@ def _begin_to_write(connection: Connection) -> None:
     """
     watch, end = Watch(Path(connection.engine.url.database)), time.monotonic() + BUSY_SECONDS
     look = time.monotonic() + LOOK_SECONDS
-    connection.exec_driver_sql("PRAGMA busy_timeout = 0").close()
+    driver = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout = 0")
     try:
         while not _begun(connection):
             time.sleep(random.uniform(*RETRY_SECONDS))
@@ -132,7 +133,7 @@ def _begin_to_write(connection: Connection) -> None:
                 watch.look(connection)
                 look = time.monotonic() + LOOK_SECONDS
     finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}").close()
+        driver.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
 
 def _begun(connection: Connection) -> bool:

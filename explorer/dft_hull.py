@@ -2,10 +2,10 @@
 
 A set of known phases at the energies of a potential lacks every phase whose structure is not at
 hand, and a candidate that competes with nothing looks stable. DFT formation energies are published
-for far more phases, and need no structure. Where a potential learned energies with the MP2020
-corrections, the formation energy of a candidate, E - sum(x_i mu_i), may be compared with them. The
-zero mu_i of each element is fitted (`explorer.element_fit`), or the potential's own energy where
-there is no fit.
+for far more phases, and need no structure. Where the energies of a potential carry the MP2020
+corrections, learned or added (`explorer.mp2020`), the formation energy of a
+candidate, E - sum(x_i mu_i), may be compared with them. The zero mu_i of each element is fitted
+(`explorer.element_fit`), or the potential's own energy where there is no fit.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from pymatgen.core import Composition
 
 from explorer.element_fit import ElementFit, read_fit
 from explorer.phases import CompetingPhase, read_metadata, read_rows
-from explorer.potentials import EnergyLevel
+from explorer.potential_base import MP2020, EnergyLevel
 from explorer.references import DATA, DFT, ReferencePhases
 
-CORRECTION = "MP2020"
-"""The scheme that published formation energies carry (Wang et al., Sci. Rep. 11, 15496, 2021)."""
 AUTO = "auto"
 FITTED = "fitted"
 """Of an elemental energy that is a fitted zero, not an energy of the potential."""
@@ -36,11 +34,16 @@ class HullModeError(ValueError):
 
 def refuse_scale(level: EnergyLevel) -> None:
     """Raise `HullModeError` for energies that share no scale with published formation energies."""
-    if level.correction != CORRECTION:
+    if level.correction != MP2020:
         raise HullModeError(
-            f"hull dft: expected a potential trained on energies with {CORRECTION} corrections, "
+            f"hull dft: expected a potential whose energies carry {MP2020} corrections, "
             f"got {level}: choose hull potential, or another potential such as chgnet"
         )
+
+
+def serves(level: EnergyLevel, hull: str) -> bool:
+    """Whether candidates at a level that ask for a hull are placed on that of DFT."""
+    return hull == DFT or (hull == AUTO and level.correction == MP2020)
 
 
 def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
@@ -59,8 +62,7 @@ def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
     HullModeError
         When "dft" is asked of a potential of another scale.
     """
-    on_scale = known.level.correction == CORRECTION
-    return dft_references(known) if hull == DFT or (hull == AUTO and on_scale) else known
+    return dft_references(known) if serves(known.level, hull) else known
 
 
 def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferencePhases:
@@ -79,7 +81,7 @@ def dft_references(known: ReferencePhases, file: Path = HULL_FILE) -> ReferenceP
     Raises
     ------
     HullModeError
-        When the potential was not trained on energies with MP2020 corrections.
+        When the potential's energies do not carry MP2020 corrections.
     ReferenceFileError
         When the file cannot be read.
     """

@@ -21,7 +21,7 @@ from explorer.evaluate.generation import evaluate_generation
 from explorer.evaluate.hull import evaluate_hull, read_labels
 from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
-from explorer.evaluate.score import evaluate_score, labelled_structures
+from explorer.evaluate.score import COLUMNS, evaluate_score, labelled_structures
 from explorer.evaluate.sun import evaluate_sun, outcomes
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
@@ -244,7 +244,9 @@ def score(
     except isolation.IsolationError as error:
         raise SpecError(f"cannot read {file}: reading it {error}") from error
     if not labelled:
-        raise SpecError(f"{file} has no number in a column e_above_hull: nothing to compare with")
+        raise SpecError(
+            f"{file} has no number in a column {' or '.join(COLUMNS)}: nothing to compare with"
+        )
     loaded = load_network(checkpoint, choose_device(device))
     told = evaluate_score(loaded, labelled, limit=limit, workers=workers)
     return told | {"asked": {"file": str(file), "generator": loaded.checkpoint_id}}

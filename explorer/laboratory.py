@@ -15,13 +15,13 @@ from explorer.baselines import Drawn
 from explorer.campaign import TRANSFORMER, CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.crystals import spacegroup_of
-from explorer.dft_hull import competing_phases, refuse_scale
+from explorer.dft_hull import competing_phases, refuse_scale, serves
 from explorer.generators import Source, open_source
 from explorer.hopeless import Ceiling
 from explorer.hull import Hull
+from explorer.known_phases import known_phases
 from explorer.logs import say
 from explorer.potentials import Potential, potential
-from explorer.reference_cache import cached_file
 from explorer.reference_supply import MissingElementError, shipped_for, supply
 from explorer.references import DFT, HULL_WORDS, POTENTIAL, ReferencePhases
 from explorer.relax import Relaxer
@@ -161,10 +161,7 @@ class Library:
         ReferenceFileError
             When none of this potential are shipped, and none have been relaxed yet.
         """
-        file = self.file or cached_file(self.potential, system.split("-"))
-        if file:
-            return ReferencePhases.from_file(Path(file), system)
-        return ReferencePhases.shipped(system, self.potential)
+        return known_phases(self.potential, system, self.mode, self.file)
 
     def competing(self, system: str) -> ReferencePhases:
         """Read what the hull of a chemical system is made of."""
@@ -295,9 +292,9 @@ def check_references(
 ) -> ReferencePhases:
     """Return the known phases of the campaign's system, which must span it at the same level.
 
-    Where the potential brings none they are relaxed first, for the library's system or those named,
-    and the library reads them from then on; see `explorer.reference_supply.supply` for `workers`,
-    `say` and `should_stop`, and what is raised.
+    Where the potential brings none they are relaxed first, for the library's system or those named
+    (on the hull of DFT their elements alone), and the library reads them from then on; see
+    `explorer.reference_supply.supply` for `workers`, `say` and `should_stop`, and what is raised.
     """
     if not library.file:
         # By the level, not by the name: another release of a potential has other energies.
@@ -322,10 +319,13 @@ def check_references(
 
 
 def _supplied(library: Library, chosen: Potential, systems: Iterable[str], **options: Any) -> Path:
-    """Relax the known phases of some systems; refuse to relax those of all."""
+    """Relax what a hull needs of some systems; refuse to relax the phases of all."""
     if library.mode == DFT:
         refuse_scale(chosen.level)
     wanted = sorted(set(systems)) or [library.system]
+    if serves(chosen.level, library.mode):
+        symbols = "-".join(filter(None, wanted)) or "-".join(chosen.elements)
+        wanted = sorted(set(symbols.split("-")))
     if not all(wanted):
         raise SpecError(
             f"no reference phases of {chosen.level.potential} are at hand, and without elements "

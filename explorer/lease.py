@@ -71,17 +71,19 @@ def last_heartbeats(connection: Connection) -> dict[str, float]:
     return heard
 
 
-def confirm(connection: Connection, lease: Lease, **change: Any) -> None:
-    """Make a change to the leased campaign, or raise `LeaseLostError`.
+def confirm(connection: Connection, lease: Lease, **change: Any) -> int:
+    """Make a change to the leased campaign and return its sequence, or raise `LeaseLostError`.
 
     Comes first in a transaction: it also locks the campaign's row, so that nobody takes the
     lease between this check and the commit.
     """
     mine = (campaigns.c.id == lease.campaign_id) & (campaigns.c.fence == lease.fence)
     change["heartbeat"] = time.time()
-    done = connection.execute(update(campaigns).where(mine).values(**change))
-    if done.rowcount != 1:
+    changed = update(campaigns).where(mine).values(**change).returning(campaigns.c.sequence)
+    sequence = connection.scalar(changed)
+    if sequence is None:
         raise LeaseLostError(f"campaign {lease.campaign_id} was taken over by another runner")
+    return sequence
 
 
 class Leases:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 from explorer.candidate import Candidate, State
 from explorer.database import folder_of, open_engine
 from explorer.lease import Lease, confirm
-from explorer.rows import candidate_row, replace_traces, upsert
+from explorer.rows import candidate_row, known_numbers, replace_traces, upsert
 from explorer.schema import campaigns, candidates, underway
 from explorer.trace import Trace
 
@@ -69,19 +69,21 @@ class Ledger:
             "seconds_sampling": campaigns.c.seconds_sampling + seconds_sampling,
             "seconds_relaxing": campaigns.c.seconds_relaxing + seconds_relaxing,
         }
-        # Made before the transaction, which keeps all other writers waiting.
+        # Made and read before the transaction, which keeps all other writers waiting. Only the
+        # lease's holder writes rows of its campaign: while the lease holds, what is read holds.
         rows = [candidate_row(lease.campaign_id, item, 0) for item in changed]
+        settled = [item.index for item in changed if item.state != State.WAITING]
+        numbers = [item.index for item in changed]
+        with self.engine.begin() as connection:
+            stored = known_numbers(connection, candidates, lease.campaign_id, numbers)
+            begun = known_numbers(connection, underway, lease.campaign_id, settled)
         with self._writer.begin() as connection:
-            confirm(connection, lease, **spent)
-            newest = connection.scalar(
-                select(campaigns.c.sequence).where(campaigns.c.id == lease.campaign_id)
-            )
-            first = newest - len(changed) + 1
+            first = confirm(connection, lease, **spent) - len(changed) + 1
             for place, row in enumerate(rows):
                 row["sequence"] = first + place
-            upsert(connection, lease.campaign_id, rows)
-            settled = [item.index for item in changed if item.state != State.WAITING]
-            connection.execute(delete(underway).where(_of(lease.campaign_id, settled)))
+            upsert(connection, lease.campaign_id, rows, stored)
+            if begun:
+                connection.execute(delete(underway).where(_of(lease.campaign_id, list(begun))))
             if traces:
                 replace_traces(connection, lease.campaign_id, traces)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf, isfinite
 from typing import NamedTuple
 
 from pymatgen.core import Structure
@@ -197,7 +198,7 @@ class KnownPhases:
     def _pool(self, system: str) -> Pool:
         if system not in self._pools:
             pool = Pool(self.matcher)
-            for phase in sorted(self._phases(system), key=lambda p: p.energy_per_atom):
+            for phase in sorted(self._phases(system), key=_rank):
                 pool.add(phase.id, phase.structure)
             self._pools[system] = pool
         return self._pools[system]
@@ -206,3 +207,10 @@ class KnownPhases:
         known = self._references
         found = known if isinstance(known, ReferencePhases) else known(system)
         return [phase for phase in found.phases if phase.chemsys == system]
+
+
+def _rank(phase: Phase) -> tuple[bool, float]:
+    """Order known phases by energy, then those without one by their published distance."""
+    if isfinite(phase.energy_per_atom):
+        return False, phase.energy_per_atom
+    return True, inf if phase.e_above_hull_dft is None else phase.e_above_hull_dft

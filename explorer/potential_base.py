@@ -24,6 +24,8 @@ MPTRJ_ELEMENTS = frozenset(Element.from_Z(z).symbol for z in range(1, 95)) - {
     "Ra",
 }
 """The 89 elements of MPtrj, on which most universal potentials are trained."""
+MP2020 = "MP2020"
+"""The corrections of published formation energies (Wang et al., Sci. Rep. 11, 15496, 2021)."""
 
 
 class PotentialError(ValueError):
@@ -41,7 +43,7 @@ class EnergyLevel:
     checkpoint
         First 12 hexadecimal digits of the SHA-256 of the weights.
     correction
-        Scheme that the training energies carried ("MP2020"), or "none".
+        Scheme that the energies carry ("MP2020"), learned or added, or "none".
     """
 
     potential: str

@@ -103,6 +103,8 @@ def build(
     progress: Callable[[str], None] = say,
     *,
     limits: Limits | None = None,
+    compounds: int | None = None,
+    seed: int = 0,
     workers: int | None = None,
 ) -> BuildReport:
     """Compute the reference set of every chemical system of a table of published structures.
@@ -125,6 +127,9 @@ def build(
         Receives a line now and then.
     limits
         Every phase is relaxed to these; None takes energies on the published geometry.
+    compounds, seed
+        How many compounds to draw at random, and the seed; None takes all. The elements' phases
+        are always taken.
     workers
         Of the relaxation.
 
@@ -134,7 +139,10 @@ def build(
         When the table lacks a column, or the parts beside `out` belong to another build.
     """
     rows = published_rows(structures_file, potential.elements)
+    if compounds is not None:
+        rows = rows.filter(_some_compounds(rows["chemsys"].to_pylist(), compounds, seed))
     mark = {
+        **({"compounds": compounds, "seed": seed} if compounds is not None else {}),
         "structures": hashlib.sha256(structures_file.read_bytes()).hexdigest()[:12],
         "level": str(potential.level),
         "relaxed": asdict(limits) if limits else None,
@@ -168,6 +176,15 @@ def published_rows(structures_file: Path, elements: frozenset[str]) -> pa.Table:
     unary = np.array(["-" not in system for system in systems], dtype=bool)
     known = np.array([elements.issuperset(system.split("-")) for system in systems], dtype=bool)
     return rows.filter(pa.array((near | unary) & known))
+
+
+def _some_compounds(systems: Sequence[str], count: int, seed: int) -> pa.BooleanArray:
+    """Choose compounds at random, and every element."""
+    is_compound = np.array(["-" in system for system in systems], dtype=bool)
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(is_compound))
+    chosen = ~is_compound
+    chosen[order[:count]] = True
+    return pa.array(chosen)
 
 
 def compute_missing(

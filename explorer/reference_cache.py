@@ -217,12 +217,20 @@ def cached_sets() -> list[ReferenceCache]:
     return [ReferenceCache(path) for path in sorted(cache_folder().glob(f"*{SUFFIX}"))]
 
 
-def cached_file(name: str, elements: Sequence[str]) -> Path | None:
-    """Return the file that holds a whole system for a potential as it was asked for, the newest.
+def cached_file(name: str, elements: Sequence[str], *, whole: bool = True) -> Path | None:
+    """Return the file that holds a system for a potential as it was asked for, the newest.
 
     Looks into small files only and loads no potential, so a page may ask again and again.
+
+    Parameters
+    ----------
+    name, elements
+        Of the potential, and the system.
+    whole
+        Whether all phases of the system must be there, or each element is enough.
     """
-    found = [(_asked(cache, name, elements), cache.path) for cache in cached_sets()]
+    systems = [tuple(elements)] if whole else [(symbol,) for symbol in elements]
+    found = [(_asked(cache, name, systems), cache.path) for cache in cached_sets()]
     asked, path = max(found, default=(0.0, None))
     return path if asked else None
 
@@ -242,13 +250,13 @@ def clear(name: str | None = None) -> list[Path]:
     return gone
 
 
-def _asked(cache: ReferenceCache, name: str, elements: Sequence[str] = ()) -> float:
-    """Return when a potential was last asked for by a name; 0 also where the system is not whole.
+def _asked(cache: ReferenceCache, name: str, systems: Sequence[Sequence[str]] = ()) -> float:
+    """Return when a potential was last asked for by a name; 0 also where a system is not whole.
 
     A damaged file holds nothing: a search begins it anew, and says so.
     """
     try:
-        return cache.asked(name) if not elements or cache.holds(elements) else 0.0
+        return cache.asked(name) if all(map(cache.holds, systems)) else 0.0
     except ReferenceFileError:
         return 0.0
 

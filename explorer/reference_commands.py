@@ -31,6 +31,8 @@ def build_references(
     output: Path,
     *,
     limits: Limits | None,
+    compounds: int | None,
+    seed: int,
     resume: bool,
     workers: int | None,
     device: str,
@@ -41,7 +43,8 @@ def build_references(
     if not structures.is_file():
         raise SpecError(f"no such file: {structures}: expected a Parquet table of structures")
     _refuse_parquet(output)
-    report = build(structures, chosen, output, resume, progress, limits=limits, workers=workers)
+    how = {"limits": limits, "compounds": compounds, "seed": seed, "workers": workers}
+    report = build(structures, chosen, output, resume, progress, **how)
     return _reference_report(report, chosen, output)
 
 

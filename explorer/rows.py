@@ -10,11 +10,11 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymatgen.core import Structure
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
@@ -145,15 +145,24 @@ def replace_traces(connection: Connection, campaign_id: str, changed: Mapping[st
         connection.execute(traces.insert().values(row))
 
 
-def upsert(connection: Connection, campaign_id: str, rows: list[dict[str, Any]]) -> None:
-    """Insert the rows that are new and replace the others: a draw index has one row, ever."""
-    here = candidates.c.campaign_id == campaign_id
-    numbers = [row["number"] for row in rows]
-    query = select(candidates.c.number).where(here, candidates.c.number.in_(numbers))
-    known = set(connection.scalars(query))
+def known_numbers(
+    connection: Connection, table: Table, campaign_id: str, numbers: Sequence[int]
+) -> set[int]:
+    """Return which of these draw indices a table has a row for."""
+    if not numbers:
+        return set()
+    here = (table.c.campaign_id == campaign_id) & table.c.number.in_(numbers)
+    return set(connection.scalars(select(table.c.number).where(here)))
+
+
+def upsert(
+    connection: Connection, campaign_id: str, rows: list[dict[str, Any]], known: Container[int]
+) -> None:
+    """Insert the rows that are new and replace those known: a draw index has one row, ever."""
     new = [row for row in rows if row["number"] not in known]
     if new:
         connection.execute(candidates.insert(), new)
+    here = candidates.c.campaign_id == campaign_id
     for row in rows:
         if row["number"] in known:
             one = update(candidates).where(here, candidates.c.number == row["number"])

@@ -127,27 +127,29 @@ def near_hull_structures(path: Path) -> list[NamedStructure]:
     return list(_own_names(near))
 
 
-def with_hull_energy(path: Path) -> Iterator[tuple[str, Structure, float]]:
-    """Name, structure and published energy above the hull, NaN where the file gives none."""
+def with_hull_energy(
+    path: Path, column: str = "e_above_hull"
+) -> Iterator[tuple[str, Structure, float]]:
+    """Name, structure and published distance from the hull, NaN where the file gives none."""
     named = read_structures(path)
-    for (name, structure), energy in zip(named, _hull_energies(path, len(named)), strict=True):
+    energies = _hull_energies(path, column, len(named))
+    for (name, structure), energy in zip(named, energies, strict=True):
         yield name, structure, energy
 
 
-def _hull_energies(path: Path, count: int) -> np.ndarray:
+def _hull_energies(path: Path, column: str, count: int) -> np.ndarray:
     missing = np.full(count, np.nan)
     if path.suffix.lower() != ".parquet":
         return missing
     file = pq.ParquetFile(path)
-    if "e_above_hull" not in file.schema_arrow.names:
+    if column not in file.schema_arrow.names:
         return missing
-    kind = file.schema_arrow.field("e_above_hull").type
+    kind = file.schema_arrow.field(column).type
     try:
-        column = file.read(columns=["e_above_hull"])["e_above_hull"]
-        return column.cast(pa.float64()).to_numpy()
+        return file.read(columns=[column])[column].cast(pa.float64()).to_numpy()
     except (OSError, pa.ArrowException) as error:
         raise StructureFileError(
-            f"{path} has a column e_above_hull of {kind} that cannot be read: expected numbers in "
+            f"{path} has a column {column} of {kind} that cannot be read: expected numbers in "
             f"eV/atom: {error}"
         ) from error
 

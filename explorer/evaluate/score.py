@@ -20,6 +20,8 @@ from model.sample import likelihood_ratio, stability_score
 from model.shards import LOW_LIMIT
 from model.tokens import TokenError, crystal_to_row
 
+COLUMNS = ("e_above_hull", "decomposition_energy")
+"""Published distances from the hull, eV/atom; the second is negative below it."""
 RESAMPLES = 1000
 """Bootstrap samples of the interval."""
 
@@ -28,8 +30,9 @@ Labelled = tuple[str, Structure, float]
 
 
 def labelled_structures(file: Path) -> list[Labelled]:
-    """Read the structures of a file that have a number in its column ``e_above_hull``."""
-    return [one for one in with_hull_energy(file) if np.isfinite(one[2])]
+    """Read the structures of a file that have a number in the first of `COLUMNS` that has any."""
+    every = ([one for one in with_hull_energy(file, c) if np.isfinite(one[2])] for c in COLUMNS)
+    return next(filter(None, every), [])
 
 
 def evaluate_score(

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from explorer.campaign import CampaignSpec
 from explorer.dft_hull import HullModeError, competing_phases
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
+from explorer.known_phases import known_file, known_phases
 from explorer.phases import Phase, ReferenceFileError
-from explorer.reference_cache import cached_file
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.structure_files import NamedStructure
 from explorer.targets import NO_TARGETS, TargetList, default_targets, given_targets
@@ -72,8 +71,9 @@ def known_of(spec: CampaignSpec | None) -> Known:
     """Return what is known of a campaign's system; slow the first time, then cached."""
     if spec is None or not spec.elements:
         return NOTHING
-    file = spec.references or cached_file(spec.potential, spec.elements)
-    return _known(spec.chemical_system, spec.potential, file and str(file), spec.hull)
+    system = spec.chemical_system
+    file = spec.references or known_file(spec.potential, system, spec.hull)
+    return _known(system, spec.potential, file and str(file), spec.hull)
 
 
 def targets_of(spec: CampaignSpec | None, given: Sequence[NamedStructure]) -> TargetList:
@@ -87,11 +87,7 @@ def targets_of(spec: CampaignSpec | None, given: Sequence[NamedStructure]) -> Ta
 def _known(system: str, potential: str, file: str | None, hull_mode: str) -> Known:
     elements = tuple(system.split("-"))
     try:
-        references = (
-            ReferencePhases.from_file(Path(file), elements)
-            if file
-            else ReferencePhases.shipped(elements, potential)
-        )
+        references = known_phases(potential, system, hull_mode, file)
         competing = competing_phases(references, hull_mode)
     except (ReferenceFileError, HullModeError) as error:
         return Known(HullPicture(elements, message=str(error)), {})

@@ -3,7 +3,8 @@
 `python tests/benchmarks/sessions.py --open 300 --watching 30 --clicks 200` starts the server and a
 runner, opens pages as a browser does (document and websocket, without drawing them), lets some of
 them watch a campaign that is being relaxed, clicks a checkbox of one, and prints the figures as
-JSON. A click is answered when the server has handled it and says so.
+JSON. A click is answered when the server has handled it and says so. With `--visits 1000` so many
+pages are opened and closed one after the other instead, and the figure is the memory that stays.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from explorer.campaign import CampaignSpec
 
 CLICKED = "Deleted ones"
 READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
+WARM = 30
+"""Visits after which a server has loaded what it ever loads."""
+REST = 45.0
+"""Seconds in which the server forgets the sessions that nobody looks at."""
 PATIENCE = 120.0
 """Seconds after which a page that does not come counts as an error."""
 
@@ -156,6 +161,25 @@ async def measure(machine: Machine, address: str, options: argparse.Namespace) -
     }
 
 
+async def visit(machine: Machine, address: str, times: int) -> dict[str, Any]:
+    """Open and close pages one after the other, and say what memory that left behind."""
+    server = psutil.Process(machine.web.pid)
+    sizes = []
+    for number in (WARM, times):
+        for _ in range(number):
+            page = await Page.open(address)
+            await page.close()
+        await asyncio.sleep(REST)
+        sizes.append(server.memory_info().rss / 1e6)
+    warm, after = sizes
+    return {
+        "visits": times,
+        "megabytes_after_warm_up": round(warm),
+        "megabytes_after": round(after),
+        "megabytes_grown": round(after - warm, 1),
+    }
+
+
 def quantiles(values: Sequence[float]) -> dict[str, float]:
     """Return the median, the 95th percentile and the largest."""
     middle, late, last = np.percentile(values, (50, 95, 100)).round(2).tolist()
@@ -168,6 +192,7 @@ def main() -> int:
     parser.add_argument("--open", type=int, default=300, help="pages")
     parser.add_argument("--watching", type=int, default=30, help="of these on the live campaign")
     parser.add_argument("--clicks", type=int, default=200)
+    parser.add_argument("--visits", type=int, default=0, help="pages opened and closed instead")
     options = parser.parse_args()
     with (
         TemporaryDirectory(prefix="hullscape-bench-") as folder,
@@ -176,7 +201,8 @@ def main() -> int:
         while not machine.page_answers():
             time.sleep(0.5)
         address = f"http://127.0.0.1:{machine.port}/app"
-        print(json.dumps(asyncio.run(measure(machine, address, options)), indent=2))
+        work = visit(machine, address, options.visits) if options.visits else None
+        print(json.dumps(asyncio.run(work or measure(machine, address, options)), indent=2))
     return 0
 
 

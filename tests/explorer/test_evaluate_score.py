@@ -58,6 +58,8 @@ def test_score_counts_what_it_cannot_score(tmp_path: Path) -> None:
     pd.read_parquet(path).assign(e_above_hull=energies).to_parquet(path)
     labelled = labelled_structures(path)
     assert [name for name, *_ in labelled] == ["0", "1", "2"]
+    pd.read_parquet(path).rename(columns={"e_above_hull": "decomposition_energy"}).to_parquet(path)
+    assert labelled_structures(path) == labelled, "another name for it"
     told = evaluate_score(load_network(), labelled, workers=1)
     assert (told["n"], told["stable"], told["not_scored"]) == (2, 1, 1)
     crystals = [encode(structure) for structure in structures[:2]]

@@ -11,16 +11,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 import pytest
-from toy_potentials import ELEMENTS, EmtPotential, PickyPotential, emt, install_package
+from toy_potentials import (
+    ELEMENTS,
+    EmtPotential,
+    PickyPotential,
+    ShiftedPotential,
+    emt,
+    install_package,
+)
 
 from explorer.campaign import CampaignSpec, CampaignState, SpecError
 from explorer.figures.known import known_of
 from explorer.hull import Hull, LevelError
 from explorer.laboratory import Library, check_references, open_laboratory
 from explorer.lease import Leases, new_owner
+from explorer.phases import ReferenceFileError
 from explorer.potentials import Potential
 from explorer.reference_cache import ReferenceCache, cached_file, cached_sets
 from explorer.reference_commands import clear_references, list_references
@@ -150,6 +159,33 @@ def test_a_search_in_any_elements_is_refused() -> None:
     """There are too many phases to relax them all beforehand."""
     with pytest.raises(SpecError, match="choose elements, or give references"):
         check_references(Library("emt", None, ""), emt(), workers=1)
+
+
+def test_on_the_hull_of_dft_only_elements_are_relaxed() -> None:
+    """The other known phases are there to be recognised, without an energy to compete with."""
+    on_scale = ShiftedPotential("emt", "1", "0" * 12, frozenset(SYSTEM), "MP2020")
+    library = Library("emt", None, "Al-Cu", "auto")
+    said: list[str] = []
+    check_references(library, on_scale, workers=1, say=said.append)
+    elements = {phase.id for phase in PHASES if "-" not in phase.chemsys}
+    assert kept() == elements
+    assert said[0].startswith(f"relaxing 1 of {len(elements)} reference phases of 2 systems")
+    of_all = replace(library, system="", file=None)
+    check_references(of_all, on_scale, say=said.append)
+    assert kept() == elements, "a search in any elements needs those of the potential"
+    found = of_all.references("Al-Cu")
+    assert {phase.id for phase in found.phases} == SHIPPED
+    assert {phase.id for phase in found.phases if isfinite(phase.energy_per_atom)} == elements
+    assert library.hull("AlCu").place("AlCu", -3.5, on_scale.level).energy_above_hull is not None
+    spec = CampaignSpec(elements=SYSTEM, potential="emt", hull="auto")
+    known = known_of(spec)
+    assert known.hull is not None
+    assert set(known.phases) == SHIPPED
+    plain = replace(library, mode="potential", file=None, _hulls={})
+    with pytest.raises(ReferenceFileError, match="no reference phases of 'emt'"):
+        plain.references("Al-Cu")
+    check_references(replace(plain, system="Al-Cu"), on_scale, workers=1)
+    assert all(isfinite(phase.energy_per_atom) for phase in plain.references("Al-Cu").phases)
 
 
 @pytest.mark.parametrize("damage", [b"no database at all", None], ids=["foreign", "torn"])

@@ -178,6 +178,18 @@ def test_a_set_is_built_from_published_structures(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.parquet", "set.parquet"]
 
 
+def test_a_set_of_some_compounds_holds_every_element(tmp_path: Path) -> None:
+    """The same ones for a seed; another number is another build."""
+    source = crowd(tmp_path / "in.parquet", 9)
+    sets = [tmp_path / f"{k}.parquet" for k in range(3)]
+    for out, seed in zip(sets, (1, 1, 2), strict=True):
+        build(source, emt(), out, progress=quiet, compounds=4, seed=seed)
+    names = [{p.id for p in ReferencePhases.from_file(out, "Al-Cu").phases} for out in sets]
+    assert {"element-Al", "element-Cu"} < names[0]
+    assert len(names[0]) == 6
+    assert names[0] == names[1] != names[2]
+
+
 def crowd(path: Path, n: int) -> Path:
     """Write a table of `n` strained copper-aluminium crystals."""
     rng = np.random.default_rng(0)
