@@ -4,6 +4,7 @@
 Ca, ``Li0-1CoO2`` may do without Li, and commas separate alternatives: ``CaAl2, CaCu5``. A range
 stands for the list of formulas with whole counts in it, and a formula for every crystal of that
 composition: counts matter up to a common factor, so ``Ca1-2Al2`` asks for CaAl2 and for CaAl.
+``Ca(Al2Cu)4``, as pymatgen writes formulas, is CaAl8Cu4.
 
 Letters in shapes: F formulas, G compositions of whole cells, S elements.
 """
@@ -25,6 +26,8 @@ from model.tokens import MAX_COUNT, MAX_ELEMENTS
 MOST_FORMULAS = 20_000
 """Formulas that ranges may hold; beyond it the tables of the grammar would take too long."""
 _PART = re.compile(r"([A-Z][a-z]?)(?:(\d+)(?:[-\u2013](\d+))?)?")  # a hyphen or an en dash
+_GROUP = re.compile(r"\(((?:[A-Z][a-z]?\d*)+)\)(\d*)")  # ranges in it would be no ranges outside
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _EXAMPLES = "CaAl2Cu2, a range such as CaAl1-4Cu1-3, or several with commas"
 
 Counts = tuple[int, ...]
@@ -159,7 +162,7 @@ def whole_cells(formulas: frozenset[Counts], max_atoms: int) -> np.ndarray:
 
 
 def _read_pattern(text: str) -> Pattern:
-    compact = "".join(text.split())
+    compact = _without_brackets("".join(text.split()).translate(_SUBSCRIPTS))
     matches = list(_PART.finditer(compact))
     if not compact or "".join(match.group() for match in matches) != compact:
         raise ValueError(f"expected a formula with whole counts such as {_EXAMPLES}, got {text!r}")
@@ -179,6 +182,19 @@ def _read_pattern(text: str) -> Pattern:
     if largest > MAX_COUNT:
         raise ValueError(f"expected counts up to {MAX_COUNT} in {text.strip()!r}, got {largest}")
     return pattern
+
+
+def _without_brackets(text: str) -> str:
+    """Multiply groups out, the innermost first: Ca(Al2Cu)4 is CaAl8Cu4."""
+
+    def multiplied(group: re.Match[str]) -> str:
+        times = int(group[2] or 1)
+        parts = re.findall(r"([A-Z][a-z]?)(\d*)", group[1])
+        return "".join(f"{symbol}{int(count or 1) * times}" for symbol, count in parts)
+
+    while (flat := _GROUP.sub(multiplied, text)) != text:
+        text = flat
+    return text
 
 
 def _reduced(pattern: Pattern) -> Pattern:

@@ -76,7 +76,8 @@ def retrieval_figure(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> hv
     for label, points in points_of(curve, baselines).items():
         colour, dash, width = looks[label]
         line = hv.Curve(points, *AXES, label=label)
-        lines.append(line.opts(color=colour, line_width=width, line_dash=dash))
+        # Without tools: the wheel scrolls the page.
+        lines.append(line.opts(color=colour, line_width=width, line_dash=dash, default_tools=[]))
     x_range, y_range = ranges_of(curve)
     return hv.Overlay(lines).opts(
         responsive=True,

@@ -20,7 +20,7 @@ from explorer.ui.sites_view import SitesView
 from explorer.ui.spacegroup_picker import SpaceGroupPicker
 from explorer.ui.start_view import StartView
 from explorer.ui.targets_view import TargetsView
-from explorer.ui.theme import LINE, words
+from explorer.ui.theme import LINE, STEPPERS, words
 
 FOOT = f"""
 :host {{ position: sticky; bottom: 0; z-index: 5; background: var(--panel-surface-color);
@@ -129,8 +129,9 @@ class ConstraintsView(Viewer):
             "search": made(pmui.Select, "search", options=SEARCHES),
             "potential": made(pmui.Select, "potential", options=potentials),
         }
-        widgets |= {name: made(pmui.IntInput, name) for name in COUNTS}
-        widgets |= {name: made(pmui.FloatInput, name, step=step) for name, step in STEPS.items()}
+        widgets |= {name: made(pmui.IntInput, name, sx=STEPPERS) for name in COUNTS}
+        for name, step in STEPS.items():
+            widgets[name] = made(pmui.FloatInput, name, step=step, sx=STEPPERS)
         widgets |= {name: made(pmui.Checkbox, name) for name in ("templates", "prototypes")}
         return widgets | {"sites": self.sites.text}
 

@@ -10,6 +10,7 @@ import param
 from panel.viewable import Viewer
 
 from explorer.novelty import Matcher
+from explorer.ui.theme import STEPPERS
 from explorer.ui.workbench import Workbench
 
 USUAL = Matcher()
@@ -36,7 +37,7 @@ class MatchingView(Viewer):
         self.fields = {
             name: pmui.FloatInput(
                 label=label, value=value, step=step, start=0.0, size="small", width=92,
-                description=tip, margin=(8, 6, 0, 0),
+                description=tip, margin=(8, 6, 0, 0), sx=STEPPERS,
             )
             for name, (label, value, step, tip) in FIELDS.items()
         }  # fmt: skip

@@ -94,6 +94,7 @@ class Session:
         self.window = Window()
         self._looks = 0
         self._looking = False
+        self._recalling = False
         self.bench.param.watch(self._arrange, ["campaign_id", "versus", "error"])
         self._arrange()
 
@@ -160,13 +161,19 @@ class Session:
     async def _recall(self, campaign: Campaign) -> None:
         """Fill an untouched form with what the campaign asked, so that it can be changed.
 
-        A link that fills the form carries no file: crystals to judge come from the store.
+        The address names the campaign already. A step of the browser's history for each time that
+        this is done would leave no way back from the campaign: going back does it again. A link
+        that fills the form carries no file: crystals to judge come from the store.
         """
         draft = self.draft
         if draft.samples.name:
             return
         if not draft.elements and not draft.formula:
-            await self.reuse(campaign)
+            self._recalling = True
+            try:
+                await self.reuse(campaign)
+            finally:
+                self._recalling = False
         elif draft.generator == "file":
             samples = await asyncio.to_thread(self.store.samples, campaign.id)
             draft.samples = given_samples(campaign.spec, samples)
@@ -223,9 +230,13 @@ class Session:
             self.constraints.start.tell(f"The link cannot be read: {error}")
         if values:
             self.draft.take(values)
+            # Now, since an answer that comes while the browser connects may not reach it: Run would
+            # stay off.
+            self.draft.check(self.constraints.table.blocked)
 
         def note(*_: Any) -> None:
-            location.search = write_query(self.draft, location.search)
+            if not self._recalling:
+                location.search = write_query(self.draft, location.search)
 
         self.draft.param.watch(note, list(self.draft.FIELDS))
 

@@ -13,6 +13,7 @@ from explorer.candidate import Candidate, State, Trace
 from explorer.figures.crystal import CrystalScene, crystal_scene
 from explorer.figures.trajectory import Frames, trace_figure
 from explorer.ui.plot import PlotView, figure_json
+from explorer.ui.theme import STEPPERS
 from explorer.ui.workbench import Workbench
 
 INTERVAL = 600  # ms between frames that are played
@@ -57,6 +58,7 @@ class RelaxationView(Viewer):
         self.player = pmui.DiscretePlayer(
             label="Step", options=[0], value=0, variant="minimal", interval=INTERVAL,
             loop_policy="loop", size="small", sizing_mode="stretch_width", margin=(8, 0, 0, 0),
+            sx=STEPPERS,
         )  # fmt: skip
         self.plot = PlotView(
             label="Energy, largest force and largest stress by relaxation step",

@@ -145,7 +145,7 @@ def target_list_html(targets: TargetList, found: Mapping[str, Candidate]) -> str
 
 def _line(name: str, structure: Any, finder: Candidate | None) -> str:
     formula = formula_label(escape(structure.composition.reduced_formula))
-    told = f"crystal {finder.index + 1}" if finder else "not yet"
+    told = f"candidate {finder.id}" if finder else "not yet"
     return (
         f"<li class='{'found' if finder else ''}'><i>{'✓' if finder else '○'}</i>"
         f"<span title='{escape(name)}'>{formula} · {escape(name)}</span><em>{told}</em></li>"

@@ -24,7 +24,7 @@ SEGMENTS = (
     ("failed", "failed"),
     ("skipped", "not relaxed"),
     ("known", "known"),
-    ("duplicate", "duplicates"),
+    ("duplicate", "duplicate"),
     ("rejected", "rejected"),
     ("waiting", "waiting"),
 )
@@ -80,7 +80,7 @@ class RunBar(Viewer):
         super().__init__(**params)
         self.bench, self._wake, self._reuse = bench, wake, reuse
         self.chooser = pmui.Select(
-            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="", width=300,
+            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="", width=340,
             margin=(4, 12, 0, 0),
         )  # fmt: skip
         self.chip = words(extra=CHIP, sizing_mode=None, align="center", margin=(0, 12, 0, 0))

@@ -37,12 +37,12 @@ COLUMNS = {
 WIDTHS = {
     "mark": 18,
     "star": 34,
-    "number": 44,
+    "number": 64,
     "formula": 92,
     "above_hull": 96,
     "state": 78,
     "relaxed": 112,
-    "novelty": 104,
+    "novelty": 130,
     "reason": 150,
     "log_p": 62,
     "generated": 112,
@@ -56,6 +56,7 @@ CHOICES = tuple(name for name in COLUMNS if name not in ALWAYS)
 AT_FIRST_HIDDEN = ("log_p", "generated", "asked", "tags", "note")
 """So that state and reason are seen without scrolling on a small screen."""
 TIPS = {
+    "number": "By this number a candidate is known beside its crystal and in files",
     "star": "Click to star a candidate; its tags and its note are kept beside the crystal",
     "asked": "Space group that the model was asked for",
     "generated": "Space group that spglib finds before relaxation (symprec 0.1 Å)",
@@ -178,6 +179,7 @@ class TableView(Viewer):
         self.table.param.watch(self._choose, "selection")
         bench.param.watch(self._follow, ["revision", "summary"])
         bench.param.watch(self._fill, ["campaign_id", "starred_only"])
+        bench.param.watch(self._tick, "chosen")
         bench.param.watch(self._star, "marks")
         bench.param.watch(self._mark, "selected")
 
@@ -192,12 +194,17 @@ class TableView(Viewer):
             self._fill()
 
     def _fill(self, *_: Any) -> None:
-        bench, chosen = self.bench, set(self.bench.chosen)
+        bench = self.bench
         candidates = by_interest(bench.in_order())
         if bench.starred_only:
             candidates = [item for item in candidates if bench.is_starred(item.id)]
         self._ids = [candidate.id for candidate in candidates]
         self.table.value = frame(candidates, bench.selected, bench.marks)
+        self._tick()
+
+    def _tick(self, *_: Any) -> None:
+        """Tick what is in the basket, whoever put it there."""
+        chosen = set(self.bench.chosen)
         self.table.selection = [i for i, name in enumerate(self._ids) if name in chosen]
 
     def _star(self, event: Any) -> None:
@@ -283,7 +290,7 @@ def _row(candidate: Candidate, selected: str) -> dict[str, Any]:
     energy = candidate.energy_above_hull
     return {
         "mark": SELECTED if selected == f"candidate:{candidate.id}" else "",
-        "number": candidate.index + 1,
+        "number": candidate.id,
         "formula": candidate.formula,
         "above_hull": math.nan if energy is None else energy,
         "state": candidate.state.value,

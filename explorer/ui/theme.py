@@ -54,6 +54,9 @@ TAB_LOOK = {
     }
 }
 
+# Material UI for Panel draws these buttons in a grey that the dark theme swallows.
+STEPPERS = {"& .MuiIconButton-root:not(.Mui-disabled)": {"color": "text.secondary"}}
+
 HIDDEN_LABEL = {"& .MuiFormLabel-root": {"display": "none"}}  # read aloud, not shown
 
 LINE = "color-mix(in srgb, var(--panel-on-surface-color) 15%, transparent)"

@@ -80,6 +80,7 @@ def test_axes_reach_the_last_crystal_and_count_in_whole_numbers():
     assert (drawn.x_range.end, drawn.y_range.start) == (64, 0)
     assert drawn.yaxis[0].ticker.ticks == whole_ticks(1) == [0, 1]
     assert whole_ticks(64) == [0, 20, 40, 60]
+    assert drawn.tools == []  # nothing on the page would bring back what the wheel had moved
 
 
 def test_baselines_are_drawn_under_the_campaign_as_far_as_it_is():

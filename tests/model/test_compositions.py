@@ -191,6 +191,7 @@ def test_every_formula_of_a_range_is_listed(text: str, max_atoms: int) -> None:
     [
         ("Ca2Al4", "CaAl2"),
         ("Cu1 - 3 Ca Al1–4", "CaAl1-4Cu1-3"),
+        ("Ca(Al₂Cu)₄, Ca((AlCu)2 Cu)3", "CaAl8Cu4, CaAl6Cu9"),
         ("CaAl2,Ca2Al4; Cu5Ca", "CaAl2, CaCu5"),
         ("LiCoO2, Li0-1CoO2", "LiCoO2, Li0-1CoO2"),
     ],
@@ -205,6 +206,7 @@ def test_formulas_are_written_as_they_are_read(text: str, written: str) -> None:
     ("asked", "field", "words"),
     [
         ({"formula": "Al-Ca"}, "formula", "a range such as CaAl1-4Cu1-3"),
+        ({"formula": "Ca(Al1-2Cu)2"}, "formula", "expected a formula with whole counts"),
         ({"formula": "CaAl4-1"}, "formula", "smaller count of a range first"),
         ({"formula": "CaAl0"}, "formula", "counts of 1 or more"),
         ({"formula": "CaAl1-65"}, "formula", "up to 64 in 'CaAl1-65', got 65"),

@@ -54,6 +54,12 @@ def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
     assert {str(element) for element in structure.composition} == {"Al", "Ca", "Cu"}
 
 
+def darkest_stepper(page) -> int:
+    """Return the lowest of red, green and blue of the buttons that change a number, 0 to 255."""
+    button = field(page, "Most atoms").locator("xpath=..").locator("button").first
+    return min(map(int, re.findall(r"\d+", button.evaluate("b => getComputedStyle(b).color"))[:3]))
+
+
 def shown(page) -> float:
     """Return how much of the hull's x axis is in view."""
     left, right = view_of_hull(page)
@@ -126,6 +132,10 @@ def test_an_earlier_campaign_comes_back_by_its_address(site, tmp_path):
         page.reload()
         wait_for(lambda: candidates_on_hull(page), 60, "the hull after a refresh")
         page.locator(".mui-dark").first.wait_for()
+        wait_for(lambda: darkest_stepper(page) > 120, 60, "steppers that can be seen")
+        fixed = page.get_by_role("figure", name="Energies above the hull").locator(".modebar-btn")
+        fixed.first.wait_for()
+        assert fixed.count() == 1  # the picture; to zoom would change nothing
         page.locator(".tabulator-row", has_text="★").wait_for()
         page.locator(".tabulator-row", has_text="●").filter(has_text="failed").wait_for()
         assert page.title() == "Hullscape"

@@ -51,7 +51,7 @@ def test_only_what_is_starred_can_be_shown(bench):
     view.table.selection = [0, 1]
     bench.mark("000001", starred=True)
     bench.starred_only = True
-    assert list(view.table.value["number"]) == [2]
+    assert list(view.table.value["number"]) == ["000001"]
     view.table.selection = []
     assert bench.chosen == ["000000"]
     bench.starred_only = False

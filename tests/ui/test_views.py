@@ -90,7 +90,7 @@ def test_a_problem_stands_at_its_field(name, value, label):
 def test_the_table_has_a_row_for_every_crystal(bench):
     """Missing energies stay missing, and data is data: no cell is HTML."""
     rows = frame(bench.in_order(), "candidate:000001", {})
-    assert list(rows["number"]) == [1, 2, 3]
+    assert list(rows["number"]) == ["000000", "000001", "000002"]  # as in the card and in files
     assert list(rows["mark"]) == ["", "●", ""]
     assert math.isnan(rows["above_hull"][2])
     assert rows["reason"][2] == HOSTILE
@@ -111,6 +111,16 @@ def test_a_row_click_selects_and_ticks_choose(bench):
     assert bench.selected == "candidate:000001"
     view.table.selection = [0, 1]
     assert bench.chosen == ["000000", "000001"]
+
+
+def test_what_is_ticked_for_its_energy_is_ticked_in_the_table(bench):
+    """Whoever chooses all near the hull sees them, and loses none by ticking another."""
+    view, tools = TableView(bench), ExportView(bench)
+    view._fill()
+    tools._choose_near()
+    assert view.table.selection == [0, 1]
+    view.table.selection = [0, 1, 2]
+    assert bench.chosen == ["000000", "000001", "000002"]
 
 
 def test_new_candidates_keep_the_ticks(bench):
@@ -285,7 +295,7 @@ def test_the_card_names_the_targets_and_who_found_them(store):
     view = RetrievalView(bench)
     bench.take(bench.look())
     assert "1 of 2 target structures of mine.cif" in view.note.object
-    assert "crystal 2" in view.note.object
+    assert "candidate 000001" in view.note.object
     assert "<img" not in view.note.object
     assert view.stage.visible
 

@@ -1,5 +1,8 @@
 """What the page looks at, tested by setting parameters."""
 
+import asyncio
+from types import SimpleNamespace
+
 import panel as pn
 import pytest
 from handmade import candidate, put
@@ -136,6 +139,32 @@ def test_the_page_shows_what_it_looks_at(store):
     session.bench.campaign_id = "nowhere"
     assert shown() == [False, False, True]
     assert session.bench.versus == ""
+
+
+def test_a_link_fills_a_form_that_can_be_run_at_once(store):
+    """What is sent to the browser first has Run on, and none of it waits for another answer."""
+
+    async def first_sent() -> tuple[bool, str]:
+        session = Session(store)
+        session._follow_link(SimpleNamespace(search="?elements=Al-Ca-Cu&n=24"))
+        return session.constraints.run_button.disabled, session.constraints.reason.object
+
+    disabled, reason = asyncio.run(first_sent())
+    assert not disabled
+    assert "24 crystals of Al-Ca-Cu" in reason
+
+
+def test_a_campaign_that_fills_the_form_is_no_step_of_the_history(store):
+    """The address stays as it was, else the browser's way back would lead here again."""
+    campaign = store.campaign(put(store, candidate(0)))
+    session, location = Session(store), SimpleNamespace(search=f"?campaign={campaign.id}")
+    session._follow_link(location)
+    asyncio.run(session._recall(campaign))
+    assert session.draft.elements == sorted(campaign.spec.elements) != []
+    assert location.search == f"?campaign={campaign.id}"
+    session.draft.n = 5
+    assert f"campaign={campaign.id}" in location.search
+    assert "n=5" in location.search
 
 
 def test_a_page_is_not_told_of_what_other_sessions_do(store):

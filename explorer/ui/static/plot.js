@@ -43,6 +43,14 @@ function topmost(data, {x, y, z, customdata}) {
   return customdata
 }
 
+// Buttons that change what is seen of a figure: none where all axes are fixed.
+function turning(layout) {
+  if (layout.scene) { return ["resetCameraDefault3d"] }
+  const axes = Object.keys(layout).filter((part) => /^[xy]axis/.test(part))
+  const fixed = axes.length > 0 && axes.every((axis) => layout[axis].fixedrange)
+  return fixed ? [] : ["zoomIn2d", "zoomOut2d", "resetScale2d"]
+}
+
 // Keeps the ranges and the camera that a person has turned to, by part of the layout. Plotly does so
 // itself, but forgets where it has changed what it was given: ranges of one scale, and cameras.
 function keepView(plot, view) {
@@ -85,9 +93,7 @@ export function render({model}) {
     }
     const {width, height} = box.getBoundingClientRect()
     if (width < 20 || height < 20) { return }
-    const buttons = model.figure.layout.scene
-      ? [["toImage", "resetCameraDefault3d"]]
-      : [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
+    const buttons = [["toImage", ...turning(model.figure.layout)]]
     const fresh = !plot.classList.contains("js-plotly-plot")
     const {data, layout} = structuredClone(model.figure)
     if (layout.uirevision !== revision) {
