@@ -25,7 +25,8 @@ NUMBERS = """
 - **energy_above_hull** (eV/atom): above the convex hull of known phases ({hull}). Below zero it
   would be a new stable phase *of that potential*: check it with DFT before you claim it. A
   competing phase that is missing from the reference set makes candidates look too stable.
-- **decomposition**: the phases that a candidate competes with, in fractions of atoms.
+- **decomposition**: the phases that a candidate competes with, in fractions of atoms; nobody has
+  published those marked "(predicted)".
 - **log_likelihood**: natural logarithm of the probability that the model gives to space group,
   sites, lattice and coordinates, given the elements. Empty for other generators.
 - **spacegroup_asked**, **_generated**, **_relaxed**: what the model was to draw; what spglib finds

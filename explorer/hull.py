@@ -15,6 +15,7 @@ from pymatgen.core import Composition
 
 from explorer.candidate import Candidate, State
 from explorer.lower_hull import LowerHull
+from explorer.phases import MARK, PREDICTED
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
 
@@ -37,7 +38,8 @@ class HullPoint:
     energy_above_hull
         eV/atom, negative below the hull, None when it could not be placed.
     decomposition
-        Competing phases at that composition, in fractions of atoms: "0.75 CaAl2 + 0.25 Cu".
+        Competing phases at that composition, in fractions of atoms: "0.75 CaAl2 + 0.25 Cu"; those
+        that nobody has published are marked "(predicted)".
     formation_energy
         eV/atom against the elements of the hull.
     reason
@@ -79,6 +81,11 @@ class _Entry:
     source: str
     kind: str
     fractions: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """Its formula, and whether it is only predicted."""
+        return self.formula + (MARK if self.source == PREDICTED else "")
 
 
 @dataclass(frozen=True)
@@ -219,9 +226,10 @@ class Hull:
         shares = self._lower.decompose(np.array(self.known.shares(formula)))
         on_hull = sum(self._entries[k].energy_per_atom * share for k, share in shares.items())
         products = merged((self._entries[k].formula, share) for k, share in shares.items())
+        labelled = merged((self._entries[k].label, share) for k, share in shares.items())
         return HullPoint(
             energy_above_hull=float(energy_per_atom - on_hull),
-            decomposition=decomposition_text(products),
+            decomposition=decomposition_text(labelled),
             formation_energy=self.known.formation_energy(formula, energy_per_atom),
             reaction=reaction_text(formula, products),
         )

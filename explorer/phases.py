@@ -55,6 +55,8 @@ class ReferenceFileError(ValueError):
 
 PREDICTED = "predicted"
 """Source of what nobody published: see `explorer.sides`."""
+MARK = f" ({PREDICTED})"
+"""What follows the formula of such a phase where it is told what a candidate competes with."""
 
 
 @dataclass(frozen=True, eq=False)

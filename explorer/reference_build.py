@@ -128,8 +128,7 @@ def build(
     limits
         Every phase is relaxed to these; None takes energies on the published geometry.
     compounds, seed
-        How many compounds to draw at random, and the seed; None takes all. The elements' phases
-        are always taken.
+        How many compounds to draw at random beside all elements; None takes all.
     workers
         Of the relaxation.
 
@@ -138,9 +137,7 @@ def build(
     ReferenceFileError
         When the table lacks a column, or the parts beside `out` belong to another build.
     """
-    rows = published_rows(structures_file, potential.elements)
-    if compounds is not None:
-        rows = rows.filter(_some_compounds(rows["chemsys"].to_pylist(), compounds, seed))
+    rows = published_rows(structures_file, potential.elements, compounds, seed)
     mark = {
         **({"compounds": compounds, "seed": seed} if compounds is not None else {}),
         "structures": hashlib.sha256(structures_file.read_bytes()).hexdigest()[:12],
@@ -168,23 +165,20 @@ def build(
     return replace(report, unrelaxed=unrelaxed, resumed=resumed)
 
 
-def published_rows(structures_file: Path, elements: frozenset[str]) -> pa.Table:
+def published_rows(
+    structures_file: Path, elements: frozenset[str], compounds: int | None = None, seed: int = 0
+) -> pa.Table:
     """Return the rows near the published hull, and all elemental rows, within `elements`."""
     rows = read_columns(structures_file, COLUMNS)
     systems = rows["chemsys"].to_pylist()
     near = np.asarray(rows["e_above_hull"].to_numpy() <= MAX_E_ABOVE_HULL)
     unary = np.array(["-" not in system for system in systems], dtype=bool)
     known = np.array([elements.issuperset(system.split("-")) for system in systems], dtype=bool)
-    return rows.filter(pa.array((near | unary) & known))
-
-
-def _some_compounds(systems: Sequence[str], count: int, seed: int) -> pa.BooleanArray:
-    """Choose compounds at random, and every element."""
-    is_compound = np.array(["-" in system for system in systems], dtype=bool)
-    order = np.random.default_rng(seed).permutation(np.flatnonzero(is_compound))
-    chosen = ~is_compound
-    chosen[order[:count]] = True
-    return pa.array(chosen)
+    chosen = (near | unary) & known
+    if compounds is not None:
+        drawn = np.random.default_rng(seed).permutation(np.flatnonzero(chosen & ~unary))
+        chosen[drawn[compounds:]] = False
+    return rows.filter(pa.array(chosen))
 
 
 def compute_missing(

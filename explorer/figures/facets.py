@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from explorer.candidate import Candidate
 from explorer.figures.words import energy_label, formula_label
+from explorer.phases import MARK
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Facet:
 
 def products_of(candidate: Candidate) -> tuple[str, ...]:
     """Return the formulas in "0.75 CaAl2 + 0.25 Cu", in alphabetical order; () when untold."""
-    parts = (part.split() for part in (candidate.decomposition or "").split("+"))
+    told = (candidate.decomposition or "").replace(MARK, "")
+    parts = (part.split() for part in told.split("+"))
     return tuple(sorted(part[-1] for part in parts if part))
 
 

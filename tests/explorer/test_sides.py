@@ -44,7 +44,9 @@ def test_without_rubidium_fluoride_its_salts_look_stable() -> None:
     energy = -4.5
     before, after = (hull.place("RbPF6", energy, hull.level) for hull in (plain, filled))
     assert after.energy_above_hull - before.energy_above_hull > 1.0
-    assert "RbF" in after.decomposition
+    assert "RbF (predicted)" in after.decomposition
+    assert "RbF" in after.reaction
+    assert "predicted" not in after.reaction + before.decomposition
     assert "of them predicted" in filled.references.coverage
     assert "predicted compounds of sides-chgnet.parquet" in filled.references.name
     assert plain.references.bare_pairs == filled.references.bare_pairs, "nothing more is known"

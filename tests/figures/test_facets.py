@@ -7,7 +7,7 @@ from explorer.figures.facets import facets_of, products_of
 
 def test_candidates_share_a_facet_whatever_their_shares(make_candidate):
     """The lowest candidate's facet comes first; one whose decomposition is not told has none."""
-    told = ("0.75 CaAl2 + 0.25 Cu", "0.5 Cu + 0.5 CaAl2", "Mg2Si", None)
+    told = ("0.75 CaAl2 + 0.25 Cu", "0.5 Cu (predicted) + 0.5 CaAl2", "Mg2Si", None)
     above = (0.2, 0.3, 0.1, 0.0)
     candidates = [
         replace(make_candidate(k, "Al", "Ca", above=up, energy=-0.1), decomposition=text)
