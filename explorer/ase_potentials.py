@@ -12,7 +12,6 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Element
 
-from explorer.mp2020 import corrected
 from explorer.potential_base import MP2020, MPTRJ_ELEMENTS, Potential, PotentialError, digest, need
 
 GROUP = "hullscape.potentials"
@@ -58,7 +57,11 @@ class OptionalPotential(Potential):
         """Return the package's own calculator, with corrections where its energies ask for them."""
         family, _, model = self.name.partition(":")
         calculator, _ = FAMILIES[family].open(model, self.device)
-        return corrected(calculator) if self.correction == MP2020 else calculator
+        if self.correction != MP2020:
+            return calculator
+        from explorer.mp2020 import corrected  # noqa: PLC0415 - takes seconds, and few need it
+
+        return corrected(calculator)
 
 
 class EntryPotential(Potential):
