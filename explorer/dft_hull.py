@@ -123,20 +123,18 @@ def _predicted(
     fit = fit_of(level)
     if fit is None:
         raise ReferenceFileError(f"{sides} is of {level}, for which there are no fitted elements")
+    rows = [r for r in read_rows(sides, elements) if zero.keys() >= set(r["chemsys"].split("-"))]
+    formed = [row["energy_per_atom"] - _mixture(row["formula"], fit.energies) for row in rows]
     return [
-        replace(
-            _raised(row | {"formation_energy": _formation_energy(row, fit.energies)}, zero),
-            geometry=row["geometry"],
-        )
-        for row in read_rows(sides, elements)
-        if zero.keys() >= set(row["chemsys"].split("-"))
+        replace(_raised(row | {"formation_energy": energy}, zero), geometry=row["geometry"])
+        for row, energy in zip(rows, formed, strict=True)
     ]
 
 
-def _formation_energy(row: Mapping[str, Any], zero: Mapping[str, float]) -> float:
-    composition = Composition(row["formula"])
-    fractions = ((e.symbol, composition.get_atomic_fraction(e)) for e in composition)
-    return row["energy_per_atom"] - sum(x * zero[symbol] for symbol, x in fractions)
+def _mixture(formula: str, zero: Mapping[str, float]) -> float:
+    """Return sum(x_i mu_i), eV/atom."""
+    composition = Composition(formula)
+    return sum(composition.get_atomic_fraction(e) * zero[e.symbol] for e in composition)
 
 
 def fit_of(level: EnergyLevel) -> ElementFit | None:
@@ -154,14 +152,12 @@ def _at_zero(phase: CompetingPhase, fit: ElementFit | None) -> CompetingPhase:
 
 
 def _raised(row: Mapping[str, Any], zero: Mapping[str, float]) -> CompetingPhase:
-    composition = Composition(row["formula"])
-    shift = sum(composition.get_atomic_fraction(e) * zero[e.symbol] for e in composition)
     return CompetingPhase(
         id=row["id"],
         source=row["source"],
         formula=row["formula"],
         chemsys=row["chemsys"],
         e_above_hull_dft=0.0,
-        energy_per_atom=row["formation_energy"] + shift,
+        energy_per_atom=row["formation_energy"] + _mixture(row["formula"], zero),
         geometry=DFT,
     )

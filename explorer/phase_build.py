@@ -17,7 +17,7 @@ SAME = 1e-4
 """eV/atom; a published energy is another phase's if it lies further below the known crystals'."""
 
 
-def known_phases(
+def gather_phases(
     crystals: Sequence[WyckoffCrystal],
     formation_energy: np.ndarray,
     e_above_hull: np.ndarray,

@@ -25,7 +25,7 @@ import typer
 import model
 from explorer.baseline_substitution import SIMILARITY, compute_similarity
 from explorer.encode import EncodingError, descriptions, encode_cell
-from explorer.phase_build import known_phases
+from explorer.phase_build import gather_phases
 from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
 from explorer.template_build import collect, entries
@@ -94,7 +94,7 @@ def phases(shard: Path, energies: Path, without: Path, output: Path = PHASES) ->
     if stored.formation_energy is None:
         raise typer.BadParameter(f"expected formation energies in {shard}: make it again")
     energies_of = (stored.formation_energy, stored.e_above_hull)
-    known = known_phases(_crystals(shard), *energies_of, energies, _crystals(without))
+    known = gather_phases(_crystals(shard), *energies_of, energies, _crystals(without))
     save_phases(output, known)
     print(f"{output}: {len(known)} crystals and {len(known.others)} further compositions")
 

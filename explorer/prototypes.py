@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from explorer.encode import locate
+from model.arrays import read_arrays
 from model.crystal import Site, WyckoffCrystal, lattice_vectors
 from model.elements import atomic_number, symbol_of
 from model.wyckoff import LETTERS, table
@@ -206,12 +207,7 @@ def load_library(path: Path = SHIPPED) -> PrototypeLibrary:
     ValueError
         If there is none at ``path``.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"no prototypes at {path}: make them with 'python -m explorer.prepare prototypes'"
-        )
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = read_arrays(path, "prototypes", "prototypes")
     return PrototypeLibrary(tuple(_unpack(arrays)), arrays["volumes"].astype(float))
 
 

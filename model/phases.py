@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model.arrays import read_arrays
 from model.crystal import WyckoffCrystal
 from model.elements import atomic_number, elements
 from model.tokens import sorted_sites
@@ -293,12 +294,7 @@ def load_phases(path: Path = SHIPPED) -> KnownPhases:
     ValueError
         If there are none at ``path``.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"no known phases at {path}: make them with 'python -m explorer.prepare phases'"
-        )
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = read_arrays(path, "known phases", "phases")
     positions, numbers = arrays["positions"].tolist(), arrays["elements"].tolist()
     crystals = [
         _described(positions[start:stop], numbers[start:stop])

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model import tokens as vocabulary
+from model.arrays import read_arrays
 from model.crystal import lattice_vectors
 from model.elements import elements, in_formula_order, symbol_of
 from model.exclusion import Exclusion
@@ -187,12 +188,7 @@ def load_templates(path: Path = SHIPPED) -> Templates:
     ValueError
         If there are none at ``path``.
     """
-    if not path.is_file():
-        raise ValueError(
-            f"no templates at {path}: make them with 'python -m explorer.prepare templates'"
-        )
-    with np.load(path) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = read_arrays(path, "templates", "templates")
     members, at, place, element, number = {}, 0, 0, 0, 0
     for kinds, count, length in zip(
         arrays["kinds"].tolist(), arrays["members"].tolist(), arrays["length"].tolist(), strict=True
