@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress, read_foreign
-from explorer.dft_hull import refuse_scale
 from explorer.dft_vertices import build_hull
 from explorer.element_fit import fit_elements, write_fit
 from explorer.headless import refuse_unwritable
@@ -105,7 +104,6 @@ def predict_sides(
 ) -> dict[str, Any]:
     """Predict what the pairs of elements lack, of those given or of all."""
     chosen = potential(spec.potential, choose_device(device))
-    refuse_scale(chosen.level)
     spec.refuse_unknown(chosen.elements, f"the potential {spec.potential}")
     _refuse_parquet(output)
     report = build_sides(chosen, output, spec.elements, workers=workers, progress=progress)

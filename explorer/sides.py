@@ -22,7 +22,7 @@ from pymatgen.core import Element, Structure
 from explorer.baseline_substitution import substitution
 from explorer.batch_evaluation import static_energies
 from explorer.crystals import gate, spacegroup_of, to_structure
-from explorer.dft_hull import dft_references
+from explorer.dft_hull import HullModeError, dft_references, fit_of, refuse_scale
 from explorer.hull import Hull
 from explorer.phases import PREDICTED, RELAXED, Phase, phase_from_structure, write_phases
 from explorer.potentials import Potential
@@ -79,11 +79,17 @@ class _Published:
     failed: Counter[str] = field(default_factory=Counter)
     _hulls: dict[str, Hull] = field(default_factory=dict)
 
+    def phases(self, system: str) -> ReferencePhases:
+        """Return the corners of the published hull of a system."""
+        # its elements lie at the fitted zeros of the level, whoever's energies were shipped
+        shipped = ReferencePhases.shipped(system)
+        return dft_references(replace(shipped, level=self.potential.level))
+
     def above(self, structure: Structure, energy: float) -> float:
         """Return the distance from the hull of its system, eV/atom, negative below it."""
         system = structure.chemical_system
         if system not in self._hulls:
-            self._hulls[system] = Hull(dft_references(ReferencePhases.shipped(system)))
+            self._hulls[system] = Hull(self.phases(system))
         formula = structure.composition.reduced_formula
         return self._hulls[system].place(formula, energy, self.potential.level).energy_above_hull
 
@@ -101,14 +107,25 @@ def build_sides(
     Parameters
     ----------
     potential
-        Gives the energies; its elements must be shipped (`ReferencePhases.shipped`).
+        Gives the energies, for which fitted elements must come with the program.
     out
         Parquet file to write, with the level of the energies.
     elements
         Whose polar pairs; all of the potential's when none are given.
     workers
         Of the relaxation.
+
+    Raises
+    ------
+    HullModeError
+        When there are no fitted elements for the potential, or its energies have another scale.
     """
+    refuse_scale(potential.level)
+    if fit_of(potential.level) is None:
+        raise HullModeError(
+            f"expected a potential with fitted elements, such as chgnet, got {potential.level}: "
+            "'hullscape references fit' makes them, as explorer/data/elements-NAME.json"
+        )
     pairs = [
         pair for pair in combinations(sorted(elements or potential.elements), 2) if polar(pair)
     ]
@@ -171,6 +188,6 @@ def _gaps(phases: Sequence[Phase], published: _Published) -> Iterator[Phase]:
     deep = [p for p in phases if published.above(p.structure, p.energy_per_atom) < -GAP]
     if not deep:
         return
-    known = dft_references(ReferencePhases.shipped(deep[0].chemsys))
+    known = published.phases(deep[0].chemsys)
     corners = set(Hull(replace(known, phases=(*known.phases, *deep))).stable)
     yield from (phase for phase in deep if phase.id in corners)

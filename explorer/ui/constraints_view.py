@@ -59,7 +59,7 @@ GENERATORS = {
     "crystals of a file": "file",
 }
 HULLS = {
-    "DFT, gaps filled by prediction": "filled",
+    "DFT, gaps filled": "filled",
     "DFT, where it applies": "auto",
     "DFT (MP2020)": "dft",
     "of the potential": "potential",

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toy_potentials import ShiftedPotential
 
 from explorer.cli import main
-from explorer.dft_hull import SIDES_FILE, competing_phases, dft_references
+from explorer.dft_hull import SIDES_FILE, HullModeError, competing_phases, dft_references
 from explorer.hull import Hull
 from explorer.phases import PREDICTED, read_chemical_systems, read_level, read_system
 from explorer.potentials import EnergyLevel, potential
 from explorer.references import ReferencePhases
-from explorer.sides import GAP, polar
+from explorer.sides import GAP, build_sides, polar
 
 SALT = ("F", "P", "Rb")
 
@@ -86,3 +87,11 @@ def test_the_command_predicts_what_nobody_published(tmp_path: Path) -> None:
     report = json.loads(told.read_text())
     assert (report["pairs"], report["written"]) == (1, len(found))
     assert report["tried"] >= report["relaxed"] >= report["written"]
+
+
+def test_a_potential_without_fitted_elements_is_refused(tmp_path: Path) -> None:
+    """Energies of two potentials would meet in one hull."""
+    other = ShiftedPotential("emt", "1", "0" * 12, frozenset({"Al", "Cu"}), "MP2020")
+    with pytest.raises(HullModeError, match="fitted elements, such as chgnet, got emt 1"):
+        build_sides(other, tmp_path / "sides.parquet")
+    assert not list(tmp_path.iterdir())
