@@ -13,9 +13,9 @@ from explorer.cli_options import (
     Checkpoint,
     Choosing,
     Common,
+    Competing,
     Drawing,
     Elements,
-    Placing,
     Relaxing,
     Searching,
     Stability,
@@ -150,7 +150,7 @@ def hull_(
         bool, typer.Option("--relax", help="Relax each structure first, not only its energy.")
     ] = False,
     relaxing: Relaxing,
-    placing: Placing,
+    placing: Competing,
     plot: Annotated[Path | None, typer.Option(help="Write a calibration plot: html.")] = None,
     workers: Workers = None,
     common: Common,
@@ -244,6 +244,7 @@ def sun(
         Path | None, typer.Option(help="What is known; without it, the reference phases.")
     ] = None,
     relaxing: Relaxing,
+    placing: Competing,
     drawing: Choosing,
     workers: Workers = None,
     common: Common,
@@ -256,6 +257,7 @@ def sun(
         stability=stability,
         n=n,
         **relaxing.fields(),
+        **placing.fields(),
         **drawing.fields(),
         seed=common.seed,
     )

@@ -177,6 +177,7 @@ def sun(
     report = evaluate_sun(told, known, definition=definition, workers=workers)
     report |= {"potential": str(chosen.level), "hull": library.competing("").name}
     asked = {"generator": _origin(candidates, origin) or method, "n": spec.n, "seed": spec.seed}
+    asked["hull"] = spec.hull
     if candidates is None and method == "transformer":
         asked |= {"checkpoint": loaded.checkpoint_id, **_how(loaded, spec)}
     return report | {"reference": named, "asked": asked}
@@ -223,7 +224,7 @@ def hull(
             progress=Ticker(progress).tick,
         )
     asked = {"file": str(file), "label": column, "labelled": int(np.isfinite(distances).sum())}
-    asked |= {"n": n, "seed": spec.seed, "relax": relax}
+    asked |= {"n": n, "seed": spec.seed, "relax": relax, "hull": spec.hull}
     return told | {"asked": asked}
 
 

@@ -31,6 +31,7 @@ from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
+from explorer.track_record import prospects
 
 DATABASE = "campaign.db"
 COLUMNS = (
@@ -223,6 +224,7 @@ def summary(
     placed = [item for item in candidates if item.energy_above_hull is not None]
     lowest = min(placed, key=lambda item: item.energy_above_hull, default=None)
     spec = campaign.spec
+    on_hull, stable = prospects(candidates, spec.hull)
     return {
         "campaign": campaign.id,
         "state": str(campaign.state),
@@ -238,6 +240,8 @@ def summary(
         "coverage": campaign.provenance.get("coverage", ""),
         "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
         "lowest_candidate": lowest.id if lowest else None,
+        "novel_on_hull": on_hull,
+        "novel_on_hull_expected_by_dft": None if stable is None else round(stable, 2),
         **retrieval(candidates, targets),
         "seed": spec.seed,
         "constraints": spec.constraints().to_dict(),

@@ -29,7 +29,9 @@ from explorer.relax import Relaxer
 
 LABELS = ("decomposition_energy", "e_above_hull")
 """Columns with the DFT distance, eV/atom; the first is negative below the hull, the second not."""
-THRESHOLDS = (0.0, 0.05, 0.1)
+NEAR = 0.1
+"""eV/atom: metastable."""
+THRESHOLDS = (0.0, 0.05, NEAR)
 """eV/atom: stable, nearly so, metastable."""
 BINS = (-0.1, 0.0, 0.05, 0.1, 0.2, 0.4)
 """eV/atom: where predicted distances are cut for the calibration table."""
@@ -162,8 +164,8 @@ def calibration(truth: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]
     """Return, for bins of the predicted distance, what DFT says of what lies there.
 
     Each row: ``from`` and ``to`` (eV/atom, None for open ends), ``n``, the means ``predicted`` and
-    ``dft`` and the standard deviation ``spread`` of DFT distances (eV/atom), and ``stable``, the
-    share that DFT finds at 0 or below.
+    ``dft`` and the standard deviation ``spread`` of DFT distances (eV/atom), and ``stable`` and
+    ``near``, the shares that DFT finds up to 0 and up to 0.1 eV/atom.
     """
     edges = (-np.inf, *BINS, np.inf)
     rows = []
@@ -180,6 +182,7 @@ def calibration(truth: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]
                 "dft": _rounded(there.mean() if count else None),
                 "spread": _rounded(there.std() if count else None),
                 "stable": _rounded(_share(int((there <= 0).sum()), count)),
+                "near": _rounded(_share(int((there <= NEAR).sum()), count)),
             }
         )
     return rows

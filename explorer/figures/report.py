@@ -20,6 +20,7 @@ from explorer.figures.style import LIGHT, layout
 from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
 from explorer.marks import Mark
 from explorer.retrieval import Curve
+from explorer.track_record import prospects
 
 LISTED = 200
 """Candidates in the table, the lowest above the hull first."""
@@ -94,7 +95,7 @@ def campaign_report(contents: Contents) -> str:
         f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "
         f"{escape(campaign.state.value)}</p>",
         _section("What was asked", _asked(campaign)),
-        _section("What came out", _counts(campaign)),
+        _section("What came out", _counts(campaign) + _prospects(contents)),
         _section("Convex hull", _hull(contents)),
         _section("Distributions", _distributions(contents)),
         _section("Targets found", _retrieval(contents)),
@@ -131,6 +132,18 @@ def _counts(campaign: Campaign) -> str:
     reasons = counts.get("reasons", {})
     lost = {f"lost: {reason}": number for reason, number in reasons.items()}
     return _facts({"drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
+
+
+def _prospects(contents: Contents) -> str:
+    """Tell how many candidates on the hull DFT would leave there, where that was measured."""
+    on_hull, stable = prospects(contents.candidates, contents.campaign.spec.hull)
+    if not on_hull or stable is None:
+        return ""
+    return (
+        f"<p>{on_hull} novel candidates lie on the hull or below. Of novel crystals that were "
+        f"placed so before, DFT found fewer stable: about {stable:.1f} of {on_hull} are to be "
+        "expected.</p>"
+    )
 
 
 def _hull(contents: Contents) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
+from explorer.track_record import Record
 from model.spacegroups import crystal_system
 
 SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
@@ -79,3 +80,14 @@ def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> 
         return NOT_KNOWN
     told = ", ".join(f"{name} {value:.2f}" for name, value in (parts or {}).items())
     return f"{whole:.2f} ({told})" if told else f"{whole:.2f}"
+
+
+def record_label(record: Record | None) -> str:
+    """Say what DFT makes of such crystals: their distance from its hull, and who stays near it."""
+    if record is None:
+        return ""
+    return (
+        f"{energy_label(record.mean, signed=True).split()[0]} ± {record.spread:.3f} eV/atom on "
+        f"average; {100 * record.stable:.0f} % stable, {100 * record.near:.0f} % within 0.1 "
+        f"(of {record.count} novel crystals told so)"
+    )

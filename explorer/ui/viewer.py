@@ -26,10 +26,12 @@ from explorer.figures.words import (
     geometry_words,
     likelihood_label,
     odds_label,
+    record_label,
     spacegroup_label,
 )
 from explorer.phases import Phase
 from explorer.store import StoreError
+from explorer.track_record import track_record
 from explorer.ui.matching_view import MatchingView
 from explorer.ui.notes_view import NotesView
 from explorer.ui.pattern_view import PatternView
@@ -163,7 +165,8 @@ class ViewerView(Viewer):
             return Shown(details=candidate_details(candidate), note=note)
         drawn_as_is = candidate.crystal if structure is candidate.initial else None
         facts = f"<p class='muted'>{escape(path)}</p>" if path else ""
-        facts = facts or candidate_details(candidate, structure)
+        hull = bench.campaign.spec.hull if bench.campaign else ""
+        facts = facts or candidate_details(candidate, structure, hull)
         return self._told(tab, drawn_as_is, structure, facts, phases)
 
     def _told(
@@ -243,8 +246,13 @@ def staged(candidate: Candidate, stage: str) -> tuple[Structure | None, str]:
     return candidate.initial, ""
 
 
-def candidate_details(candidate: Candidate, structure: Structure | None = None) -> str:
-    """Return the facts of a candidate, and of the structure that is shown, as an HTML list."""
+def candidate_details(
+    candidate: Candidate, structure: Structure | None = None, hull: str = ""
+) -> str:
+    """Return the facts of a candidate, and of the structure that is shown, as an HTML list.
+
+    ``hull`` is what its campaign asked for: on some it is known what DFT makes of such crystals.
+    """
     groups = {
         "asked": candidate.spacegroup_asked,
         "generated": candidate.spacegroup_generated,
@@ -261,6 +269,7 @@ def candidate_details(candidate: Candidate, structure: Structure | None = None) 
                 f"{when} {spacegroup_label(group)}" for when, group in groups.items()
             ),
             "Above the hull": energy_label(candidate.energy_above_hull),
+            "By DFT": record_label(track_record(candidate, hull)),
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,

@@ -215,6 +215,7 @@ def test_calibration_counts_every_distance_once() -> None:
     rows = calibration(np.array([-0.1, 0.1, 0.3, 0.9]), np.array([-0.2, 0.0, 0.01, 0.7]))
     assert [row["n"] for row in rows] == [1, 1, 1, 0, 0, 0, 1]
     assert (rows[0]["from"], rows[0]["to"], rows[0]["stable"]) == (None, -0.1, 1.0)
+    assert (rows[1]["stable"], rows[1]["near"]) == (0.0, 1.0)
     assert (rows[2]["predicted"], rows[2]["dft"], rows[2]["stable"]) == (0.01, 0.3, 0.0)
     assert rows[3]["dft"] is None
 
