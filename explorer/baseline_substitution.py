@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from heapq import merge
 from itertools import islice, permutations
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from explorer.baselines import Drawn
 from explorer.encode import descriptions
+from explorer.ordered_variants import likeliest_variants
 from explorer.prototypes import Prototype, PrototypeLibrary, load_library, skeleton
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
@@ -24,7 +27,6 @@ from model.elements import atomic_number
 from model.wyckoff import LETTERS
 
 SIMILARITY = Path(__file__).parent / "data" / "similarity.npz"
-MOST_PROPOSALS = 100_000
 Choice = tuple[Prototype, tuple[str, ...]]
 """A prototype and the element on each of its kinds of atoms."""
 
@@ -64,23 +66,42 @@ def substitution(
     return islice(_stream(constraints, n, seed, similar, library), start, None)
 
 
-def proposals(constraints: Constraints) -> Iterator[WyckoffCrystal]:
-    """Fill prototypes with the elements of the constraints, the most similar first, canonically.
+def proposals(constraints: Constraints, variants: bool = False) -> Iterator[WyckoffCrystal]:
+    """Put the elements of the constraints on known sites, the likeliest way first, canonically.
 
     None where no elements are given; each skeleton once, in a choice of origin and axes that
     satisfies the constraints.
+
+    Parameters
+    ----------
+    variants : bool
+        Whether ordered variants of known prototypes are ranked among these.
     """
     if not constraints.elements:
         return
     constraints = constraints.without_coordinates()  # skeletons alone are proposed
     seen = set()
-    for drawn in substitution(constraints, n=MOST_PROPOSALS, similar=True):
-        key = skeleton(drawn.crystal)
+    for _, crystal in _likeliest(constraints, variants):
+        if not satisfies(crystal, constraints):
+            continue
+        key = skeleton(crystal)
         if key in seen:  # other coordinates, which nobody asks for here
             continue
         seen.add(key)
-        fitting = (d for d in descriptions(drawn.crystal) if satisfies(d, constraints))
-        yield next(fitting, drawn.crystal)
+        fitting = (d for d in descriptions(crystal) if satisfies(d, constraints))
+        yield next(fitting, crystal)
+
+
+def _likeliest(constraints: Constraints, variants: bool) -> Iterator[tuple[float, WyckoffCrystal]]:
+    """Known prototypes, and ordered variants if asked for, with minus their resemblance."""
+    library = load_library()
+    known = (
+        (-score, prototype.filled(elements, library.volumes))
+        for score, (prototype, elements) in _ranked(constraints, 0, True, library)
+    )
+    if not variants:
+        return known
+    return merge(known, likeliest_variants(constraints, element_similarity()), key=itemgetter(0))
 
 
 def satisfies(crystal: WyckoffCrystal, constraints: Constraints) -> bool:
@@ -128,7 +149,8 @@ def _stream(
     constraints: Constraints, n: int, seed: int, similar: bool, library: PrototypeLibrary
 ) -> Iterator[Drawn]:
     index = 0
-    for prototype, elements in _distinct_first(_ranked(constraints, seed, similar, library)):
+    ranked = [choice for _, choice in _ranked(constraints, seed, similar, library)]
+    for prototype, elements in _distinct_first(ranked):
         if index >= n:
             return
         crystal = prototype.filled(elements, library.volumes)
@@ -139,8 +161,8 @@ def _stream(
 
 def _ranked(
     constraints: Constraints, seed: int, similar: bool, library: PrototypeLibrary
-) -> list[Choice]:
-    """All ways to fill prototypes, the likeliest first."""
+) -> list[tuple[float, Choice]]:
+    """All ways to fill prototypes with what they are ranked by, the likeliest first."""
     rng = np.random.default_rng(seed)
     choices: list[Choice] = []
     scores: list[np.ndarray] = []
@@ -154,7 +176,7 @@ def _ranked(
             scores.append(np.repeat([p.count for p in prototypes], len(orders)))
     score = np.concatenate(scores)
     order = np.lexsort((rng.random(len(score)), -score))
-    return [choices[k] for k in order]
+    return [(float(score[k]), choices[k]) for k in order]
 
 
 def _resemblance(prototypes: list[Prototype], orders: list[tuple[str, ...]]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from explorer.baseline_substitution import proposals
@@ -10,7 +11,7 @@ from explorer.baselines import Drawn
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.sample import sample
-from model.templates import load_templates
+from model.templates import Templates, load_templates
 
 
 def transformer(
@@ -49,7 +50,12 @@ def transformer(
 
 
 def sampling(
-    constraints: Constraints, *, templates: bool = False, prototypes: bool = False, **how: Any
+    constraints: Constraints,
+    *,
+    templates: bool = False,
+    prototypes: bool = False,
+    variants: bool = False,
+    **how: Any,
 ) -> dict[str, Any]:
     """Return the keywords of `model.sample.sample` for the drawing of a campaign.
 
@@ -59,8 +65,16 @@ def sampling(
         Whether known geometries are tried first: the shipped ones.
     prototypes : bool
         Whether known prototypes are proposed, the chemically most similar first.
+    variants : bool
+        Whether ordered variants count as known, both as geometries and as prototypes.
     """
     return how | {
-        "templates": load_templates() if templates else None,
-        "proposed": proposals(constraints) if prototypes else (),
+        "templates": _templates(variants) if templates else None,
+        "proposed": proposals(constraints, variants) if prototypes else (),
     }
+
+
+@cache
+def _templates(variants: bool) -> Templates:
+    """Return the shipped geometries, the same object each time: it remembers what it looked up."""
+    return load_templates().with_variants() if variants else load_templates()

@@ -55,6 +55,8 @@ NEW = {
     "templates": True,
     "unknown": 1.0,
     "prototypes": True,
+    "variants": True,
+    "retry_every": 3,
     "give_up": 1.0,
 }
 """What a new campaign does when not told otherwise. What a stored one does not say is told by the
@@ -93,6 +95,12 @@ class CampaignSpec(BaseModel):
     prototypes : bool
         Whether every second skeleton of a search for the likeliest is that of a known prototype,
         the chemically most similar first, see `explorer.baseline_substitution.proposals`.
+    variants : bool
+        Whether ordered variants of known crystals count as known there, see
+        `explorer.ordered_variants` and `model.recolouring`.
+    retry_every : int
+        After so many skeletons of known prototypes one of them comes again for other coordinates;
+        0 for never.
     best_of : int
         Of so many independent draws the one that scores highest for stability becomes a candidate.
     generator : str
@@ -153,6 +161,8 @@ class CampaignSpec(BaseModel):
     templates: bool = False
     unknown: float = Field(default=0.0, ge=0, le=100)
     prototypes: bool = False
+    variants: bool = False
+    retry_every: int = Field(default=0, ge=0, le=1000)
     best_of: int = Field(default=1, ge=1, le=1000)
     generator: Literal[
         "transformer", "substitution", "similarity", "random", "random-neutral", "file"
@@ -290,7 +300,8 @@ class CampaignSpec(BaseModel):
     def drawing(self) -> dict[str, Any]:
         """Return how to draw, as the keywords of `model.sample.sample`."""
         names = ("temperature", "top_p", "search", "geometry_temperature", "again", "templates")
-        return {name: getattr(self, name) for name in (*names, "unknown", "prototypes", "best_of")}
+        names += ("unknown", "prototypes", "variants", "retry_every", "best_of")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def chemical_system(self) -> str:

@@ -85,6 +85,22 @@ Prototypes = Annotated[
         "the chemically most similar first.",
     ),
 ]
+Variants = Annotated[
+    bool,
+    typer.Option(
+        "--variants/--no-variants",
+        help="Count ordered variants of known crystals as known there: the same sites with other "
+        "kinds of atoms on them, such as MoWTe2 of MoTe2.",
+    ),
+]
+RetryEvery = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="After so many skeletons of known prototypes, one of them comes again for another "
+        "try at its coordinates; 0 for never.",
+    ),
+]
 BestOf = Annotated[
     int | None,
     typer.Option(
@@ -192,6 +208,8 @@ class Drawing:
     templates: KnownFirst = True
     unknown: Unknown = 0.0
     prototypes: Prototypes = True
+    variants: Variants = True
+    retry_every: RetryEvery = 3
     best_of: BestOf = 1
     checkpoint: Checkpoint = None
 

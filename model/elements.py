@@ -52,6 +52,17 @@ def formula_rank() -> np.ndarray:
     return elements().rank
 
 
+@cache
+def element_distance() -> np.ndarray:
+    """How far elements are apart in the periodic table, by atomic number, (119, 119).
+
+    Of the standardized features; 0 is no element, and no distance from any.
+    """
+    features = elements().features.astype(float)
+    apart = np.linalg.norm(features[:, None] - features[None], axis=2)
+    return np.pad(apart, ((1, 0), (1, 0)))
+
+
 def atomic_number(symbol: str) -> int:
     """Atomic number of ``symbol``.
 

@@ -6,19 +6,23 @@ ions replace each other, may know of others. Both are asked in turn, and none is
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from itertools import count
 from math import gcd
 
 from model import tokens as vocabulary
 from model.crystal import WyckoffCrystal
 from model.headers import HeaderGrammar
-from model.search import Skeleton
+from model.search import Skeleton, has_coordinates
 from model.tokens import SPACEGROUP_0, Role, TokenError, crystal_to_row, element_token
 
 
 def in_turn(
-    searched: Iterator[Skeleton], proposed: Iterable[WyckoffCrystal], grammar: HeaderGrammar
+    searched: Iterator[Skeleton],
+    proposed: Iterable[WyckoffCrystal],
+    grammar: HeaderGrammar,
+    retry_every: int = 0,
 ) -> Iterator[Skeleton]:
     """Give a skeleton of the search, then one of the proposed crystals, and so on.
 
@@ -28,8 +32,12 @@ def in_turn(
         One that comes again there, for another try at its coordinates, does so here.
     proposed : iterable of WyckoffCrystal
         In canonical form; their numbers are left aside, and those that the grammar does not allow.
+    retry_every : int
+        After so many proposed skeletons one of them with free coordinates comes again, for another
+        try at these, in the order in which they were proposed; 0 for never.
     """
     given: Counter[tuple[int, ...]] = Counter()
+    number, once = count(1), deque[tuple[int, ...]]()
     others = (tokens for crystal in proposed if (tokens := skeleton_tokens(crystal, grammar)))
     for skeleton in searched:
         if skeleton.times < given[skeleton.tokens]:
@@ -40,6 +48,12 @@ def in_turn(
         if other is not None:
             yield Skeleton(other, {}, skeleton.key)
             given[other] += 1
+            if has_coordinates(other):
+                once.append(other)
+            if retry_every and next(number) % retry_every == 0 and once:
+                again = once.popleft()
+                yield Skeleton(again, {}, skeleton.key, given[again])
+                given[again] += 1
     for tokens in others:
         if not given[tokens]:
             yield Skeleton(tokens, {}, float("-inf"))

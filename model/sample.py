@@ -60,6 +60,7 @@ def sample(
     templates: Templates | None = None,
     unknown: float = 0.0,
     proposed: Iterable[WyckoffCrystal] = (),
+    retry_every: int = 0,
     best_of: int = 1,
     batch_size: int = 128,
 ) -> Iterator[Draw]:
@@ -87,6 +88,9 @@ def sample(
     proposed : iterable of WyckoffCrystal
         That satisfy the constraints; in the search for the likeliest, their skeletons come in turn
         with its own.
+    retry_every : int
+        After so many of these, one with free coordinates comes again for other values of them;
+        0 for never.
     best_of : int
         Of so many independent draws the one with the highest `stability_score` is given; one with
         the skeleton and the elements of a crystal among ``templates`` only if all are such.
@@ -101,7 +105,7 @@ def sample(
     """
     heat = temperature if geometry_temperature is None else geometry_temperature
     _refuse_counts(count, start, batch_size)
-    _refuse_choices(min(temperature, heat), top_p, search, again, unknown, best_of)
+    _refuse_choices(min(temperature, heat), top_p, search, again, unknown, retry_every, best_of)
     grammar = HeaderGrammar(constraints, loaded.known_elements)
     grammar.check()
     sampler = Sampler(loaded, grammar, temperature, top_p, heat)
@@ -112,7 +116,10 @@ def sample(
     order = {"temperature": temperature, "noise": search == "distinct", "seed": seed}
     penalty = partial(_penalty, templates, unknown) if templates and unknown else None
     anew = partial(SkeletonSearch, loaded, grammar, **order, again=again, penalty=penalty)
-    skeletons = _rounds(anew, proposed if search == "likeliest" else (), grammar)
+    others = proposed if search == "likeliest" else ()
+    skeletons = _rounds(
+        anew, partial(in_turn, proposed=others, grammar=grammar, retry_every=retry_every)
+    )
     wanted = islice(skeletons, start, start + count)
     return _filled(sampler, seed, start, wanted, batch_size, templates)
 
@@ -124,7 +131,13 @@ def _refuse_counts(count: int, start: int, batch_size: int) -> None:
 
 
 def _refuse_choices(
-    heat: float, top_p: float, search: str, again: float | None, unknown: float, best_of: int
+    heat: float,
+    top_p: float,
+    search: str,
+    again: float | None,
+    unknown: float,
+    retry_every: int,
+    best_of: int,
 ) -> None:
     """Raise ValueError for a choice out of range; ``heat`` is the lower temperature."""
     if not heat > 0 or not 0 < top_p <= 1:
@@ -133,6 +146,8 @@ def _refuse_choices(
         raise ValueError(f"expected a search of {', '.join(SEARCHES)}, got {search!r}")
     if again is not None and not again > 0:
         raise ValueError(f"expected more than 0 nats for a skeleton to come again, got {again}")
+    if retry_every < 0:
+        raise ValueError(f"expected a retry every 0 or more skeletons, got {retry_every}")
     if unknown < 0:
         raise ValueError(f"expected 0 or more nats for an unknown skeleton, got {unknown}")
     if best_of < 1 or (best_of > 1 and search != "independent"):
@@ -237,11 +252,10 @@ def _penalty(templates: Templates, unknown: float, tokens: tuple[int, ...]) -> f
 
 def _rounds(
     search: Callable[[], SkeletonSearch],
-    proposed: Iterable[WyckoffCrystal],
-    grammar: HeaderGrammar,
+    with_others: Callable[[Iterator[Skeleton]], Iterator[Skeleton]],
 ) -> Iterator[Skeleton]:
     """All skeletons; where there are fewer than asked for, again and again for other numbers."""
-    yield from in_turn(search(), proposed, grammar)
+    yield from with_others(search())
     while True:
         for skeleton in search():
             yield skeleton._replace(times=MOST_TRIES)  # all known geometries were tried

@@ -172,7 +172,7 @@ class SkeletonSearch:
                     order = leaf.order + self.penalty(leaf.tokens)
                     heappush(self._heap, leaf._replace(order=order, put_off=True))
                     continue
-                if self.again is not None and _has_coordinates(leaf.tokens):
+                if self.again is not None and has_coordinates(leaf.tokens):
                     heappush(self._heap, self._later(leaf))
                 parts = dict(zip(("elements", "spacegroup", "skeleton"), leaf.parts(), strict=True))
                 return Skeleton(leaf.tokens, parts, -leaf.order, leaf.times)
@@ -358,7 +358,7 @@ def letters_of(first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(exists & (letters < END), tokens, vocabulary.END), exists
 
 
-def _has_coordinates(tokens: tuple[int, ...]) -> bool:
+def has_coordinates(tokens: tuple[int, ...]) -> bool:
     """Whether any site of a row has a free coordinate."""
     first, last = vocabulary.POSITION_0, vocabulary.POSITION_0 + len(table().freedom)
     return any(table().freedom[t - first] for t in tokens if first <= t < last)

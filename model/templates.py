@@ -10,10 +10,12 @@ after its skeleton: lattice, then the free coordinates kind by kind.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import permutations, product
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +24,9 @@ import numpy as np
 from model import tokens as vocabulary
 from model.arrays import read_arrays
 from model.crystal import lattice_vectors
-from model.elements import elements, in_formula_order, symbol_of
+from model.elements import element_distance, in_formula_order, symbol_of
 from model.exclusion import Exclusion
+from model.recolouring import recolourings
 from model.tokens import SCALES, Role, Row, row_tail, row_to_crystal
 from model.wyckoff import table
 
@@ -45,6 +48,10 @@ MOST_TRIES = 8
 
 Pattern = tuple[tuple[int, ...], ...]
 """Positions (rows of the Wyckoff table) that each kind of atom occupies, kinds in rising order."""
+Site = tuple[int, int]
+"""Position and atomic number."""
+Way = tuple[Pattern, int, tuple[int, ...]]
+"""A pattern, one of its members, and which of its sites, kind by kind, each asked site is."""
 
 
 class Template(NamedTuple):
@@ -84,10 +91,19 @@ class Templates:
         Known crystals by pattern.
     volumes : ndarray, shape (119,)
         Å³ that an atom of each atomic number takes.
+    variants : bool
+        Whether a skeleton that no known crystal has gets the geometries of its ordered variants:
+        crystals that occupy its positions with other kinds of atoms (`model.recolouring`).
     """
 
-    def __init__(self, members: dict[Pattern, Members], volumes: np.ndarray) -> None:
-        self._members, self._volumes = members, volumes
+    def __init__(
+        self, members: dict[Pattern, Members], volumes: np.ndarray, variants: bool = False
+    ) -> None:
+        self._members, self._volumes, self.variants = members, volumes, variants
+
+    def with_variants(self) -> Templates:
+        """Return the same geometries, also for ordered variants."""
+        return Templates(self._members, self._volumes, variants=True)
 
     def __len__(self) -> int:
         """Return the number of geometries, each counted once for each choice of letters."""
@@ -119,64 +135,83 @@ class Templates:
             Geometries wanted; there are at most `MOST_TRIES`.
         """
         sites = _sites(skeleton)
-        pattern, kinds = pattern_of(sites)
-        members = self._members.get(pattern)
-        if members is None:
-            return []
         found: list[Template] = []
         kept: list[np.ndarray] = []
         tail = row_tail(int(table().group[sites[0][0]]), [p for p, _ in sites])
         roles = [role for role, _ in tail]
-        for member, order in self._nearest(members.kinds, pattern, kinds):
-            values = self._values(members, member, order, sites, pattern)
+        for pattern, member, owners in self._nearest(sites):
+            values = self._values(pattern, member, owners, sites)
             if any(_alike(values, other, roles) for other in kept):
                 continue
             row = _row(skeleton, sites, tail, values)
             if row is not None:
                 kept.append(values)
-                found.append(Template(row, _formula(pattern, members.kinds[member])))
+                known = self._members[pattern].kinds[member]
+                found.append(Template(row, _formula(pattern, known)))
             if len(found) == min(most, MOST_TRIES):
                 break
         return found
 
-    def _nearest(
-        self, known: np.ndarray, pattern: Pattern, kinds: tuple[int, ...]
-    ) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """Members, and the asked elements in the order of their kinds, the nearest first."""
+    def _nearest(self, sites: Sequence[Site]) -> Iterator[Way]:
+        """Known crystals that have the skeleton, or else its positions, the nearest first."""
+        pattern, kinds = pattern_of(sites)
+        members = self._members.get(pattern)
+        if members is None:
+            yield from self._recoloured(sites) if self.variants else ()
+            return
         orders = list(_orders(pattern, kinds))
-        apart = np.stack([_distance()[known, np.array(order)].sum(axis=1) for order in orders])
+        apart = np.stack(
+            [element_distance()[members.kinds, np.array(order)].sum(axis=1) for order in orders]
+        )
         for place in np.argsort(apart.T, axis=None, kind="stable"):
             member, order = divmod(int(place), len(orders))
-            yield member, orders[order]
+            yield pattern, member, _owners(sites, pattern, orders[order])
+
+    def _recoloured(self, sites: Sequence[Site]) -> Iterator[Way]:
+        """Known crystals that occupy the positions with other kinds of atoms."""
+        patterns = self._by_positions.get(tuple(sorted(p for p, _ in sites)), ())
+        ways = []
+        for pattern in patterns:
+            sizes = [len(places) for places in pattern]
+            known = np.repeat(self._members[pattern].kinds, sizes, axis=1)
+            positions = [position for places in pattern for position in places]
+            some = recolourings(sites, positions, known)
+            ways += [(apart, pattern, member, owners) for apart, member, owners in some]
+        for _, pattern, member, owners in sorted(ways, key=itemgetter(0)):
+            yield pattern, member, owners
+
+    @cached_property
+    def _by_positions(self) -> dict[tuple[int, ...], list[Pattern]]:
+        """Patterns by the positions that they occupy, whatever is there."""
+        found: dict[tuple[int, ...], list[Pattern]] = defaultdict(list)
+        for pattern in self._members:
+            found[tuple(sorted(p for places in pattern for p in places))].append(pattern)
+        return found
 
     def _values(
-        self,
-        members: Members,
-        member: int,
-        order: tuple[int, ...],
-        sites: Sequence[tuple[int, int]],
-        pattern: Pattern,
+        self, pattern: Pattern, member: int, owners: tuple[int, ...], sites: Sequence[Site]
     ) -> np.ndarray:
         """Numbers of a member in the order of the asked sites, its volume fitted to them, (L,)."""
+        members = self._members[pattern]
         values = members.numbers[member]
-        shape = len(values) - sum(int(table().freedom[p]) for places in pattern for p in places)
-        coordinates: dict[tuple[int, int], list[np.ndarray]] = {}
-        at = shape
-        for number, places in zip(order, pattern, strict=True):
-            for position in places:
-                end = at + int(table().freedom[position])
-                coordinates.setdefault((position, number), []).append(values[at:end])
-                at = end
+        kinds = members.kinds[member]
+        there = [(p, z) for places, z in zip(pattern, kinds, strict=True) for p in places]
+        freedom = table().freedom[[position for position, _ in there]].astype(int)
+        shape = len(values) - int(freedom.sum())
+        coordinates = np.split(values[shape:], np.cumsum(freedom)[:-1])
         lattice = values[:shape].copy()
-        lattice[0] += np.log(
-            self._room(pattern, order) / self._room(pattern, members.kinds[member])
-        )
-        return np.concatenate([lattice, *(coordinates[site].pop(0) for site in sites)])
+        lattice[0] += np.log(self._room(sites) / self._room(there))
+        taken: dict[Site, list[np.ndarray]] = defaultdict(list)
+        for site, owner in zip(sites, owners, strict=True):
+            taken[site].append(coordinates[owner])
+        for same in taken.values():  # sites of one element and letter go by their coordinates
+            same.sort(key=tuple)
+        return np.concatenate([lattice, *(taken[site].pop(0) for site in sites)])
 
-    def _room(self, pattern: Pattern, kinds: Sequence[int]) -> float:
-        """Volume that the atoms of a pattern take, Å³."""
-        counts = [sum(table().multiplicity[list(places)]) for places in pattern]
-        return float(np.dot(counts, self._volumes[np.array(kinds)]))
+    def _room(self, sites: Sequence[Site]) -> float:
+        """Volume that the atoms of sites take, Å³."""
+        positions, numbers = np.array(sites).T
+        return float(np.dot(table().multiplicity[positions], self._volumes[numbers]))
 
 
 @cache
@@ -225,7 +260,16 @@ def save_templates(path: Path, members: dict[Pattern, Members], volumes: np.ndar
     )
 
 
-def _sites(skeleton: Sequence[int]) -> list[tuple[int, int]]:
+def _owners(sites: Sequence[Site], pattern: Pattern, order: Sequence[int]) -> tuple[int, ...]:
+    """Which of a pattern's sites, kind by kind, each asked one is, its kinds in the given order."""
+    there: dict[Site, list[int]] = defaultdict(list)
+    flat = ((p, kind) for places, kind in zip(pattern, order, strict=True) for p in places)
+    for index, site in enumerate(flat):
+        there[site].append(index)
+    return tuple(there[site].pop(0) for site in sites)
+
+
+def _sites(skeleton: Sequence[int]) -> list[Site]:
     """(position, atomic number) of each site of a row up to its ``END``."""
     first = next(k for k, token in enumerate(skeleton) if token >= vocabulary.POSITION_0)
     last = list(skeleton).index(vocabulary.END)
@@ -261,14 +305,6 @@ def _orders(pattern: Pattern, kinds: tuple[int, ...]) -> Iterator[tuple[int, ...
         groups.setdefault(places, []).append(kind)
     for choice in product(*(permutations(group) for group in groups.values())):
         yield tuple(kind for group in choice for kind in group)
-
-
-@cache
-def _distance() -> np.ndarray:
-    """How far elements are apart in the periodic table, by atomic number, (119, 119)."""
-    features = elements().features.astype(float)
-    apart = np.linalg.norm(features[:, None] - features[None], axis=2)
-    return np.pad(apart, ((1, 0), (1, 0)))
 
 
 def _alike(first: np.ndarray, second: np.ndarray, roles: Sequence[Role]) -> bool:

@@ -194,6 +194,8 @@ OF_THE_MODEL = {
     "templates": "Known geometries first",
     "unknown": "Cost if unknown",
     "prototypes": "Known prototypes",
+    "variants": "Ordered variants",
+    "retry_every": "Prototypes before a retry",
     "best_of": "Best of so many draws",
 }
 """Nothing to the other generators."""

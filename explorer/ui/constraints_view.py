@@ -66,6 +66,9 @@ HULLS = {
 }
 
 
+SWITCHES = ("templates", "prototypes", "variants")
+
+
 class ConstraintsView(Viewer):
     """The form of a campaign.
 
@@ -104,6 +107,7 @@ class ConstraintsView(Viewer):
             self._pair("search", "best_of"),
             self._pair("again", "unknown"),
             self._pair("templates", "prototypes"),
+            self.inputs["variants"],
             self._pair("temperature", "geometry_temperature"),
             sizing_mode="stretch_width",
             margin=0,
@@ -132,7 +136,7 @@ class ConstraintsView(Viewer):
         widgets |= {name: made(pmui.IntInput, name, sx=STEPPERS) for name in COUNTS}
         for name, step in STEPS.items():
             widgets[name] = made(pmui.FloatInput, name, step=step, sx=STEPPERS)
-        widgets |= {name: made(pmui.Checkbox, name) for name in ("templates", "prototypes")}
+        widgets |= {name: made(pmui.Checkbox, name) for name in SWITCHES}
         return widgets | {"sites": self.sites.text}
 
     def _wire(self) -> None:
@@ -201,6 +205,8 @@ class ConstraintsView(Viewer):
             self.inputs[name].disabled = not searched
         self.inputs["best_of"].disabled = not drawn or searched
         self.inputs["prototypes"].disabled = not drawn or draft.search != "likeliest"
+        known = draft.templates or (draft.prototypes and draft.search == "likeliest")
+        self.inputs["variants"].disabled = not searched or not known
         self.inputs["unknown"].disabled = not searched or not draft.templates
         chosen = draft.elements or draft.required or draft.excluded
         at_elements = bool(chosen) and draft.problem_field in ELEMENT_FIELDS

@@ -58,6 +58,7 @@ LABELS = {
     "templates": "Known geometries first",
     "unknown": "Cost if unknown (nats)",
     "prototypes": "Known prototypes",
+    "variants": "Ordered variants",
     "best_of": "Best of so many draws",
     "give_up": "Give up above hull (eV/atom)",
     "relax_below": "Relax up to (eV/atom)",
@@ -187,6 +188,11 @@ class Draft(param.Parameterized):
         doc="In a search for the likeliest every second skeleton is that of a known prototype, the "
         "one whose known members resemble these elements most first",
     )
+    variants = param.Boolean(
+        default=True,
+        doc="Ordered variants count as known there: the sites of a known crystal with other kinds "
+        "of atoms on them, as MoWTe₂ has those of MoTe₂",
+    )
     best_of = param.Integer(
         default=1,
         allow_None=True,
@@ -240,6 +246,7 @@ class Draft(param.Parameterized):
         "templates",
         "unknown",
         "prototypes",
+        "variants",
         "best_of",
         "potential",
         "give_up",
@@ -257,6 +264,7 @@ class Draft(param.Parameterized):
         "unknown",
         "templates",
         "prototypes",
+        "variants",
         "temperature",
         "geometry_temperature",
     )

@@ -60,6 +60,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "templates": (_boolean, "true or false"),
     "unknown": (float, "a number"),
     "prototypes": (_boolean, "true or false"),
+    "variants": (_boolean, "true or false"),
     "best_of": (int, "a whole number"),
     "give_up": (float, "a number"),
     "relax_below": (float, "a number"),

@@ -17,6 +17,7 @@ from model.headers import HeaderGrammar
 from model.proposals import skeleton_tokens
 from model.sample import sample
 from model.search import SkeletonSearch
+from model.templates import load_templates
 
 WISHES = [
     {"elements": "Al-Ca-Cu", "max_atoms": 20},
@@ -27,11 +28,18 @@ WISHES = [
 ]
 
 
-@pytest.mark.parametrize("wish", WISHES, ids=str)
-def test_proposals_obey_and_a_run_goes_on_anywhere(shipped: LoadedNetwork, wish: dict):
+MORE = {"variants": True, "retry_every": 3}
+
+
+@pytest.mark.parametrize(
+    ("wish", "more"),
+    [*((wish, {}) for wish in WISHES[2:]), *((w, MORE) for w in WISHES[:3])],
+    ids=str,
+)
+def test_proposals_obey_and_a_run_goes_on_anywhere(shipped: LoadedNetwork, wish: dict, more: dict):
     """With every kind of wish; half of what comes first is proposed."""
     constraints = Constraints.parse(**wish)
-    how = {"search": "likeliest", "templates": True, "prototypes": True}
+    how = {"search": "likeliest", "templates": True, "prototypes": True, **more}
     draws = list(transformer(shipped, constraints, n=60, seed=0, **how))
     assert len(draws) == 60
     assert all(satisfies(draw.crystal, constraints) for draw in draws)
@@ -56,6 +64,32 @@ def test_no_skeleton_comes_twice_whoever_knew_it(shipped: LoadedNetwork):
     assert set(others) <= set(given)
     kept = [one for one in given if one in searched and one not in others]
     assert kept == [one for one in searched if one in kept]
+
+
+def test_proposed_skeletons_come_again_for_other_coordinates(shipped: LoadedNetwork):
+    """In their order, each once more, none without free coordinates; the rest is as without."""
+    constraints = Constraints.parse("Al-Ca-Cu", max_atoms=16)
+    how = {"search": "likeliest", "seed": 0, "templates": load_templates()}
+    how["proposed"] = [c for c, _ in zip(proposals(constraints), range(60), strict=False)]
+    once = list(sample(shipped, constraints, count=110, **how))
+    twice = list(sample(shipped, constraints, count=120, retry_every=3, **how))
+    seen: set = set()
+    repeated = []
+    for draw in twice:
+        if draw.crystal.skeleton in seen:
+            repeated.append(draw.crystal)
+        seen.add(draw.crystal.skeleton)
+    assert 10 <= len(repeated) <= 20
+    assert len({crystal.skeleton for crystal in repeated}) == len(repeated)
+    others = [c.skeleton for c in how["proposed"] if any(site.free for site in c.sites)]
+    places = [others.index(crystal.skeleton) for crystal in repeated]
+    assert places == sorted(places)
+    first = {draw.crystal.skeleton: draw.crystal for draw in reversed(once)}
+    assert all(first[crystal.skeleton] != crystal for crystal in repeated)
+    order = list(dict.fromkeys(draw.crystal.skeleton for draw in twice))
+    assert order == [draw.crystal.skeleton for draw in once][: len(order)]
+    with pytest.raises(ValueError, match="retry every 0 or more"):
+        sample(shipped, constraints, seed=0, count=1, retry_every=-1)
 
 
 def test_proposals_are_canonical_and_the_nearest_prototype_leads():
