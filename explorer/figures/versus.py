@@ -66,6 +66,14 @@ class Contender:
         return sorted(energy for energy in placed if energy is not None and isfinite(energy))
 
 
+def seeds_told(contenders: Sequence[Contender]) -> list[str]:
+    """Return "seed 3" for each campaign whose title another one has with another seed, else ""."""
+    seeds: dict[str, set[int]] = {}
+    for contender in contenders:
+        seeds.setdefault(contender.title, set()).add(contender.campaign.spec.seed)
+    return [f"seed {c.campaign.spec.seed}" if len(seeds[c.title]) > 1 else "" for c in contenders]
+
+
 @dataclass(frozen=True)
 class Funnel:
     """How many crystals came how far.
