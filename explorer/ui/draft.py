@@ -335,6 +335,8 @@ NO_SAMPLES = (
 )
 NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown", "best_of")
 """Number fields that may not be left empty."""
+USUAL = {name: Draft.param[name].default for name in NEEDED}
+"""What the form starts with."""
 
 
 def examine(
@@ -366,13 +368,13 @@ def examine(
         return SpecError("choose at least one element in the periodic table", "elements")
     for name in NEEDED:
         if fields[name] is None:
-            usual = Draft.param[name].default
-            return SpecError(f"expected a number, got an empty field: usual is {usual:g}", name)
+            told = f"expected a number, got an empty field: usual is {USUAL[name]:g}"
+            return SpecError(told, name)
     for symbol in (*fields["elements"], *fields["required"]):
         if symbol in blocked:
             return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")
     try:
-        spec = CampaignSpec.parse(**fields)
+        spec = CampaignSpec.parse(USUAL, **fields)
         if upload.name:
             within_reach(spec, upload.structures)
         if judged:
