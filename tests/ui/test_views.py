@@ -243,6 +243,10 @@ def test_five_elements_have_a_list_of_facets(store):
     bench.campaign_id = put(store, candidate(1))
     bench.take(bench.look())
     assert not view.facet.visible
+    assert view.time.visible
+    bench.campaign_id = put(store, candidate(1), elements=())
+    bench.take(bench.look())
+    assert not view.time.visible  # no system, no hull before and after
 
 
 SALT = candidate(0).initial
