@@ -15,7 +15,7 @@ from explorer.figures.words import escape
 from explorer.ui.draft import PRESETS, Draft
 from explorer.ui.opened import STRUCTURES, fields_of_file
 from explorer.ui.saved import write_toml
-from explorer.ui.theme import words
+from explorer.ui.theme import TOOLTIP_BELOW, words
 
 OPEN_HELP = (
     "Open file: saved constraints (.toml), or a structure (CIF, POSCAR, extxyz, JSON) whose "
@@ -25,7 +25,13 @@ OPEN_HELP = (
 SAVE_HELP = (
     "Save the constraints: a small text file to keep or send. The page's address holds the same"
 )
-SMALL = {"variant": "text", "size": "small", "margin": (0, 0, 0, 4), "align": "center"}
+SMALL = {
+    "variant": "text",
+    "size": "small",
+    "margin": (0, 0, 0, 4),
+    "align": "center",
+    "stylesheets": [TOOLTIP_BELOW],
+}
 
 
 class StartView(Viewer):
