@@ -108,7 +108,11 @@ def energies_versus(contenders: Sequence[Contender], limit: float, dark: bool = 
     figure.update_layout(layout(colours, "versus energies", margin=_MARGIN))
     axis = {"gridcolor": colours.grid, "automargin": True}
     figure.update_xaxes(title="eV/atom above the hull", zerolinecolor=colours.muted, **axis)
-    figure.update_yaxes(title="crystals within", rangemode="tozero", zeroline=False, **axis)
+    most = max((bisect_right(contender.energies, limit) for contender in contenders), default=0)
+    figure.update_yaxes(
+        title="crystals within", rangemode="tozero", zeroline=False,
+        tickvals=whole_ticks(max(most, 1)), **axis,
+    )  # fmt: skip
     return figure
 
 
