@@ -13,7 +13,8 @@ from panel.viewable import Viewer
 from explorer.campaign import SpecError
 from explorer.figures.words import escape
 from explorer.ui.draft import PRESETS, Draft
-from explorer.ui.opened import STRUCTURES, fields_of_file
+from explorer.ui.drop_area import FileField
+from explorer.ui.opened import fields_of_file
 from explorer.ui.saved import write_toml
 from explorer.ui.theme import TOOLTIP_BELOW, words
 
@@ -50,16 +51,14 @@ class StartView(Viewer):
 
     def _offer(self) -> None:
         """Put an empty field in place, so that the same file can be opened twice."""
-        self.open = pmui.FileInput(
-            label="Open file", icon="folder_open", accept=f".toml,{STRUCTURES}",
-            description=OPEN_HELP, **SMALL,
-        )  # fmt: skip
+        # Of files that it does not accept the field would say nothing.
+        self.open = FileField(label="Open file", icon="folder_open", description=OPEN_HELP, **SMALL)
         self.open.param.watch(self._take, "value")
         self.slot[:] = [self.open]
 
     async def _take(self, event: Any) -> None:
         """Read beside the event loop; the form keeps what it had when the file is bad."""
-        if not event.new:
+        if event.new is None:
             return
         name, content = str(self.open.filename), event.new
         self.note.object = "<p class='muted'>reading …</p>"
