@@ -52,7 +52,8 @@ class Contender:
     def title(self) -> str:
         """The campaign's name, else what it searches, with its generator or its file."""
         spec = self.campaign.spec
-        return spec.name or f"{spec.composition}, {_file(spec.samples) or spec.generator}"
+        whose = spec.samples_of or _file(spec.samples) or spec.generator
+        return spec.name or f"{spec.composition}, {whose}"
 
     @property
     def curve(self) -> Curve:
@@ -187,6 +188,7 @@ ASKED = {
     "subset": "Fewer elements allowed",
     "generator": "Generator",
     "samples": "Crystals of",
+    "samples_of": "Generator in the file",
     "n": "Crystals to draw",
     "fmax": "Largest force when converged, eV/Å",
     "max_steps": "Most relaxation steps",

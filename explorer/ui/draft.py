@@ -84,11 +84,16 @@ class Upload:
         What was read.
     problem
         Why it could not be read; "" when it could.
+    generator, generators
+        Whose crystals were read, and who else has some in the file; "" and none where it names
+        nobody.
     """
 
     name: str = ""
     structures: tuple[NamedStructure, ...] | tuple[Sample, ...] = ()
     problem: str = ""
+    generator: str = ""
+    generators: tuple[str, ...] = ()
 
 
 NO_UPLOAD = Upload()
@@ -96,7 +101,9 @@ NO_UPLOAD = Upload()
 
 def given_samples(spec: CampaignSpec, samples: Sequence[Sample]) -> Upload:
     """Return the crystals that a campaign was given to judge, as its form holds them."""
-    return Upload(Path(spec.samples).name, tuple(samples)) if samples else NO_UPLOAD
+    if not samples:
+        return NO_UPLOAD
+    return Upload(Path(spec.samples).name, tuple(samples), generator=spec.samples_of or "")
 
 
 class Draft(param.Parameterized):
@@ -269,8 +276,9 @@ class Draft(param.Parameterized):
             values |= {name: self.param[name].default for name in self.DRAWING}
         values |= {name: values[name] or None for name in self.OPTIONAL}
         values["best_of"] = values["best_of"] if self.search == "independent" else 1
-        samples = self.samples.name if self.generator == "file" else ""
-        given = {"targets": self.upload.name or None, "samples": samples or None}
+        given: dict[str, Any] = {"targets": self.upload.name or None}
+        if self.generator == "file":
+            given |= {"samples": self.samples.name, "samples_of": self.samples.generator}
         return values | given | {"sites": split_sites(self.sites)}
 
     def take(self, values: Mapping[str, Any]) -> None:
