@@ -103,22 +103,38 @@ def read_samples(path: Path, generator: str | None = None) -> list[Drawn]:
         raise StructureFileError(f"cannot read {path}: reading it {error}") from error
 
 
-def packed_samples(path: Path) -> list[Sample]:
+def packed_samples(path: Path, generator: str | None = None) -> list[Sample]:
     """Read as `imported` does, for the store; a child process sends these back ten times faster.
 
     Raises
     ------
     StructureFileError
-        Also when the file holds several generators' samples: a campaign judges one generator.
+        Also when the file holds several generators' samples and none was named: a campaign judges
+        one generator.
     """
-    samples = [Sample.of(one) for one in imported(path)]
+    samples = [Sample.of(one) for one in imported(path, generator)]
     several = generators(path)
-    if len(several) > 1:
+    if generator is None and len(several) > 1:
         raise StructureFileError(
             f"{path} holds samples of {', '.join(several)}: expected those of one generator, split "
             "the file, or name one with --samples-of on the command line"
         )
     return samples
+
+
+def generators_and_samples(path: Path, generator: str) -> tuple[tuple[str, ...], list[Sample]]:
+    """Return who has crystals in a file that names several generators, and those of the one named.
+
+    Raises
+    ------
+    StructureFileError
+        When the file cannot be read. Where it names several and `generator` is none of them there
+        are no samples.
+    """
+    names = generators(path)
+    if len(names) < 2:
+        return (), packed_samples(path)
+    return tuple(names), packed_samples(path, generator) if generator in names else []
 
 
 def replay(
@@ -148,7 +164,13 @@ def generators(path: Path) -> list[str]:
     """Names in the column ``generator`` of a Parquet file, sorted; none without that column."""
     if path.suffix.lower() != ".parquet" or "generator" not in pq.read_schema(path).names:
         return []
-    return sorted(set(pq.read_table(path, columns=["generator"])["generator"].to_pylist()))
+    return sorted(set(_generator_column(path)) - {""})
+
+
+def _generator_column(path: Path) -> list[str]:
+    """Return the name of each row's generator, "" where there is none."""
+    column = pq.read_table(path, columns=["generator"])["generator"].to_pylist()
+    return ["" if name is None else str(name) for name in column]
 
 
 def _parquet(path: Path, generator: str | None) -> list[Drawn]:
@@ -158,7 +180,7 @@ def _parquet(path: Path, generator: str | None) -> list[Drawn]:
         if generator not in known:
             names = ", ".join(known) or "no generator"
             raise StructureFileError(f"{path.name} holds {names}, not {generator!r}")
-        column = pq.read_table(path, columns=["generator"])["generator"].to_pylist()
+        column = _generator_column(path)
         structures = [s for s, name in zip(structures, column, strict=True) if name == generator]
     return [Drawn(index, given=structure) for index, structure in enumerate(structures)]
 

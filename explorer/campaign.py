@@ -214,8 +214,15 @@ class CampaignSpec(BaseModel):
         return None if isinstance(value, str) and not value.strip() else value
 
     @classmethod
-    def parse(cls, **fields: Any) -> CampaignSpec:
+    def parse(cls, usual: Mapping[str, Any] | None = None, /, **fields: Any) -> CampaignSpec:
         """Make a spec that can be run, or say in one line why there is none.
+
+        Parameters
+        ----------
+        usual
+            What a complaint says that a field usually is, where that is not what it is here.
+        **fields
+            Of the spec; the others are as in a new campaign.
 
         Raises
         ------
@@ -227,8 +234,8 @@ class CampaignSpec(BaseModel):
         try:
             spec = cls(**NEW | fields)
         except ValidationError as error:
-            usual = {name: field.default for name, field in cls.model_fields.items()} | NEW
-            raise SpecError(*first_complaint(error, usual)) from None
+            here = {name: field.default for name, field in cls.model_fields.items()} | NEW
+            raise SpecError(*first_complaint(error, here | dict(usual or {}))) from None
         except UnicodeEncodeError as error:
             raise SpecError(f"expected text, got half of a character in {error.object!r}") from None
         constraints = spec.constraints()

@@ -37,10 +37,11 @@ def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
     """Draw the two maps of `explorer.evaluate.embeddings` beside each other."""
     titles = []
     for name, words in TITLES.items():
-        nearest = told[name]["nearest"]["whole"]
+        whole, own = (told[name]["nearest"][part] for part in ("whole", "own"))
         titles.append(
-            f"{told[name]['n']} {words}: {nearest['share']:.0%}"
-            f"<br><sup>with shuffled labels {nearest['shuffled']:.0%}</sup>"
+            f"{told[name]['n']} {words}: {whole['share']:.0%}"
+            f"<br><sup>by what was learned for each alone {own['share']:.0%}, "
+            f"with shuffled labels {whole['shuffled']:.0%}</sup>"
         )
     figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.04)
     for column, name in enumerate(TITLES, start=1):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.marks import EYE, kind_traces, line_traces, selected_trace
+from explorer.figures.marks import DEFAULT_SPAN, EYE, kind_traces, line_traces, selected_trace
 from explorer.figures.picture import HEIGHT, TRIANGLE, Dot, HullPicture, barycentric
 from explorer.figures.style import Palette, layout, palette
 from explorer.figures.surface import LINES, frame, heights, sheet
@@ -262,4 +262,7 @@ def _strip(
     }
     traces = _traces(only, selected, threshold, colours, place)
     above = _energy_axis(colours, "eV/atom above the hull") | {"rangemode": "tozero"}
+    span = threshold or DEFAULT_SPAN
+    if not any(dot.energy_above_hull <= span for dot in candidates):
+        number["range"], above["range"] = [0, max(len(order), 1)], [0, span]
     return traces, {"xaxis": number, "yaxis": above}

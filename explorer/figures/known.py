@@ -61,10 +61,17 @@ class Known:
         none = f", none of {bare}" if bare else ""
         predicted = f", and with {guessed} predicted ones of pairs of elements" if guessed else ""
         return (
-            f"Hull: {hull}. Candidates compete with {compounds} known compounds, "
-            f"{whole} of them of {listed}{none}{predicted}; a known phase that is not among these "
-            "makes them look too stable."
+            f"Hull: {hull}. Candidates compete with {_counted(compounds, whole, listed)}{none}"
+            f"{predicted}; a known phase that is not among these makes them look too stable."
         )
+
+
+def _counted(compounds: int, whole: int, listed: str) -> str:
+    """Count known compounds, and those that hold all the elements listed, in words."""
+    if compounds < 2:
+        number = "1 known compound" if compounds else "no known compound"
+        return f"{number}{f', of {listed}' if whole else ''}"
+    return f"{compounds} known compounds, {whole or 'none'} of them of {listed}"
 
 
 NOTHING = Known(HullPicture(()), {})

@@ -161,6 +161,7 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
         Shape (N, 2) or (N, 3), where it is drawn; a tetrahedron as it is seen before it is turned.
     """
     named = picture.named()
+    across = SIZES_3D if points.shape[1] == 3 else SIZES
     if points.shape[1] == 3:
         points = points @ _seen_from(EYE)
     spans = np.ptp(points, axis=0) if len(points) else np.ones(2)
@@ -170,7 +171,8 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
     texts = [formula_label(dot.formula) if dot.key in named else "" for dot in dots]
     order = sorted(range(len(dots)), key=lambda place: dots[place].energy_above_hull)
     soft = [dot.kind in {Kind.CANDIDATE, Kind.UNSTABLE} for dot in dots]
-    sides = place_labels(points * scale, texts, order, soft)
+    sizes = [across[dot.kind] for dot in dots]
+    sides = place_labels(points * scale, texts, order, soft, sizes)
     return {dots[place].key: side for place, side in sides.items()}
 
 

@@ -52,7 +52,7 @@ def seed_words(contenders: Sequence[Contender]) -> str:
         members = [contenders[place] for place in places]
         total = members[0].curve.total
         found = [int(one.curve.found_by_crystals[-1]) for one in members]
-        if total:
+        if total and all(one.candidates for one in members):
             told.append(
                 f"{len(_seeds(contenders, places))} seeds of {members[0].title} found {min(found)} "
                 f"to {max(found)} of {total}, {np.mean(found):.1f} on average."

@@ -52,7 +52,8 @@ class Contender:
     def title(self) -> str:
         """The campaign's name, else what it searches, with its generator or its file."""
         spec = self.campaign.spec
-        return spec.name or f"{spec.composition}, {_file(spec.samples) or spec.generator}"
+        whose = spec.samples_of or _file(spec.samples) or spec.generator
+        return spec.name or f"{spec.composition}, {whose}"
 
     @property
     def curve(self) -> Curve:
@@ -64,6 +65,14 @@ class Contender:
         """Energies above the hull of the relaxed crystals, eV/atom, ascending."""
         placed = (c.energy_above_hull for c in self.candidates if c.state == State.RELAXED)
         return sorted(energy for energy in placed if energy is not None and isfinite(energy))
+
+
+def seeds_told(contenders: Sequence[Contender]) -> list[str]:
+    """Return "seed 3" for each campaign whose title another one has with another seed, else ""."""
+    seeds: dict[str, set[int]] = {}
+    for contender in contenders:
+        seeds.setdefault(contender.title, set()).add(contender.campaign.spec.seed)
+    return [f"seed {c.campaign.spec.seed}" if len(seeds[c.title]) > 1 else "" for c in contenders]
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,7 @@ ASKED = {
     "subset": "Fewer elements allowed",
     "generator": "Generator",
     "samples": "Crystals of",
+    "samples_of": "Generator in the file",
     "n": "Crystals to draw",
     "fmax": "Largest force when converged, eV/Å",
     "max_steps": "Most relaxation steps",

@@ -17,7 +17,7 @@ from explorer.figures.picture import ON_HULL, Dot, HullPicture
 from explorer.figures.retrieval import whole_ticks
 from explorer.figures.seeds import band, seeds_alike
 from explorer.figures.style import layout, palette
-from explorer.figures.versus import Contender
+from explorer.figures.versus import Contender, seeds_told
 from explorer.retrieval import Curve
 
 LARGEST_PICTURE = 4
@@ -42,7 +42,7 @@ def retrieval_versus(contenders: Sequence[Contender], dark: bool = False) -> go.
     colours = palette(dark)
     for alike in seeds_alike(contenders):
         _shade(figure, [contenders[place].curve for place in alike], colours.series[alike[0]])
-    for place, contender in enumerate(contenders):
+    for place, (contender, name) in enumerate(zip(contenders, _names(contenders), strict=True)):
         curve = contender.curve
         if not curve.total:  # nothing to find is not the same as nothing found
             continue
@@ -52,7 +52,7 @@ def retrieval_versus(contenders: Sequence[Contender], dark: bool = False) -> go.
         ):
             line = STEP | {"color": colours.series[place], "dash": DASHES[place]}
             figure.add_scatter(
-                x=x.tolist(), y=y.tolist(), mode="lines", line=line, name=_name(contender),
+                x=x.tolist(), y=y.tolist(), mode="lines", line=line, name=name,
                 showlegend=column == 1, legendgroup=str(place), row=1, col=column,
                 hovertemplate="%{y} of " + str(curve.total) + " after %{x}<extra></extra>",
             )  # fmt: skip
@@ -95,20 +95,24 @@ def energies_versus(contenders: Sequence[Contender], limit: float, dark: bool = 
     """Draw how many relaxed crystals lie within each distance from the hull, up to `limit`."""
     colours = palette(dark)
     figure = go.Figure()
-    for place, contender in enumerate(contenders):
+    for place, (contender, name) in enumerate(zip(contenders, _names(contenders), strict=True)):
         energies = contender.energies
         shown = energies[: bisect_right(energies, limit)]
         first = min(0.0, shown[0]) if shown else 0.0
         line = STEP | {"color": colours.series[place], "dash": DASHES[place]}
         figure.add_scatter(
             x=[first, *shown, limit], y=[0, *range(1, len(shown) + 1), len(shown)],
-            mode="lines", line=line, name=_name(contender),
+            mode="lines", line=line, name=name,
             hovertemplate=f"%{{y}} of {len(energies)} within %{{x:.3f}} eV/atom<extra></extra>",
         )  # fmt: skip
     figure.update_layout(layout(colours, "versus energies", margin=_MARGIN))
     axis = {"gridcolor": colours.grid, "automargin": True}
     figure.update_xaxes(title="eV/atom above the hull", zerolinecolor=colours.muted, **axis)
-    figure.update_yaxes(title="crystals within", rangemode="tozero", zeroline=False, **axis)
+    most = max((bisect_right(contender.energies, limit) for contender in contenders), default=0)
+    figure.update_yaxes(
+        title="crystals within", rangemode="tozero", zeroline=False,
+        tickvals=whole_ticks(max(most, 1)), **axis,
+    )  # fmt: skip
     return figure
 
 
@@ -131,9 +135,10 @@ def hull_versus(
     """
     figure = hull_figure(known, threshold=limit, dark=dark, revision="versus hull")
     figure.update_layout(showlegend=True)
-    for place, contender in enumerate(contenders):
+    for place, (contender, name) in enumerate(zip(contenders, _names(contenders), strict=True)):
         drawn = with_candidates(known, contender.candidates).visible(limit)
-        figure.add_trace(_points([d for d in drawn if d.is_candidate], contender, place, dark))
+        points = _points([d for d in drawn if d.is_candidate], contender, place, dark)
+        figure.add_trace(points | {"name": name})
     return figure.update_traces(showlegend=False, selector={"name": "selected"})
 
 
@@ -145,7 +150,6 @@ def _points(dots: Sequence[Dot], contender: Contender, place: int, dark: bool) -
     return {
         "type": "scatter3d" if three_d else "scatter",
         "mode": "markers",
-        "name": _name(contender),
         "marker": {
             "symbol": [symbol if d.energy_above_hull <= ON_HULL else f"{symbol}-open" for d in dots]
             or symbol,
@@ -164,11 +168,14 @@ def _axes(points: np.ndarray) -> Mapping[str, list[float]]:
     return dict(zip("xyz", points.T.tolist(), strict=False))
 
 
-def _name(contender: Contender) -> str:
-    """Return the title, shortened, as text: Plotly reads tags."""
-    title = contender.title
-    short = title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…"
-    return html.escape(short, quote=False)
+def _names(contenders: Sequence[Contender]) -> list[str]:
+    """Return the titles, shortened, with the seeds that tell them apart; Plotly reads tags."""
+    told = []
+    for contender, seed in zip(contenders, seeds_told(contenders), strict=True):
+        title = contender.title
+        short = title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…"
+        told.append(html.escape(f"{short}, {seed}" if seed else short, quote=False))
+    return told
 
 
 _MARGIN = {"l": 48, "r": 12, "t": 30, "b": 44}

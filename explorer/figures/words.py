@@ -71,7 +71,9 @@ def odds_label(log_odds: float | None) -> str:
     """Return log-odds as a probability, "73 % within 0.075 eV/atom of the hull"; "" for none."""
     if log_odds is None:
         return ""
-    return f"{100 / (1 + math.exp(-log_odds)):.0f} % within 0.075 eV/atom of the hull"
+    percent = 100 / (1 + math.exp(-log_odds))
+    told = "> 99" if percent > 99 else "< 1" if percent < 1 else f"{percent:.0f}"
+    return f"{told} % within 0.075 eV/atom of the hull"
 
 
 def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> str:

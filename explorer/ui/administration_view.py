@@ -68,6 +68,8 @@ def slots_html(slots: Sequence[Slot]) -> str:
         f"<td>{_state(slot)}</td><td>{_link(slot.campaign)}</td></tr>"
         for slot in slots
     )
+    if not rows:
+        return "<p class='muted'>No runner has begun yet; the page starts one.</p>"
     head = "".join(f"<th>{word}</th>" for word in ("Slot", "Runner", "State", "Campaign"))
     return f"<table><tr>{head}</tr>{rows}</table>"
 

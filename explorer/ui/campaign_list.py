@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from explorer.campaign import Campaign, CampaignState
+from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
 from explorer.figures.words import energy_label, formula_label
 from explorer.users import User, may_change
@@ -85,11 +85,16 @@ def _question(campaign: Campaign) -> str:
                 f"always {', '.join(spec.required)}" if spec.elements and spec.required else "",
                 f"space group {', '.join(groups[:3])}{more}" if groups else "",
                 f"{len(spec.sites)} Wyckoff sites" if spec.sites else "",
-                f"crystals of {Path(spec.samples).name}" if spec.samples else "",
+                _given(spec) if spec.samples else "",
                 spec.potential,
             ),
         )
     )
+
+
+def _given(spec: CampaignSpec) -> str:
+    name = Path(spec.samples or "").name
+    return f"crystals of {spec.samples_of} in {name}" if spec.samples_of else f"crystals of {name}"
 
 
 def _whose(campaign: Campaign, user: User) -> str:

@@ -32,11 +32,12 @@ from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.scene import CrystalView
 from explorer.ui.table_view import novelty_words
-from explorer.ui.theme import words
+from explorer.ui.theme import TOOLTIP_BELOW, words
 from explorer.ui.workbench import Workbench
 
 FEWEST, MOST = 2, 4
 NAMES = 130  # pixels of the first column
+TITLE = {"& .MuiDialogTitle-root": {"padding": "8px 16px"}}
 LOOK = """
 table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 13px;
   font-variant-numeric: tabular-nums; }
@@ -79,17 +80,14 @@ class CompareView(Viewer):
         self.bench = bench
         self.button = pmui.Button(
             label="Compare", icon="compare", variant="text", size="small", margin=0, align="center",
-            disabled=True,
+            disabled=True, stylesheets=[TOOLTIP_BELOW],
             description=f"Compare: tick {FEWEST} to {MOST} candidates to see them side by side",
         )  # fmt: skip
         self.body = pn.Column(margin=0, sizing_mode="stretch_width")
-        close = pmui.Button(
-            label="Close", variant="outlined", size="small", margin=(10, 0, 4, 0), align="end",
-            on_click=lambda _: self.dialog.param.update(open=False),
-        )  # fmt: skip
         self.dialog = pmui.Dialog(
-            self.body, close, title="Side by side", width_option="xl", close_on_click=True
-        )
+            self.body, title="Side by side", width_option="xl", close_on_click=True,
+            show_close_button=True, sx=TITLE,
+        )  # fmt: skip
         self.button.on_click(self._compare_ticked)
         bench.param.watch(self._offer, ["chosen", "campaign_id"])
         bench.param.watch(self._open, "compared")

@@ -85,11 +85,16 @@ class Upload:
         What was read.
     problem
         Why it could not be read; "" when it could.
+    generator, generators
+        Whose crystals were read, and who else has some in the file; "" and none where it names
+        nobody.
     """
 
     name: str = ""
     structures: tuple[NamedStructure, ...] | tuple[Sample, ...] = ()
     problem: str = ""
+    generator: str = ""
+    generators: tuple[str, ...] = ()
 
 
 NO_UPLOAD = Upload()
@@ -97,7 +102,9 @@ NO_UPLOAD = Upload()
 
 def given_samples(spec: CampaignSpec, samples: Sequence[Sample]) -> Upload:
     """Return the crystals that a campaign was given to judge, as its form holds them."""
-    return Upload(Path(spec.samples).name, tuple(samples)) if samples else NO_UPLOAD
+    if not samples:
+        return NO_UPLOAD
+    return Upload(Path(spec.samples).name, tuple(samples), generator=spec.samples_of or "")
 
 
 class Draft(param.Parameterized):
@@ -277,8 +284,9 @@ class Draft(param.Parameterized):
             values |= {name: self.param[name].default for name in self.DRAWING}
         values |= {name: values[name] or None for name in self.OPTIONAL}
         values["best_of"] = values["best_of"] if self.search == "independent" else 1
-        samples = self.samples.name if self.generator == "file" else ""
-        given = {"targets": self.upload.name or None, "samples": samples or None}
+        given: dict[str, Any] = {"targets": self.upload.name or None}
+        if self.generator == "file":
+            given |= {"samples": self.samples.name, "samples_of": self.samples.generator}
         return values | given | {"sites": split_sites(self.sites)}
 
     def take(self, values: Mapping[str, Any]) -> None:
@@ -343,6 +351,8 @@ NO_SAMPLES = (
 )
 NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown", "best_of")
 """Number fields that may not be left empty."""
+USUAL = {name: Draft.param[name].default for name in NEEDED}
+"""What the form starts with."""
 
 
 def examine(
@@ -374,13 +384,13 @@ def examine(
         return SpecError("choose at least one element in the periodic table", "elements")
     for name in NEEDED:
         if fields[name] is None:
-            usual = Draft.param[name].default
-            return SpecError(f"expected a number, got an empty field: usual is {usual:g}", name)
+            told = f"expected a number, got an empty field: usual is {USUAL[name]:g}"
+            return SpecError(told, name)
     for symbol in (*fields["elements"], *fields["required"]):
         if symbol in blocked:
             return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")
     try:
-        spec = CampaignSpec.parse(**fields)
+        spec = CampaignSpec.parse(USUAL, **fields)
         if upload.name:
             within_reach(spec, upload.structures)
         if judged:

@@ -25,7 +25,16 @@ LOOK = {
 }
 
 
-def drop_area(megabytes: int, take: Callable[..., Any], what: str) -> pmui.FileInput:
+class FileField(pmui.FileInput):
+    """Takes an empty file for what it is: the library tells the browser that it has it, no more."""
+
+    def _update_file(self, filename: str, mime_type: str, value: bytes) -> None:
+        if value is None:
+            filename, mime_type, value = "the file", "", b""
+        super()._update_file(filename, mime_type, value)
+
+
+def drop_area(megabytes: int, take: Callable[..., Any], what: str) -> FileField:
     """Return an empty field for a file of at most so many MB.
 
     Parameters
@@ -37,7 +46,7 @@ def drop_area(megabytes: int, take: Callable[..., Any], what: str) -> pmui.FileI
     what
         What the file holds, for the field's label.
     """
-    area = pmui.FileInput(
+    area = FileField(
         label=f"Drop {what} here, or choose a file", variant="outlined", color="secondary",
         size="small", sx=LOOK, max_file_size=PATIENCE * megabytes * 2**20, chunk_size=2_000_000,
         sizing_mode="stretch_width", margin=0,

@@ -16,6 +16,7 @@ from panel.viewable import Viewer
 from explorer.export import FORMATS, REPORT, USUAL
 from explorer.export_campaign import export_chosen
 from explorer.store import Store, StoreError
+from explorer.ui.theme import TOOLTIP_BELOW
 from explorer.ui.workbench import Workbench, is_placed, with_structures
 
 NEAR_HULL = 0.1  # eV/atom, the usual meaning of "metastable"
@@ -31,7 +32,7 @@ class ExportView(Viewer):
         self.near = pmui.Button(
             label="Tick near hull", icon="checklist", variant="text", size="small", margin=0,
             description=f"Tick near hull: every candidate within {NEAR_HULL} eV/atom of it",
-            align="center",
+            align="center", stylesheets=[TOOLTIP_BELOW],
         )  # fmt: skip
         self.formats = pmui.MenuToggle(
             items=[

@@ -77,7 +77,7 @@ class HullView(Viewer):
         )  # fmt: skip
         self.facet = pmui.Select(
             label="Competing phases", options={EVERY_FACET: ""}, value="", searchable=True,
-            size="small", width=250, margin=(4, 0), visible=False, description=FACETS,
+            size="small", width=250, margin=(10, 0, 4, 0), visible=False, description=FACETS,
         )  # fmt: skip
         for choice in (self.time, self.view, self.facet):
             choice.param.watch(self._redraw, "value")
@@ -160,6 +160,7 @@ class HullView(Viewer):
     def _describe(self) -> None:
         picture = self.picture
         self.view.visible = len(picture.elements) == 3
+        self.time.visible = self.known.hull is not None
         self._offer_facets()
         limit = f"up to {self.bench.threshold:.2f} eV/atom"
         self.limit.object = f"<span class='muted'>{limit}</span>"

@@ -19,7 +19,6 @@ from model.crystal import WyckoffCrystal
 from model.wyckoff import table
 
 MAX_MEGABYTES = 16
-STRUCTURES = ".cif,.vasp,.poscar,.json,.extxyz,.xyz,.zip"
 
 
 def fields_of_file(name: str, content: bytes) -> dict[str, Any]:
@@ -32,6 +31,8 @@ def fields_of_file(name: str, content: bytes) -> dict[str, Any]:
         without a Wyckoff description.
     """
     short = one_line(Path(name.replace("\\", "/")).name)[:200]
+    if not content:
+        raise SpecError(f"{short} is empty")
     if len(content) > MAX_MEGABYTES * 2**20:
         size = len(content) / 2**20
         raise SpecError(f"{short}: expected at most {MAX_MEGABYTES} MiB, got {size:.0f} MiB")

@@ -34,6 +34,7 @@ from explorer.ui.workbench import Workbench
 
 WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
 """Baselines take seconds: one at a time, apart from the threads that read the store."""
+KEY_HEIGHT = 40  # pixels
 SHOWN = 200  # targets listed; the curve counts all
 EMPTY = """
 <div class='empty'><p><b>Nothing to look for yet</b></p>
@@ -73,7 +74,8 @@ class RetrievalView(Viewer):
         self.pane = pn.pane.Bokeh(
             self.live.figure, sizing_mode="stretch_both", min_height=240, margin=0
         )
-        self.key = words(key_html(()), KEY_LOOK)
+        # Two lines from the start: a figure that moves for the second covers the words below it.
+        self.key = words(key_html(()), KEY_LOOK, min_height=KEY_HEIGHT)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST)
         self._beside: Mapping[str, Curve] = ALONE

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from explorer.baseline_imported import packed_samples
+import panel as pn
+import panel_material_ui as pmui
+
+from explorer.baseline_imported import generators_and_samples
 from explorer.campaign import SpecError
 from explorer.figures.words import escape
 from explorer.isolation import IsolationError, Sandbox
@@ -20,6 +25,7 @@ LABEL = """
 CrystaLLM’s archive of CIFs, or CIF, POSCAR, JSON, Parquet. Judged are those with the elements,
 formula and size asked for above, in their order; all, where no element is chosen.</p>
 """
+CHOOSE = "choose one"
 REASONS = 3
 """Different reasons that are told in full."""
 LONGEST = 160
@@ -33,11 +39,42 @@ class SamplesView(UploadView):
     """The upload of crystals to judge, for the generator "file"; `Draft.samples` holds them."""
 
     def __init__(self, draft: Draft, **params: Any) -> None:
-        super().__init__(LABEL, "crystals", read_crystals, draft.take_samples, **params)
+        super().__init__(LABEL, "crystals", self._read_first, self._keep, **params)
         self.draft = draft
+        self._dropped: tuple[str, bytes] = ("", b"")
+        self.generator = pmui.Select(
+            label="Generator in the file", options={CHOOSE: ""}, value="", size="small",
+            sizing_mode="stretch_width", margin=(6, 0, 4, 0), visible=False,
+        )  # fmt: skip
+        self.generator.param.watch(self._choose, "value")
         told = ["samples", "n_samples", "generator", "spec", "problem", "problem_field"]
         draft.param.watch(self._tell, told)
         self._tell()
+
+    def _read_first(self, name: str, data: bytes) -> Upload:
+        """Read a file, and keep its bytes while somebody has yet to choose among its generators."""
+        upload = read_crystals(name, data)
+        self._dropped = (name, data) if upload.generators else ("", b"")
+        return upload
+
+    def _keep(self, upload: Upload) -> None:
+        if not upload.generators:
+            self._dropped = ("", b"")
+        names = {CHOOSE: ""} | {name: name for name in upload.generators}
+        self.generator.param.update(
+            options=names, value=upload.generator, visible=bool(upload.generators)
+        )
+        self.draft.take_samples(upload)
+
+    async def _choose(self, event: Any) -> None:
+        """Read one generator's crystals; an answer that came too late is dropped."""
+        dropped = self._dropped
+        if not dropped[0] or event.new == self.draft.samples.generator:
+            return
+        self.note.object = "<p class='muted' role='status'>reading …</p>"
+        upload = await asyncio.to_thread(read_crystals, *dropped, event.new)
+        if self._dropped is dropped and self.generator.value == event.new:
+            self._keep(upload)
 
     def _tell(self, *_: Any) -> None:
         draft, name = self.draft, self.draft.samples.name
@@ -47,16 +84,32 @@ class SamplesView(UploadView):
         detail = unread_html(draft.samples) if name else ""
         self.show(name, f"<p {look}>{escape(text)}</p>" if name or wrong else "", detail)
 
+    def __panel__(self) -> pn.Column:
+        box = super().__panel__()
+        box.append(self.generator)
+        return box
 
-def read_crystals(name: str, data: bytes) -> Upload:
-    """Read an uploaded file of crystals; never raises."""
-    return read_dropped(name, data, _in_a_child)
+
+def read_crystals(name: str, data: bytes, generator: str = "") -> Upload:
+    """Read an uploaded file of crystals, of this generator where it names several; never raises."""
+    several: tuple[str, ...] = ()
+
+    def read(path: Path) -> list[Sample]:
+        nonlocal several
+        several, samples = _in_a_child(path, generator)
+        if several and generator not in several:
+            raise SpecError(f"{path} holds crystals of {len(several)} generators: choose one below")
+        return samples
+
+    upload = read_dropped(name, data, read)
+    return replace(upload, generators=several, generator=generator if several else "")
 
 
-def _in_a_child(path: Path) -> list[Sample]:
+def _in_a_child(path: Path, generator: str) -> tuple[tuple[str, ...], list[Sample]]:
     try:
         with _reader:
-            return _reader.run(packed_samples, path, seconds=reading_seconds(path))
+            seconds = reading_seconds(path)
+            return _reader.run(generators_and_samples, path, generator, seconds=seconds)
     except IsolationError as error:
         raise SpecError(f"cannot read {path}: reading it {error}", "samples") from error
 
@@ -65,6 +118,7 @@ def read_words(draft: Draft) -> str:
     """Say how many crystals there are, and how many of them the campaign can judge."""
     read, kept, spec = len(draft.samples.structures), draft.n_samples, draft.spec
     told = f"{draft.samples.name}: {read} crystal{'' if read == 1 else 's'}"
+    told += f" of {draft.samples.generator}" if draft.samples.generator else ""
     if spec is not None and kept != read:
         told += f", {kept} of them of {spec.composition} with at most {spec.max_atoms} atoms"
     return told

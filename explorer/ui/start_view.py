@@ -13,9 +13,10 @@ from panel.viewable import Viewer
 from explorer.campaign import SpecError
 from explorer.figures.words import escape
 from explorer.ui.draft import PRESETS, Draft
-from explorer.ui.opened import STRUCTURES, fields_of_file
+from explorer.ui.drop_area import FileField
+from explorer.ui.opened import fields_of_file
 from explorer.ui.saved import write_toml
-from explorer.ui.theme import words
+from explorer.ui.theme import TOOLTIP_BELOW, words
 
 OPEN_HELP = (
     "Open file: saved constraints (.toml), or a structure (CIF, POSCAR, extxyz, JSON) whose "
@@ -25,7 +26,13 @@ OPEN_HELP = (
 SAVE_HELP = (
     "Save the constraints: a small text file to keep or send. The page's address holds the same"
 )
-SMALL = {"variant": "text", "size": "small", "margin": (0, 0, 0, 4), "align": "center"}
+SMALL = {
+    "variant": "text",
+    "size": "small",
+    "margin": (0, 0, 0, 4),
+    "align": "center",
+    "stylesheets": [TOOLTIP_BELOW],
+}
 
 
 class StartView(Viewer):
@@ -44,16 +51,14 @@ class StartView(Viewer):
 
     def _offer(self) -> None:
         """Put an empty field in place, so that the same file can be opened twice."""
-        self.open = pmui.FileInput(
-            label="Open file", icon="folder_open", accept=f".toml,{STRUCTURES}",
-            description=OPEN_HELP, **SMALL,
-        )  # fmt: skip
+        # Of files that it does not accept the field would say nothing.
+        self.open = FileField(label="Open file", icon="folder_open", description=OPEN_HELP, **SMALL)
         self.open.param.watch(self._take, "value")
         self.slot[:] = [self.open]
 
     async def _take(self, event: Any) -> None:
         """Read beside the event loop; the form keeps what it had when the file is bad."""
-        if not event.new:
+        if event.new is None:
             return
         name, content = str(self.open.filename), event.new
         self.note.object = "<p class='muted'>reading …</p>"

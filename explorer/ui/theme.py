@@ -12,6 +12,10 @@ _SHARED = {
     "breakpoints": {"values": {"xs": 0, "sm": NARROW, "md": 1100, "lg": 1280, "xl": 1920}},
     "typography": {"fontSize": 12.5, "button": {"textTransform": "none", "fontWeight": 500}},
     "shape": {"borderRadius": 6},
+    # A tooltip lies inside its button, which would make it as narrow.
+    "components": {
+        "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}}
+    },
 }
 THEME = {
     "light": {
@@ -58,6 +62,14 @@ TAB_LOOK = {
 STEPPERS = {"& .MuiIconButton-root:not(.Mui-disabled)": {"color": "text.secondary"}}
 
 HIDDEN_LABEL = {"& .MuiFormLabel-root": {"display": "none"}}  # read aloud, not shown
+
+# Panel sets a tooltip at the right of its button, over the next one or beyond the form's edge.
+TOOLTIP_BELOW = """
+:host { position: relative; }
+.MuiTooltip-popper { inset: 100% 0 auto auto !important; transform: none !important; }
+.MuiTooltip-tooltip { margin: 2px 0 0 !important; }
+.MuiTooltip-arrow { display: none; }
+"""
 
 LINE = "color-mix(in srgb, var(--panel-on-surface-color) 15%, transparent)"
 CARD = """

@@ -102,6 +102,8 @@ def read_dropped(name: str, data: bytes, read: Callable[[Path], Iterable[Any]]) 
     if len(data) > MAX_MEGABYTES * 2**20:
         limit = f"expected at most {MAX_MEGABYTES} MiB, got {len(data) / 2**20:.0f}: split the file"
         return Upload(short, problem=limit)
+    if not data:
+        return Upload(short, problem=f"{short} is empty")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / safe_name(short)
         path.write_bytes(data)

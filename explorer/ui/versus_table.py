@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from explorer.figures.versus import NEAR, Contender, Difference, Funnel, funnel
+from explorer.figures.versus import NEAR, Contender, Difference, Funnel, funnel, seeds_told
 from explorer.figures.words import NOT_KNOWN, energy_label, escape
 from explorer.ui.theme import LINE
 
@@ -67,7 +67,10 @@ def versus_html(
     """Return the table: a column for each campaign, with counts and what they do not share."""
     counted = [funnel(contender) for contender in contenders]
     head = "".join(
-        _head(contender, colour) for contender, colour in zip(contenders, colours, strict=False)
+        _head(contender, colour, seed)
+        for contender, colour, seed in zip(
+            contenders, colours, seeds_told(contenders), strict=False
+        )
     )
     rows = "".join(_row(line, counted) for line in FUNNEL)
     rows += _plain_row("Lowest", [energy_label(f.lowest) for f in counted], "Energy above the hull")
@@ -80,10 +83,10 @@ def versus_html(
     )
 
 
-def _head(contender: Contender, colour: str) -> str:
+def _head(contender: Contender, colour: str, seed: str) -> str:
     campaign = contender.campaign
     generator = campaign.spec.generator if campaign.spec.name else ""  # else the title tells it
-    told = ", ".join(filter(None, (generator, campaign.state.value, campaign.id[:4])))
+    told = ", ".join(filter(None, (generator, seed, campaign.state.value, campaign.id[:4])))
     return (
         f"<th scope='col'><i style='background:{escape(colour)}'></i>"
         f"<a href='?campaign={escape(campaign.id)}'>{escape(contender.title)}</a>"

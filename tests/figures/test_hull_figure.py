@@ -63,6 +63,15 @@ def test_five_elements_show_distances(make_hull, make_candidate):
     assert list(trace_of(figure, Kind.CANDIDATE).y) == [0.2]
 
 
+def test_distances_without_a_candidate_have_an_axis_all_the_same(make_candidate):
+    """As far as the threshold, also when everything is above it."""
+    high = make_candidate(0, "Al", "Ca", above=0.7, energy=-0.1)
+    for candidates in ([], [high]):
+        figure = hull_figure(with_candidates(HullPicture(()), candidates), threshold=0.4)
+        assert figure.layout.yaxis.range == (0, 0.4)
+        assert figure.layout.xaxis.range == (0, 1)
+
+
 def test_a_search_among_any_elements_shows_distances(make_candidate):
     """There is no system to draw then, and no known phase; the candidates still stand in order."""
     candidates = [

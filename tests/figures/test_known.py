@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from explorer.campaign import CampaignSpec
 from explorer.figures.known import NOTHING, known_of
 from explorer.figures.picture import Kind
@@ -33,6 +35,19 @@ def test_the_hull_of_dft_counts_its_own_phases() -> None:
     assert sorted(shown) == sorted(phase.id for phase in guessed)
     assert {p.geometry for p in compounds if p.source != PREDICTED} == {"dft"}
     assert all(len(phase.structure) == phase.n_atoms for phase in known.phases.values())
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ("Mg-Si", "compete with 1 known compound, of Mg and Si;"),
+        ("Cu-W", "compete with no known compound, none of Cu-W;"),
+        ("Al-Li-Na-O-Si", "known compounds, none of them of Al, Li, Na, O and Si,"),
+    ],
+)
+def test_one_compound_and_none_are_told_as_such(system: str, said: str) -> None:
+    """No "1 compounds" and no "0 of them"."""
+    assert said in known_of(CampaignSpec.parse(elements=system)).competition
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:

@@ -122,6 +122,12 @@ def test_seeds_of_one_question_share_a_band(contenders):
     assert (list(lower.y), list(upper.y)) == ([0, 0, 0, 0, 0], [0, 0, 1, 1, 1])
     told = "2 seeds of Al-Ca, transformer found 0 to 1 of 1, 0.5 on average."
     assert seed_words(seeds) == told
+    assert seed_words((first, replace(seeds[1], candidates=()))) == ""  # it has yet to begin
+    names = [trace.name for trace in energies_versus(seeds, 0.5).data]
+    assert names == ["Al-Ca, transformer, seed 0", "Al-Ca, transformer, seed 3"]
+    alone = energies_versus([first], 0.5)
+    assert [trace.name for trace in alone.data] == ["Al-Ca, transformer"]
+    assert all(tick == int(tick) for tick in alone.layout.yaxis.tickvals)
     third = replace(first, campaign=campaign("three", seed=9, n=2))
     assert seeds_alike((*seeds, third)) == [[0, 1, 2]]
     for asked in ({"seed": 0}, {"seed": 3, "temperature": 2.0}):

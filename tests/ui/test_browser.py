@@ -181,6 +181,7 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site)
             page.keyboard.type(keys)
         page.get_by_text("crystals of Mg-Si").wait_for()
         assert run.is_enabled()
+        page.get_by_role("button", name="More: Seed").wait_for()  # nobody has pointed at it
         page.locator("button.cell[data-symbol=Og]").click(force=True)
         assert page.locator("button.cell[aria-pressed=true]").count() == 2
         field(page, "Formula").fill("CaMg2")

@@ -75,6 +75,14 @@ def test_a_problem_names_its_field(field, values):
             "2000.0; usual is 1",
         ),
         ({"n": None}, "Crystals to draw: expected a number, got an empty field: usual is 64"),
+        (
+            {"n": 0},
+            "Crystals to draw: expected a number greater than or equal to 1, got 0; usual is 64",
+        ),
+        (
+            {"seed": -1},
+            "Seed: expected a number greater than or equal to 0, got -1; usual is 1",
+        ),
         ({"max_atoms": 0}, "Most atoms: expected a number greater than or equal to 1, got 0"),
         ({"elements": []}, "choose at least one element in the periodic table"),
         ({"sites": "nonsense"}, "Wyckoff sites: expected a site such as 139:2a=Ca"),

@@ -3,13 +3,17 @@
 import asyncio
 import io
 import zipfile
+from types import SimpleNamespace
 
+import pandas as pd
+import param
 import pytest
 from handmade import HOSTILE, candidate, put
 from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
 from explorer.samples import Sample
+from explorer.structure_files import NamedStructure, write_structures
 from explorer.ui.campaign_list import campaign_row
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import NO_UPLOAD, Draft, Upload
@@ -47,9 +51,10 @@ def zipped(**texts: str) -> bytes:
         ("output_225.csv", b'L,X,A,W\n"[5,5,5,90,90,90]","[[0,0,0]]","[29]","[1]"\n', [""], ""),
         ("other.csv", b"a,b\n1,2\n", [], "other.csv has no structures: expected the columns L, X"),
         ("empty.zip", zipped(), [], "empty.zip holds no structure"),
-        ("none.docx", b"", [], "unknown structure format 'none.docx'"),
+        ("none.docx", b"?", [], "unknown structure format 'none.docx'"),
+        ("empty.cif", b"", [], "empty.cif is empty"),
     ],
-    ids=["a zip", "Wyckoff letters", "another table", "nothing", "another format"],
+    ids=["a zip", "Wyckoff letters", "another table", "nothing", "another format", "no byte"],
 )
 def test_a_file_is_read_crystal_by_crystal_or_says_why_not(name, content, read, problem):
     """What one crystal lacks is its own reason; what the file lacks is one line without a path."""
@@ -60,6 +65,32 @@ def test_a_file_is_read_crystal_by_crystal_or_says_why_not(name, content, read, 
     for one, reason in zip(upload.structures, read, strict=True):
         assert reason in one.reason
         assert bool(one.reason) == bool(reason)
+
+
+def test_of_a_file_of_several_generators_one_is_chosen(tmp_path, store):
+    """The choice stands below the file until it is taken away; the campaign names whose it is."""
+    path = tmp_path / "peers.parquet"
+    write_structures(path, [NamedStructure("a", CACU), NamedStructure("b", COPPER)])
+    pd.read_parquet(path).assign(generator=["CDVAE", "FTCP"]).to_parquet(path)
+    draft = Draft(generator="file", elements=["Ca", "Cu"], subset=True)
+    view = SamplesView(draft)
+    view._keep(view._read_first(path.name, path.read_bytes()))
+    draft.check()
+    assert draft.problem == "peers.parquet holds crystals of 2 generators: choose one below"
+    assert view.generator.visible
+    assert list(view.generator.options) == ["choose one", "CDVAE", "FTCP"]
+    asyncio.run(view._choose(SimpleNamespace(new="FTCP")))
+    assert draft.samples.structures == ()  # it has been chosen differently meanwhile
+    with param.parameterized.discard_events(view.generator):
+        view.generator.value = "FTCP"
+    asyncio.run(view._choose(SimpleNamespace(new="FTCP")))
+    draft.check()
+    assert (draft.spec.samples, draft.spec.samples_of, draft.n) == ("peers.parquet", "FTCP", 1)
+    assert "1 crystal of FTCP" in view.note.object
+    campaign = store.campaign(store.create(draft.spec, samples=draft.samples.structures))
+    assert "crystals of FTCP in peers.parquet" in campaign_row(campaign, None)["facts"]
+    view._clear()
+    assert not view.generator.visible
 
 
 def test_the_form_makes_room_for_crystals_when_a_file_gives_them():

@@ -15,7 +15,7 @@ from handmade import HOSTILE, candidate, put
 from explorer.campaign import CampaignState
 from explorer.lease import Leases, new_owner
 from explorer.store import Store
-from explorer.ui.administration_view import AdministrationView
+from explorer.ui.administration_view import AdministrationView, slots_html
 from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.login import LoginError, current_user
 from explorer.ui.page import Session
@@ -140,6 +140,7 @@ def test_the_users_and_runners_are_shown_to_admins_alone(store):
     assert "&lt;img" in views[0].users.object
     assert "<img" not in views[0].users.object
     assert re.search(r"gpu0.*heard of \d s ago", views[0].runners.object)
+    assert "No runner has begun" in slots_html(())
     runner.leave_slot("gpu0")
     asyncio.run(views[0].refresh())
     assert "gone" in views[0].runners.object

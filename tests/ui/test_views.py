@@ -14,6 +14,7 @@ from explorer.candidate import State
 from explorer.structure_files import NamedStructure
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
+from explorer.ui.drop_area import drop_area
 from explorer.ui.elements import blocked_elements
 from explorer.ui.export_view import ExportView, zip_of
 from explorer.ui.hull_view import HullView
@@ -243,6 +244,10 @@ def test_five_elements_have_a_list_of_facets(store):
     bench.campaign_id = put(store, candidate(1))
     bench.take(bench.look())
     assert not view.facet.visible
+    assert view.time.visible
+    bench.campaign_id = put(store, candidate(1), elements=())
+    bench.take(bench.look())
+    assert not view.time.visible  # no system, no hull before and after
 
 
 SALT = candidate(0).initial
@@ -266,6 +271,15 @@ def test_an_upload_is_read_or_says_why_not(name, content, problem):
     assert "/" not in upload.name
     assert problem in upload.problem
     assert bool(upload.problem) == bool(problem) == (len(upload.structures) == 0)
+
+
+def test_an_empty_file_arrives_as_one():
+    """Of it the browser sends no piece, only that this was all."""
+    taken = []
+    area = drop_area(1, lambda event: taken.append((area.filename, event.new)), "anything")
+    area._handle_msg({"status": "finished"})
+    assert taken == [("the file", b"")]
+    assert read_upload(*taken[0]).problem == "the file is empty"
 
 
 def test_the_form_tells_how_many_targets_were_read():
