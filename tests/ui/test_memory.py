@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_closed_pages_do_not_add_up(store, tmp_path):
-    """Of three pages that showed a campaign one at most stays: what was looked at last."""
+    """Of three pages that showed a campaign one at most stays, that which the server began with."""
     campaign = put(store, candidate(1), name="Looked at")
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "benchmarks")))
     told = subprocess.run(
