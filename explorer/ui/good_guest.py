@@ -5,12 +5,35 @@ Panel has no setting for any of it, hence the private names.
 
 from __future__ import annotations
 
+import gc
+from functools import cache
+
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.application.application import SessionContext
 from bokeh.document import Document
+from bokeh.settings import settings
 from panel.io.notifications import NotificationAreaBase
 from panel.util import edit_readonly
+
+LITTER = 10_000
+"""Objects made before Python looks for garbage among them: a page is 75,000 that all stay."""
+
+
+@cache
+def settle() -> None:
+    """Make this process a server of pages, when the first one is asked for."""
+    # What has been imported by now stays: to search it for garbage would stop all pages for half a
+    # second now and then.
+    gc.collect()
+    gc.freeze()
+    # Panel searches everything once sessions have ended. To do that while a page is built, too,
+    # would take an eighth of its time.
+    gc.set_threshold(LITTER, *gc.get_threshold()[1:])
+    # Bokeh would check the signature of each of a page's 2,000 callbacks, which are Panel's, and
+    # then all of its models.
+    settings.perform_error_diagnostics = False
+    settings.perform_document_validation = False
 
 
 def mind_own_business(page: pmui.Page) -> None:

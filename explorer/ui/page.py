@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import PRESETS, Draft, given_samples
 from explorer.ui.elements import blocked_elements, potential_names
-from explorer.ui.good_guest import leave_nothing, mind_own_business, send_at_once
+from explorer.ui.good_guest import leave_nothing, mind_own_business, send_at_once, settle
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
 from explorer.ui.pulse import TURNS, Pulse
@@ -64,10 +63,6 @@ BODY = {"sizing_mode": "stretch_width", "margin": 0}
 @cache
 def shared_store() -> Store:
     """Return the one store of this server process."""
-    # What has been imported by now stays: to search it for garbage would stop all pages for half a
-    # second now and then.
-    gc.collect()
-    gc.freeze()
     return Store()
 
 
@@ -268,4 +263,5 @@ def open_page() -> pmui.Page:
     StoreError
         When the store cannot be opened; as `LoginError` when nobody has, and somebody should.
     """
+    settle()
     return Session(shared_store().of(current_user())).page()

@@ -37,6 +37,8 @@ CLICKED = "Deleted ones"
 READY = {"type": "event", "name": "document_ready", "values": {"type": "map"}}
 WARM = 30
 """Visits after which a server has loaded what it ever loads."""
+STOPS = 4
+"""How often the memory is read while pages are opened and closed."""
 REST = 45.0
 """Seconds in which the server forgets the sessions that nobody looks at."""
 PATIENCE = 120.0
@@ -162,21 +164,29 @@ async def measure(machine: Machine, address: str, options: argparse.Namespace) -
 
 
 async def visit(machine: Machine, address: str, times: int) -> dict[str, Any]:
-    """Open and close pages one after the other, and say what memory that left behind."""
+    """Open and close pages one after the other, and say what memory that left behind.
+
+    Memory that is lost grows from stop to stop; what the allocator keeps of the busiest moment so
+    far goes up and down.
+    """
     server = psutil.Process(machine.web.pid)
-    sizes = []
-    for number in (WARM, times):
+    sizes, loads = [], []
+    stops = np.linspace(0, times, STOPS + 1, dtype=int)
+    for number in (WARM, *np.diff(stops).tolist()):
         for _ in range(number):
+            began = time.perf_counter()
             page = await Page.open(address)
+            loads.append(time.perf_counter() - began)
             await page.close()
         await asyncio.sleep(REST)
         sizes.append(server.memory_info().rss / 1e6)
-    warm, after = sizes
     return {
         "visits": times,
-        "megabytes_after_warm_up": round(warm),
-        "megabytes_after": round(after),
-        "megabytes_grown": round(after - warm, 1),
+        "page_load_seconds": quantiles(loads[WARM:]),
+        "megabytes_at_rest": {
+            WARM + done: round(size) for done, size in zip(stops.tolist(), sizes, strict=True)
+        },
+        "megabytes_grown": round(sizes[-1] - sizes[0], 1),
     }
 
 

@@ -44,8 +44,9 @@ def test_a_live_figure_follows_the_campaign():
         curve = curve_of([drawn_crystal(i, found=i >= 3) for i in range(size)], ["a", "b"])
         live.show(curve, {"similarity": curve} if size > 5 else {})
         assert (figure.x_range.end, figure.y_range.end) == (size, pytest.approx(2.16))
-        for axis in (*figure.xaxis, *figure.yaxis):
+        for axis, grid in zip((*figure.xaxis, *figure.yaxis), figure.grid, strict=True):
             assert (axis.ticker.min_interval, axis.ticker.num_minor_ticks) == (1, 0)
+            assert grid.ticker is axis.ticker
         ceiling, similar, frequent, drawn, _ = (
             tuple(line.data_source.data.values()) for line in figure.renderers
         )
