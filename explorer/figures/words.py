@@ -85,11 +85,19 @@ def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> 
 
 
 def record_label(record: Record | None) -> str:
-    """Say what DFT makes of such crystals: their distance from its hull, and who stays near it."""
+    """Say what DFT made of crystals placed so: how many, how far from its hull, who stays near."""
     if record is None:
         return ""
-    return (
-        f"{energy_label(record.mean, signed=True).split()[0]} ± {record.spread:.3f} eV/atom on "
-        f"average; {100 * record.stable:.0f} % stable, {100 * record.near:.0f} % within 0.1 "
-        f"(of {record.count} novel crystals told so)"
+    low, high = (_short(end) for end in (record.low, record.high))
+    placed = (
+        f"from {low} to {high}" if low and high else f"below {high}" if high else f"above {low}"
     )
+    return (
+        f"of {record.count} novel crystals placed {placed} eV/atom DFT finds {record.stable:.0%} "
+        f"stable and {record.near:.0%} within 0.1, on average at {energy_label(record.mean, True)} "
+        f"(± {record.spread:.3f})"
+    ).replace("%", "\N{NO-BREAK SPACE}%")
+
+
+def _short(energy: float | None) -> str:
+    return "" if energy is None else f"{energy:g}".replace("-", "−")

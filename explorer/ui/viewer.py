@@ -269,7 +269,7 @@ def candidate_details(
                 f"{when} {spacegroup_label(group)}" for when, group in groups.items()
             ),
             "Above the hull": energy_label(candidate.energy_above_hull),
-            "By DFT": record_label(track_record(candidate, hull)),
+            "By experience": record_label(track_record(candidate, hull)),
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
