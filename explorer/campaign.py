@@ -56,7 +56,7 @@ NEW = {
     "unknown": 1.0,
     "prototypes": True,
     "variants": True,
-    "retry_every": 3,
+    "retry_every": 6,
     "give_up": 1.0,
 }
 """What a new campaign does when not told otherwise. What a stored one does not say is told by the

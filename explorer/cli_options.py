@@ -209,7 +209,7 @@ class Drawing:
     unknown: Unknown = 0.0
     prototypes: Prototypes = True
     variants: Variants = True
-    retry_every: RetryEvery = 3
+    retry_every: RetryEvery = 6
     best_of: BestOf = 1
     checkpoint: Checkpoint = None
 

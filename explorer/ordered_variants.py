@@ -25,6 +25,11 @@ from model.wyckoff import LETTERS, table
 
 MOST_KINDS = 4
 """Variants of more elements are not made: they are too many to be ranked while somebody waits."""
+LESS_LIKELY = 0.3
+"""How likely a variant is beside a prototype that resembles the elements as much: nobody has seen it.
+
+Chosen on validation crystals.
+"""
 MOST_SPLIT = 8
 """Sites of a kind that is split."""
 
@@ -94,7 +99,7 @@ def likeliest_variants(
     Yields
     ------
     tuple of float and WyckoffCrystal
-        Minus the resemblance, so that it rises, and the crystal.
+        Minus the resemblance times `LESS_LIKELY`, so that it rises, and the crystal.
     """
     orders, rows, scores = [], [], []
     for chosen in constraints.element_sets or ():
@@ -118,7 +123,8 @@ def likeliest_variants(
             Site(letter, order[slot], free)
             for (letter, _, free), slot in zip(prototype.sites, slots, strict=True)
         )
-        yield -float(score[place]), WyckoffCrystal(prototype.spacegroup, sites, prototype.lattice)
+        key = -LESS_LIKELY * float(score[place])
+        yield key, WyckoffCrystal(prototype.spacegroup, sites, prototype.lattice)
 
 
 @cache

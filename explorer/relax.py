@@ -59,7 +59,7 @@ class Relaxer:
     fmax
         Largest force of a relaxed structure, eV/Å.
     smax
-        Largest stress component of a relaxed structure, eV/Å³ (0.003 is about 0.5 GPa).
+        Largest stress component of a relaxed structure, eV/Å³ (0.001 is 0.16 GPa).
     max_steps
         A structure that is not converged after so many steps keeps its last frame and energy but
         counts as not converged.
