@@ -26,9 +26,9 @@ from model.wyckoff import LETTERS, table
 MOST_KINDS = 4
 """Variants of more elements are not made: they are too many to be ranked while somebody waits."""
 LESS_LIKELY = 0.3
-"""How likely a variant is beside a prototype that resembles the elements as much: nobody has seen it.
+"""How likely a variant is beside a prototype that resembles the elements as much.
 
-Chosen on validation crystals.
+Nobody has seen it yet; chosen on validation crystals.
 """
 MOST_SPLIT = 8
 """Sites of a kind that is split."""
