@@ -191,12 +191,13 @@ def test_a_set_of_some_compounds_holds_every_element(tmp_path: Path) -> None:
 
 
 def crowd(path: Path, n: int) -> Path:
-    """Write a table of `n` strained copper-aluminium crystals."""
+    """Write a table of `n` strained crystals of copper and aluminium in turns, close to rest."""
     rng = np.random.default_rng(0)
     rows = []
     for k in range(n):
-        b2 = Structure(Lattice.cubic(3.05), ["Al", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-        b2.apply_strain(rng.uniform(-0.02, 0.02, 3))
+        cell = Lattice.tetragonal(2.63, 4.06)
+        layers = Structure(cell, ["Al", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        layers.apply_strain(rng.uniform(-0.02, 0.02, 3))
         rows.append(
             {
                 "id": f"p{k}",
@@ -206,9 +207,9 @@ def crowd(path: Path, n: int) -> Path:
                 "n_atoms": 2,
                 "spacegroup": 47,
                 "e_above_hull": 0.0,
-                "lattice": b2.lattice.matrix.ravel().tolist(),
-                "numbers": list(b2.atomic_numbers),
-                "frac_coords": b2.frac_coords.ravel().tolist(),
+                "lattice": layers.lattice.matrix.ravel().tolist(),
+                "numbers": list(layers.atomic_numbers),
+                "frac_coords": layers.frac_coords.ravel().tolist(),
             }
         )
     pq.write_table(pa.Table.from_pylist(rows), path)
