@@ -90,7 +90,7 @@ Variants = Annotated[
     typer.Option(
         "--variants/--no-variants",
         help="Count ordered variants of known crystals as known there: the same sites with other "
-        "kinds of atoms on them, such as MoWTe2 of MoTe2.",
+        "kinds of atoms on them, such as MoWTe4 of MoTe2.",
     ),
 ]
 RetryEvery = Annotated[

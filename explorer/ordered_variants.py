@@ -1,6 +1,6 @@
 """Ordered variants of prototypes: known sites, other kinds of atoms on them.
 
-Of a prototype with one kind less, one kind is split over its sites, as MoWTe2 is made of MoTe2; of
+Of a prototype with one kind less, one kind is split over its sites, as MoWTe4 is made of MoTe2; of
 one with as many kinds, one site changes its kind; of one with one kind more, two kinds become one.
 How likely a variant is goes by the data-mined probabilities that the elements of the prototype's
 members become those asked for, as for prototypes themselves.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import combinations, permutations
+from itertools import chain, combinations, permutations
 
 import numpy as np
 
@@ -59,12 +59,13 @@ class Variants:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Atoms of each new kind in the conventional cell, (V, kinds)."""
+        """Atoms of each new kind in the primitive cell, (V, kinds)."""
         counts = np.zeros((len(self.made), self.new.shape[1] - 1), int)
-        atoms = {id(prototype): _multiplicities(prototype) for prototype, _ in self.made}
-        for row, (prototype, slots) in enumerate(self.made):
-            for slot, multiplicity in zip(slots, atoms[id(prototype)], strict=True):
-                counts[row, slot] += multiplicity
+        places = {id(prototype): _positions(prototype) for prototype, _ in self.made}
+        rows = np.repeat(np.arange(len(self.made)), [len(slots) for _, slots in self.made])
+        slots = np.fromiter(chain.from_iterable(slots for _, slots in self.made), int)
+        sites = np.fromiter(chain.from_iterable(places[id(p)] for p, _ in self.made), int)
+        np.add.at(counts, (rows, slots), table().primitive_multiplicity[sites])
         return counts
 
     def resemblance(self, numbers: Sequence[int], similarity: np.ndarray) -> np.ndarray:
@@ -148,20 +149,19 @@ def variants_of(prototypes: Sequence[Prototype], kinds: int) -> Variants:
     return Variants(made, old, new, starts[:-1])
 
 
-def _multiplicities(prototype: Prototype) -> list[int]:
-    positions = table().positions_of(prototype.spacegroup)
-    return [
-        int(table().multiplicity[positions[LETTERS.index(letter)]])
-        for letter, *_ in prototype.sites
-    ]
+def _positions(prototype: Prototype) -> list[int]:
+    """Rows of the Wyckoff table, one a site."""
+    first = int(table().positions_of(prototype.spacegroup)[0])
+    return [first + LETTERS.index(letter) for letter, *_ in prototype.sites]
 
 
 def _allowed(variants: Variants, order: Sequence[str], constraints: Constraints) -> np.ndarray:
-    """Which variants have an allowed group and, filled in this order, composition, (V,) bool."""
+    """Which variants have an allowed group, size and, so filled, composition, (V,) bool."""
     allowed = np.ones(len(variants.made), bool)
     if constraints.spacegroups:
         groups = [prototype.spacegroup for prototype, _ in variants.made]
         allowed &= np.isin(groups, constraints.spacegroups)
+    allowed &= variants.counts.sum(axis=1) <= constraints.max_atoms
     if constraints.formula and len(allowed):
         different, which = np.unique(variants.counts, axis=0, return_inverse=True)
         fits = [

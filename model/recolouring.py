@@ -1,6 +1,6 @@
 """Known crystals whose sites a skeleton has, with other kinds of atoms on them.
 
-An ordered variant of a known crystal, such as MoWTe2 of MoTe2, occupies the same Wyckoff positions:
+An ordered variant of a known crystal, such as MoWTe4 of MoTe2, occupies the same Wyckoff positions:
 some sites change their element, or two kinds of atoms become one. Its coordinates are near those of
 the crystal that it varies.
 

@@ -100,8 +100,7 @@ def sample(
     ConstraintError
         If nothing can satisfy the constraints.
     ValueError
-        If a count, a temperature, ``top_p``, ``search`` or ``again`` is out of range, or a search
-        is to give the best of several.
+        If a choice is out of range, or a search is to give the best of several.
     """
     heat = temperature if geometry_temperature is None else geometry_temperature
     _refuse_counts(count, start, batch_size)
@@ -116,10 +115,8 @@ def sample(
     order = {"temperature": temperature, "noise": search == "distinct", "seed": seed}
     penalty = partial(_penalty, templates, unknown) if templates and unknown else None
     anew = partial(SkeletonSearch, loaded, grammar, **order, again=again, penalty=penalty)
-    others = proposed if search == "likeliest" else ()
-    skeletons = _rounds(
-        anew, partial(in_turn, proposed=others, grammar=grammar, retry_every=retry_every)
-    )
+    others = {"proposed": proposed if search == "likeliest" else (), "retry_every": retry_every}
+    skeletons = _rounds(anew, partial(in_turn, grammar=grammar, **others))
     wanted = islice(skeletons, start, start + count)
     return _filled(sampler, seed, start, wanted, batch_size, templates)
 

@@ -26,7 +26,7 @@ from model.arrays import read_arrays
 from model.crystal import lattice_vectors
 from model.elements import element_distance, in_formula_order, symbol_of
 from model.exclusion import Exclusion
-from model.recolouring import recolourings
+from model.recolouring import Site, recolourings
 from model.tokens import SCALES, Role, Row, row_tail, row_to_crystal
 from model.wyckoff import table
 
@@ -48,9 +48,7 @@ MOST_TRIES = 8
 
 Pattern = tuple[tuple[int, ...], ...]
 """Positions (rows of the Wyckoff table) that each kind of atom occupies, kinds in rising order."""
-Site = tuple[int, int]
-"""Position and atomic number."""
-Way = tuple[Pattern, int, tuple[int, ...]]
+Source = tuple[Pattern, int, tuple[int, ...]]
 """A pattern, one of its members, and which of its sites, kind by kind, each asked site is."""
 
 
@@ -152,7 +150,7 @@ class Templates:
                 break
         return found
 
-    def _nearest(self, sites: Sequence[Site]) -> Iterator[Way]:
+    def _nearest(self, sites: Sequence[Site]) -> Iterator[Source]:
         """Known crystals that have the skeleton, or else its positions, the nearest first."""
         pattern, kinds = pattern_of(sites)
         members = self._members.get(pattern)
@@ -167,7 +165,7 @@ class Templates:
             member, order = divmod(int(place), len(orders))
             yield pattern, member, _owners(sites, pattern, orders[order])
 
-    def _recoloured(self, sites: Sequence[Site]) -> Iterator[Way]:
+    def _recoloured(self, sites: Sequence[Site]) -> Iterator[Source]:
         """Known crystals that occupy the positions with other kinds of atoms."""
         patterns = self._by_positions.get(tuple(sorted(p for p, _ in sites)), ())
         ways = []

@@ -198,7 +198,7 @@ class Draft(param.Parameterized):
     variants = param.Boolean(
         default=True,
         doc="Ordered variants count as known there: the sites of a known crystal with other kinds "
-        "of atoms on them, as MoWTe₂ has those of MoTe₂",
+        "of atoms on them, as MoWTe₄ has those of MoTe₂",
     )
     best_of = param.Integer(
         default=1,

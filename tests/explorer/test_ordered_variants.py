@@ -66,10 +66,11 @@ def test_rank_is_the_sum_over_members_of_products(kinds: int) -> None:
         {"elements": "Mo-Te-W", "formula": "Mo1-3W1-2Te2-6", "spacegroups": "trigonal"},
         {"elements": "Al-Ca-Cu-Mg", "spacegroups": (139, 225)},
         {"elements": "Al-Cu", "subset": True},
+        {"elements": "Al-Ca-Cu", "max_atoms": 6},
     ],
     ids=str,
 )
-def test_variants_have_the_groups_and_compositions_asked_for(wish: dict) -> None:
+def test_variants_have_the_groups_sizes_and_compositions_asked_for(wish: dict) -> None:
     """And come in falling likelihood; each is new among the prototypes or is found there."""
     constraints = Constraints.parse(**wish)
     some = list(itertools.islice(likeliest_variants(constraints, element_similarity()), 200))
@@ -78,6 +79,7 @@ def test_variants_have_the_groups_and_compositions_asked_for(wish: dict) -> None
     assert keys == sorted(keys)
     for _, crystal in some:
         assert constraints.allows_composition(crystal.composition)
+        assert crystal.n_atoms <= constraints.max_atoms
         assert not constraints.spacegroups or crystal.spacegroup in constraints.spacegroups
 
 
