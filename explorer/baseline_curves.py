@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from explorer.campaign import CampaignSpec
-from explorer.generators import open_source
 from explorer.isolation import Here, IsolationError, Sandbox
 from explorer.novelty import Matcher
 from explorer.retrieval import Curve, RetrievalCurve
@@ -78,6 +77,8 @@ def baseline(spec: CampaignSpec, targets: tuple[NamedStructure, ...], method: st
     ValueError
         When the generator cannot draw under these constraints.
     """
+    from explorer.generators import open_source  # noqa: PLC0415 - imports torch
+
     source = open_source(spec.model_copy(update={"generator": method}), None)
     formulas = {target.structure.composition.reduced_formula for target in targets}
     found = RetrievalCurve(targets, Matcher(sandbox=Here()))

@@ -16,14 +16,12 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 from pymatgen.io.optimade import OptimadeStructureAdapter
-from pymatgen.io.vasp import Poscar
-from pymatgen.io.vasp.sets import MPRelaxSet
 
 from explorer.candidate import Candidate
 from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
 from explorer.spreadsheet import cell
-from explorer.structure_files import cif_text, lemat_csv, safe_name
+from explorer.structure_files import cif_text, lemat_csv, poscar_text, safe_name
 
 SYMPRECS = (0.1, 0.01)
 """Å: tolerances at which the table gives the space group; CIFs are written at the first."""
@@ -105,13 +103,14 @@ def poscars(chosen: Chosen) -> Files:
 
     def write(candidate: Candidate, name: str) -> Files:
         structure = candidate.structure.get_sorted_structure()
-        yield f"poscars/{name}.vasp", Poscar(structure, comment=name).get_str()
+        yield f"poscars/{name}.vasp", poscar_text(structure, name)
 
     return chosen.each(write)
 
 
 def vasp_inputs(chosen: Chosen) -> Files:
     """INCAR, KPOINTS, POSCAR and the names of the POTCARs of the Materials Project's relaxation."""
+    from pymatgen.io.vasp.sets import MPRelaxSet  # noqa: PLC0415 - half a second to import
 
     def write(candidate: Candidate, name: str) -> Files:
         with warnings.catch_warnings():  # it misses the POTCARs, which nobody may hand on

@@ -21,15 +21,10 @@ from explorer.batch_evaluation import NOT_FINITE, Evaluation
 from explorer.candidate import Relaxation
 from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
 from explorer.potentials import EnergyLevel
-from explorer.trace import Recorder, Trace
+from explorer.trace import SMAX, Recorder, Trace
 
 FMAX = 0.05
 """eV/Å: largest force on an atom of a relaxed crystal."""
-SMAX = 0.001
-"""eV/Å³ (0.16 GPa): largest stress component of a relaxed crystal.
-
-With three times as much, soft crystals stop up to 3 meV/atom early, each engine at another place.
-"""
 MAX_STEPS = 200
 MAX_SECONDS = 900.0
 MAX_VOLUME_CHANGE = 4.0

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,9 @@ from explorer.hull import Hull
 from explorer.novelty import Lookup, Matcher, MatchError, Pool
 from explorer.potentials import Potential
 from explorer.references import DFT, HULL_WORDS, ReferencePhases
-from explorer.relax import Relaxer
+
+if TYPE_CHECKING:
+    from explorer.relax import Relaxer
 
 LABELS = ("decomposition_energy", "e_above_hull")
 """Columns with the DFT distance, eV/atom; the first is negative below the hull, the second not."""

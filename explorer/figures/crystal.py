@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from crystal_toolkit.core.legend import EL_COLORS, Legend
-from pymatgen.analysis.graphs import StructureGraph
+from monty.serialization import loadfn
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
@@ -56,6 +58,9 @@ def crystal_scene(structure: Structure, as_given: bool = False) -> CrystalScene:
     reason = gate(structure)
     if reason:
         return CrystalScene(None, {}, len(structure), f"This structure cannot be shown: {reason}")
+    from crystal_toolkit.core.legend import Legend  # noqa: PLC0415 - seconds to import
+    from pymatgen.analysis.graphs import StructureGraph  # noqa: PLC0415 - likewise
+
     shown = _upright(structure if as_given else _conventional(structure))
     legend = Legend(shown, color_scheme=COLOURS)
     with warnings.catch_warnings():  # CrystalNN guesses where no oxidation states are given
@@ -70,8 +75,15 @@ def crystal_scene(structure: Structure, as_given: bool = False) -> CrystalScene:
 
 def element_colour(symbol: str) -> str:
     """CSS colour of an element's atoms in the scene."""
-    red, green, blue = EL_COLORS[COLOURS].get(symbol, (128, 128, 128))
+    red, green, blue = _colours().get(symbol, (128, 128, 128))
     return f"rgb({red},{green},{blue})"
+
+
+@cache
+def _colours() -> dict[str, list[int]]:
+    """Read what Crystal Toolkit paints atoms with, without importing it."""
+    package = Path(find_spec("crystal_toolkit").origin).parent
+    return loadfn(package / "core" / "ElementColorSchemes.yaml")[COLOURS]
 
 
 def _conventional(structure: Structure) -> Structure:

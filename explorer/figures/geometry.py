@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pymatgen.analysis.local_env import CrystalNN, MinimumDistanceNN
 from pymatgen.core import Composition, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from explorer.figures.words import formula_label
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.local_env import CrystalNN, MinimumDistanceNN
 
 MOST_ATOMS_FOR_CRYSTALNN = 40  # its Voronoi cells take seconds beyond that
 MOST_ATOMS_TO_GUESS = 60
@@ -20,6 +22,11 @@ SIGNS = str.maketrans("0123456789+-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻·")
 
 def neighbour_finder(n_atoms: int) -> CrystalNN | MinimumDistanceNN:
     """Return what finds bonds: CrystalNN for small cells, else by distance."""
+    from pymatgen.analysis.local_env import (  # noqa: PLC0415 - half a second to import
+        CrystalNN,
+        MinimumDistanceNN,
+    )
+
     return CrystalNN() if n_atoms <= MOST_ATOMS_FOR_CRYSTALNN else MinimumDistanceNN()
 
 

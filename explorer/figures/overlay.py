@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from crystal_toolkit.core.scene import Cubes, Cylinders, Scene
 from pymatgen.core import Structure
 
 from explorer.figures.crystal import CrystalScene, crystal_scene, upright
@@ -47,6 +46,12 @@ def overlay_scene(frames: Frames, name: str, colour: str) -> CrystalScene:
     drawn = crystal_scene(frames.structure(0), as_given=True)
     if drawn.scene is None:
         return drawn
+    from crystal_toolkit.core.scene import (  # noqa: PLC0415 - seconds to import
+        Cubes,
+        Cylinders,
+        Scene,
+    )
+
     atoms, cubes = _pairs(frames)
     apart = np.linalg.norm(atoms - cubes, axis=1) > FAR
     joined = np.stack([atoms[apart], cubes[apart]], axis=1).tolist()
