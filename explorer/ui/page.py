@@ -35,21 +35,25 @@ from explorer.ui.workbench import Workbench
 from explorer.users import QuotaError
 
 LIST_EVERY = 6  # looks between two readings of the list of campaigns
+STATIC = Path(__file__).parent / "static"
 LOGO = Path(__file__).parents[2] / "assets" / "logo.svg"
-# Bokeh tries again at once, then after 2, 4, 8 and 16 s and gives up; it is refused when its token
-# is older than five minutes. The page's address and `Window` hold all that matters, so the page is
-# loaded again as soon as the server is back, unless the first try has mended it.
-COME_BACK = """
-if ((cb_obj.timeout == null || cb_obj.attempts > 0) && !window.hullscapeWaiting) {
-  window.hullscapeWaiting = true
-  const probe = new URL("static/extensions/panel/images/favicon.ico", document.baseURI)
-  const again = () => { if (window.hullscapeWaiting) { setTimeout(wait, 500) } }
-  const wait = () => fetch(probe, {cache: "no-store", signal: AbortSignal.timeout(3000)})
-    .then(() => { if (window.hullscapeWaiting) { location.reload() } }).catch(again)
-  setTimeout(wait, Math.max(0, 3000 - performance.now()))  // no page is loaded twice a second
-}
+# Bokeh's first try, at once, is waited for.
+LOST = """
+if (cb_obj.timeout == null || cb_obj.attempts > 0) { window.hullscapeServer.lost() }
 """
-CAME_BACK = "window.hullscapeWaiting = false"
+FOUND = "window.hullscapeServer.found()"
+TEMPLATE = f"""
+{{% extends "base.html" %}}
+{{% block preamble %}}
+{{{{ super() }}}}
+<script>
+{{% raw %}}
+{(STATIC / "come_back.js").read_text(encoding="utf-8")}
+{{% endraw %}}
+</script>
+{{% endblock %}}
+"""
+"""The page's HTML, with what loads it again after its server was away."""
 # Panel writes each change of the address into the browser's history and never reads it back.
 GO_BACK = """
 if (!window.hullscapeHistory) {
@@ -200,6 +204,7 @@ class Session:
             theme_config=THEME,
             sx=PAGE,
             busy_indicator=None,
+            template=TEMPLATE,
         )
         mind_own_business(page)
         page.param.watch(lambda event: self.bench.param.update(dark=event.new), "dark_theme")
@@ -207,8 +212,8 @@ class Session:
             pn.state.location.sync(self.bench, {"campaign_id": "campaign", "versus": "compare"})
             pn.state.location.sync(page, {"dark_theme": "dark"})
             self._follow_link(pn.state.location)
-            pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=COME_BACK))
-            pn.state.curdoc.js_on_event("client_reconnected", CustomJS(code=CAME_BACK))
+            pn.state.curdoc.js_on_event("connection_lost", CustomJS(code=LOST))
+            pn.state.curdoc.js_on_event("client_reconnected", CustomJS(code=FOUND))
             pn.state.curdoc.js_on_event("document_ready", CustomJS(code=CONNECTED + GO_BACK))
             self.window.connects = True
             leave_nothing(pn.state.curdoc)

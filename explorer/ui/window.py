@@ -20,6 +20,7 @@ KEPT = ("selected", "chosen", "threshold", "starred_only")
 CONNECTED = """
 document.documentElement.dataset.connected = "true"
 document.body.inert = false
+window.hullscapeServer?.connected()
 """
 
 
