@@ -95,7 +95,6 @@ def _prepare_sqlite(engine: Engine) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
         mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
         if mode.lower() != "wal":
@@ -109,9 +108,21 @@ def _prepare_sqlite(engine: Engine) -> None:
         # A transaction that will write takes its place in the queue at once: one that begins by
         # reading could find itself overtaken, which SQLite refuses instead of waiting.
         if connection.get_execution_options().get("writes", False):
+            _flush_or_not(connection)
             _begin_to_write(connection)
         else:
             connection.exec_driver_sql("BEGIN")
+
+
+def _flush_or_not(connection: Connection) -> None:
+    """Wait for the disk at the end of the transaction, or leave that to the next that does.
+
+    Without, it outlives the end of every process, but perhaps not a power cut: SQLite then goes
+    back to the last transaction that waited, and misses none before it.
+    """
+    waits = connection.get_execution_options().get("flushes", True)
+    driver = connection.connection.driver_connection
+    driver.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
 
 
 def _begin_to_write(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from explorer.candidate import Candidate, State
 from explorer.database import folder_of, open_engine
 from explorer.lease import Lease, confirm
 from explorer.rows import candidate_row, known_numbers, replace_traces, upsert
-from explorer.schema import campaigns, candidates, underway
+from explorer.schema import candidates, underway
 from explorer.trace import Trace
 
 
@@ -23,6 +23,9 @@ class Ledger:
     def __init__(self, url: str | Path | None = None) -> None:
         self.engine = open_engine(url)
         self._writer = self.engine.execution_options(writes=True)
+        # The next heartbeat waits for the disk, and with it for all that was written before. What a
+        # power cut takes is at most what was computed since, and comes again from the same seed.
+        self._soon = self.engine.execution_options(writes=True, flushes=False)
 
     @property
     def url(self) -> str:
@@ -64,10 +67,9 @@ class Ledger:
             When another runner has taken the campaign since; nothing is written then.
         """
         spent = {
-            "updated": time.time(),
-            "sequence": campaigns.c.sequence + len(changed),
-            "seconds_sampling": campaigns.c.seconds_sampling + seconds_sampling,
-            "seconds_relaxing": campaigns.c.seconds_relaxing + seconds_relaxing,
+            "sequence": len(changed),
+            "seconds_sampling": seconds_sampling,
+            "seconds_relaxing": seconds_relaxing,
         }
         # Made and read before the transaction, which keeps all other writers waiting. Only the
         # lease's holder writes rows of its campaign: while the lease holds, what is read holds.
@@ -77,10 +79,10 @@ class Ledger:
         with self.engine.begin() as connection:
             stored = known_numbers(connection, candidates, lease.campaign_id, numbers)
             begun = known_numbers(connection, underway, lease.campaign_id, settled)
-        with self._writer.begin() as connection:
-            first = confirm(connection, lease, **spent) - len(changed) + 1
+        with self._soon.begin() as connection:
+            last = confirm(connection, lease, spent, updated=time.time())
             for place, row in enumerate(rows):
-                row["sequence"] = first + place
+                row["sequence"] = last - len(rows) + 1 + place
             upsert(connection, lease.campaign_id, rows, stored)
             if begun:
                 connection.execute(delete(underway).where(_of(lease.campaign_id, list(begun))))
@@ -101,7 +103,7 @@ class Ledger:
             {"campaign_id": lease.campaign_id, "number": number, "state": state}
             for number, state in states.items()
         ]
-        with self._writer.begin() as connection:
+        with self._soon.begin() as connection:
             confirm(connection, lease)
             connection.execute(delete(underway).where(_of(lease.campaign_id, list(states))))
             connection.execute(underway.insert(), rows)

@@ -11,10 +11,21 @@ import re
 import time
 import zlib
 from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pymatgen.core import Structure
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    select,
+    update,
+)
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
@@ -151,8 +162,19 @@ def known_numbers(
     """Return which of these draw indices a table has a row for."""
     if not numbers:
         return set()
-    here = (table.c.campaign_id == campaign_id) & table.c.number.in_(numbers)
-    return set(connection.scalars(select(table.c.number).where(here)))
+    here = {"here": campaign_id, "numbers": numbers}
+    return set(connection.scalars(_known(table), here))
+
+
+@cache
+def _known(table: Table) -> Select:
+    """Make the statement of `known_numbers` once: that takes longer than to carry it out."""
+    numbers = table.c.number.in_(bindparam("numbers", expanding=True))
+    here = table.c.campaign_id == bindparam("here")
+    return select(table.c.number).where(here & numbers)
+
+
+NEW = candidates.insert()
 
 
 def upsert(
@@ -161,7 +183,7 @@ def upsert(
     """Insert the rows that are new and replace those known: a draw index has one row, ever."""
     new = [row for row in rows if row["number"] not in known]
     if new:
-        connection.execute(candidates.insert(), new)
+        connection.execute(NEW, new)
     here = candidates.c.campaign_id == campaign_id
     for row in rows:
         if row["number"] in known:

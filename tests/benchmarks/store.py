@@ -1,8 +1,9 @@
 """How fast the store takes candidates in from many writers, and opens a campaign of many rows.
 
-`python tests/benchmarks/store.py ingest --writers 8 --seconds 20` and
+`python tests/benchmarks/store.py ingest --writers 8 --seconds 20 --rate 500` and
 `python tests/benchmarks/store.py open --rows 1000000` print their figures as JSON. Candidates are
-made up, of four atoms each; every commit is on the disk before it counts.
+made up, of four atoms each; every writer is a process that gives its signs of life as a runner
+does, which wait for the disk, and with it for all that was written before.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +31,7 @@ from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, State
 from explorer.lease import Leases, new_owner
 from explorer.rows import candidate_row
+from explorer.runner import Pulse
 from explorer.schema import campaigns, candidates
 from explorer.store import Store
 
@@ -59,25 +62,35 @@ def made_up(indices: Iterable[int]) -> Iterator[Candidate]:
         yield replace(MADE_UP, id=f"{index:08d}", index=index)
 
 
-def write(url: str, name: str, seconds: float, begin: Any, told: Any) -> None:
-    """Commit one candidate after the other, as a runner does, and tell how long each took."""
+def write(url: str, name: str, seconds: float, pace: float, begin: Any, told: Any) -> None:
+    """Commit one candidate every `pace` seconds, as a runner does, and tell how long each took.
+
+    Counted from when it was due; at a pace of 0, from when the one before it was done.
+    """
     store = Store(url)
-    lease = Leases(store.engine, new_owner()).take(name)
+    leases = Leases(store.engine, new_owner())
+    lease = leases.take(name)
     ready = made_up(count())
     begin.wait()
     end, took = time.perf_counter() + seconds, []
-    while (began := time.perf_counter()) < end:
-        store.put_candidates(lease, [next(ready)])
-        took.append(time.perf_counter() - began)
+    with Pulse(leases, lease, None):
+        due = time.perf_counter() + random.uniform(0, pace)
+        while max(due, time.perf_counter()) < end:
+            time.sleep(max(0.0, due - time.perf_counter()))
+            store.put_candidates(lease, [next(ready)])
+            done = time.perf_counter()
+            took.append(done - due)
+            due = due + pace if pace else done
     told.put(took)
 
 
-def ingest(url: str, writers: int, seconds: float) -> dict[str, Any]:
+def ingest(url: str, writers: int, seconds: float, rate: float) -> dict[str, Any]:
     """Let several processes write at once, each to a campaign of its own."""
     spawn = multiprocessing.get_context("spawn")
     store, told, begin = Store(url), spawn.Queue(), spawn.Barrier(writers)
     names = [store.create(CampaignSpec(elements=("Al",))) for _ in range(writers)]
-    arguments = [(url, name, seconds, begin, told) for name in names]
+    pace = writers / rate if rate else 0.0
+    arguments = [(url, name, seconds, pace, begin, told) for name in names]
     processes = [spawn.Process(target=write, args=given) for given in arguments]
     for process in processes:
         process.start()
@@ -152,13 +165,16 @@ def main() -> int:
     parser.add_argument("what", choices=["ingest", "open"])
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="candidates/s of all writers; 0: all they can"
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--store", help="URL of an empty database; a new SQLite file without it")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="hullscape-bench-") as folder:
         url = options.store or f"sqlite:///{folder}/campaigns.db"
         if options.what == "ingest":
-            figures = ingest(url, options.writers, options.seconds)
+            figures = ingest(url, options.writers, options.seconds, options.rate)
         else:
             figures = open_many(url, options.rows)
     print(json.dumps(figures, indent=2))

@@ -334,3 +334,30 @@ def test_kill_9_loses_nothing_that_was_acknowledged(store):
         found = [item.index for item in store.candidates(campaign_id)[0]]
         assert found == list(range(len(found)))
         assert len(found) >= said
+
+
+NORMAL, FULL = 1, 2
+"""SQLite's words for a commit that leaves the waiting for the disk to a later one, and for none."""
+
+
+def test_what_cannot_be_computed_again_waits_for_the_disk(store):
+    """Signs of life and what people do outlive a power cut; candidates do with the next of these."""
+    levels = []
+
+    @event.listens_for(store.engine, "commit")
+    def _note(connection) -> None:
+        if connection.get_execution_options().get("writes"):
+            levels.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+
+    held = Leases(store.engine, new_owner())
+    campaign_id = queued(store)
+    lease = held.take(campaign_id)
+    assert levels == [FULL, FULL]
+    store.put_candidates(lease, [waiting(0)])
+    store.put_underway(lease, {0: b"on its way"})
+    assert levels[2:] == [NORMAL, NORMAL]
+    held.beat(lease)
+    store.mark(campaign_id, "000000", starred=True)
+    store.command(campaign_id, "pause")
+    held.release(lease)
+    assert levels[4:] == [FULL] * 4
