@@ -341,7 +341,7 @@ NORMAL, FULL = 1, 2
 
 
 def test_what_cannot_be_computed_again_waits_for_the_disk(store):
-    """Signs of life and what people do outlive a power cut; candidates do with the next of these."""
+    """Signs of life and what people do outlive a power cut; candidates, with the next of these."""
     levels = []
 
     @event.listens_for(store.engine, "commit")
