@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 24
 """Frames kept of a relaxation; a longer one keeps every second, fourth, ... and the last."""
-SMAX = 0.001
-"""eV/Å³ (0.16 GPa): largest stress component of a relaxed crystal.
-
-With three times as much, soft crystals stop up to 3 meV/atom early, each engine at another place.
-"""
+SMAX = 0.0005
+"""eV/Å³ (0.08 GPa): largest stress component of a relaxed crystal."""
 
 
 @dataclass(frozen=True, eq=False)
