@@ -26,7 +26,7 @@ from explorer.complaints import one_line
 from explorer.lease import Leases, new_owner
 from explorer.logs import say
 from explorer.references import HULL_WORDS, POTENTIAL
-from explorer.relaxation import EMAX, SMAX
+from explorer.relaxed import EMAX, SMAX
 from explorer.runner import Pulse, run_campaign
 from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError

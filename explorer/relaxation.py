@@ -21,15 +21,9 @@ from explorer.batch_evaluation import NOT_FINITE, Evaluation
 from explorer.candidate import Relaxation
 from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
 from explorer.potentials import EnergyLevel
-from explorer.trace import SMAX, Recorder, Trace
+from explorer.relaxed import EMAX, FMAX, SMAX
+from explorer.trace import Recorder, Trace
 
-FMAX = 0.05
-"""eV/Å: largest force on an atom of a relaxed crystal."""
-EMAX = 1e-4
-"""eV/atom: what the last step of a relaxation may change.
-
-With forces and stress alone, soft crystals stop up to 10 meV/atom early, each engine elsewhere.
-"""
 MAX_STEPS = 200
 MAX_SECONDS = 900.0
 MAX_VOLUME_CHANGE = 4.0

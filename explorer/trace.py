@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 MOST_FRAMES = 24
 """Frames kept of a relaxation; a longer one keeps every second, fourth, ... and the last."""
-SMAX = 0.0005
-"""eV/Å³ (0.08 GPa): largest stress component of a relaxed crystal."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,17 @@ def test_model_runs_without_the_rest() -> None:
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
 
 
+def test_page_is_up_without_what_takes_seconds() -> None:
+    """A server that was killed is back in half the time: what computes is imported when it does."""
+    program = (
+        "import sys\n"
+        "import explorer.ui.page\n"
+        "slow = {'torch', 'crystal_toolkit', 'sklearn', 'networkx', 'pymatgen.io.vasp'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=120)
+
+
 def test_no_room_is_called_utils() -> None:
     """File names say what is inside."""
     assert not [p for p in ROOT.glob("*/**/util*.py") if ".venv" not in p.parts]

@@ -14,7 +14,7 @@ from spglib import SpglibError, get_symmetry_dataset
 from explorer.candidate import Trace
 from explorer.figures.crystal import MOST_ATOMS_CONVENTIONAL
 from explorer.figures.style import Palette, layout, palette
-from explorer.trace import SMAX
+from explorer.relaxed import SMAX
 
 SYMPREC = 0.1
 INSIDE = 1e-3
