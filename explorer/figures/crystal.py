@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,14 @@ MOST_ATOMS_CONVENTIONAL = 96
 COLOURS = "Jmol"
 # Crystal axes stand with c upwards on the screen: (x, y, z) becomes (x, z, -y).
 UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+
+
+@cache
+def get_ready() -> Thread:
+    """Import beside what goes on what the first crystal needs, once, and return who does it."""
+    importing = Thread(target=import_module, args=("crystal_toolkit",), daemon=True)
+    importing.start()
+    return importing
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import panel_material_ui as pmui
 from bokeh.models import CustomJS
 
 from explorer.campaign import Campaign, CampaignSpec, SpecError
+from explorer.figures.crystal import get_ready
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.administration_view import AdministrationView
@@ -255,6 +256,7 @@ class Session:
         await self.look()
         self.window.restore(self.bench)
         Pulse(self.look).start()
+        get_ready()
 
 
 HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"

@@ -1,11 +1,12 @@
 """Structures as scenes of Crystal Toolkit."""
 
 import json
+import sys
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from explorer.figures.crystal import crystal_scene
+from explorer.figures.crystal import crystal_scene, get_ready
 
 
 def rock_salt() -> Structure:
@@ -31,3 +32,10 @@ def test_what_cannot_be_drawn_says_why():
     drawn = crystal_scene(broken)
     assert drawn.scene is None
     assert "cannot be shown" in drawn.message
+
+
+def test_what_the_first_crystal_needs_is_there_before_it():
+    """However many pages ask for it, it is imported once, and none of them waits."""
+    assert get_ready() is get_ready()
+    get_ready().join()
+    assert "crystal_toolkit" in sys.modules
