@@ -163,7 +163,7 @@ class RunBar(Viewer):
         if campaign is None:
             self.chip.object = self.progress.object = ""
             return
-        word = STATES[campaign.state]
+        word = "Deleted" if campaign.deleted else STATES[campaign.state]
         if campaign.active and campaign.wanted != "run":
             word = "Pausing" if campaign.wanted == "pause" else "Stopping"
         self.chip.object = f"<span class='chip {campaign.state.value}'>{word}</span>"
@@ -175,6 +175,10 @@ class RunBar(Viewer):
         severity, text = "warning", ""
         if bench.error:
             severity, text = "error", bench.error[:1].upper() + bench.error[1:]
+        elif campaign is not None and campaign.deleted:
+            text = (
+                "This campaign was deleted: the list of campaigns, under Deleted ones, restores it."
+            )
         elif campaign is not None and campaign.state == CampaignState.FAILED:
             severity, text = "error", f"This campaign failed: {campaign.message}"
         elif campaign is not None and campaign.active and not bench.runner_alive:
