@@ -39,10 +39,13 @@ class TargetList:
         Each with its unique name.
     words
         What they are, for people.
+    remark
+        What is known besides and cannot be looked for, in a sentence; "" for nothing.
     """
 
     structures: tuple[NamedStructure, ...] = ()
     words: str = ""
+    remark: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,7 +62,11 @@ def default_targets(references: ReferencePhases) -> TargetList:
     for limit in (NEAR_HULL, WIDER):
         phases = references.targets(max_e_above_hull=limit)
         if phases:
-            words = f"known phases of {system} within {limit:g} eV/atom of the published hull"
+            noun = "phase" if len(phases) == 1 else "phases"
+            words = (
+                f"known {noun} of {system} whose structures are here, within {limit:g} eV/atom of "
+                "the published hull"
+            )
             structures = tuple(NamedStructure(phase.id, phase.structure) for phase in phases)
             return TargetList(structures, words)
     return NO_TARGETS

@@ -38,8 +38,9 @@ KEY_HEIGHT = 40  # pixels
 SHOWN = 200  # targets listed; the curve counts all
 EMPTY = """
 <div class='empty'><p><b>Nothing to look for yet</b></p>
-<p>No known phase holds all these elements within 0.1 eV/atom of the published hull. Give your own
-list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
+<p>No known phase whose structure is here holds all these elements within 0.1 eV/atom of the
+published hull. {remark}</p><p>Give your own list: <i>Target structures</i> in the form, under
+Search, before the next run.</p></div>
 """
 LINES = (
     (DRAWN_LINE, "2.5px solid", DRAWN),
@@ -77,7 +78,7 @@ class RetrievalView(Viewer):
         # Two lines from the start: a figure that moves for the second covers the words below it.
         self.key = words(key_html(()), KEY_LOOK, min_height=KEY_HEIGHT)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
-        self.note = words(extra=LIST)
+        self.note = words(extra=LIST, margin=(8, 0, 0, 0))
         self._beside: Mapping[str, Curve] = ALONE
         bench.param.watch(self._update, ["summary", "campaign"])
         bench.param.watch(self._compare, "campaign")
@@ -116,7 +117,8 @@ class RetrievalView(Viewer):
         if self.bench.campaign is None:
             self.note.object = ""
         else:
-            self.note.object = target_list_html(targets, found) if targets.names else EMPTY
+            empty = EMPTY.format(remark=escape(targets.remark))
+            self.note.object = target_list_html(targets, found) if targets.names else empty
 
     def __panel__(self) -> pn.Column:
         return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")
@@ -137,7 +139,9 @@ def key_html(beside: Collection[str]) -> str:
 
 def target_list_html(targets: TargetList, found: Mapping[str, Candidate]) -> str:
     """Return how many targets were found, and a line for each, the found ones first."""
-    head = f"<p class='muted'>{len(found)} of {len(targets.names)} {escape(targets.words)}</p>"
+    said = f"{len(found)} of {len(targets.names)} {targets.words}"
+    said += f". {targets.remark}" if targets.remark else ""
+    head = f"<p class='muted'>{escape(said)}</p>"
     ordered = sorted(targets.structures, key=lambda target: target.name not in found)
     lines = "".join(_line(*target, found.get(target.name)) for target in ordered[:SHOWN])
     more = len(ordered) - SHOWN
