@@ -14,12 +14,15 @@ from pymatgen.symmetry.groups import sg_symbol_from_int_number
 from explorer.track_record import Record
 from model.spacegroups import crystal_system
 
+MINUS = "\N{MINUS SIGN}"
 SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
 # Counts, and ranges of counts, stand behind an element or a bracket; fractions as in "0.5 CaAl2"
 # stand before.
 COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?(?:-\d+)?")
 SCREW_AXIS = re.compile(r"_(\d)")
 NOT_KNOWN = "–"
+PARTS = {"spacegroup": "space group"}
+"""Parts of a likelihood that people call something else."""
 
 
 def escape(text: object) -> str:
@@ -52,7 +55,7 @@ def energy_label(energy: float | None, signed: bool = False) -> str:
         return NOT_KNOWN
     value = round(energy, 3) + 0.0  # no "-0.000"
     number = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return f"{number.replace('-', '−')} eV/atom"
+    return f"{number.replace('-', MINUS)} eV/atom"
 
 
 @cache
@@ -77,11 +80,13 @@ def odds_label(log_odds: float | None) -> str:
 
 
 def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> str:
-    """Return a log-likelihood and its parts, such as "-42.10 (skeleton -9.12, lattice -8.01)"."""
+    """Return a log-likelihood and its parts, such as "−42.10 (skeleton −9.12, lattice −8.01)"."""
     if math.isnan(whole):
         return NOT_KNOWN
-    told = ", ".join(f"{name} {value:.2f}" for name, value in (parts or {}).items())
-    return f"{whole:.2f} ({told})" if told else f"{whole:.2f}"
+    told = ", ".join(
+        f"{PARTS.get(name, name)} {value:.2f}" for name, value in (parts or {}).items()
+    )
+    return (f"{whole:.2f} ({told})" if told else f"{whole:.2f}").replace("-", MINUS)
 
 
 def record_label(record: Record | None) -> str:
@@ -100,4 +105,4 @@ def record_label(record: Record | None) -> str:
 
 
 def _short(energy: float | None) -> str:
-    return "" if energy is None else f"{energy:g}".replace("-", "−")
+    return "" if energy is None else f"{energy:g}".replace("-", MINUS)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
+from bokeh.models.widgets.tables import HTMLTemplateFormatter
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate, State
@@ -23,7 +23,7 @@ COLUMNS = {
     "star": "★",
     "number": "#",
     "formula": "Formula",
-    "above_hull": "E above hull",
+    "above_hull": "E above hull, eV/atom",
     "state": "State",
     "relaxed": "Relaxed",
     "novelty": "Novelty",
@@ -38,12 +38,12 @@ WIDTHS = {
     "mark": 18,
     "star": 34,
     "number": 64,
-    "formula": 92,
+    "formula": 124,
     "above_hull": 96,
     "state": 78,
     "relaxed": 112,
     "novelty": 130,
-    "reason": 150,
+    "reason": 118,
     "log_p": 62,
     "generated": 112,
     "asked": 112,
@@ -69,7 +69,11 @@ TIPS = {
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
-SUBSCRIBED = """<%- String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %>"""
+SUBSCRIBED = """<span title="<%- value %>"><%-
+String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %></span>"""
+# As the other figures and words write them: a minus sign, and a dash for what is not known.
+NUMBER = """<%- Number.isFinite(value) ? (+value.toFixed({decimals}) + 0).toFixed({decimals})
+.replace("-", "−") : "–" %>"""  # + 0: no "−0.000"
 # What has no place on the hull comes after what has one, in this order.
 STATES = (
     State.RELAXED,
@@ -89,6 +93,8 @@ ROWS = """
 .tabulator .tabulator-header .tabulator-col { background: transparent !important; border: 0; }
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 8px !important; }
 .tabulator .tabulator-header .tabulator-col-title { padding-right: 12px !important; }
+.tabulator .tabulator-col[tabulator-field="above_hull"] .tabulator-col-title {
+  white-space: normal !important; line-height: 1.35; text-align: right; }
 .tabulator .tabulator-header .tabulator-col-sorter { right: 2px !important; }
 .tabulator .tabulator-col[aria-sort="none"]:not(:hover) .tabulator-col-sorter { opacity: 0; }
 .tabulator .tabulator-col[tabulator-field="mark"] .tabulator-col-sorter { display: none; }
@@ -138,13 +144,13 @@ class TableView(Viewer):
             header_tooltips=TIPS,
             formatters={
                 "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
-                "above_hull": NumberFormatter(format="0.000", nan_format="–"),
-                "log_p": NumberFormatter(format="0.0", nan_format="–"),
+                "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
+                "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
             },
             text_align={"above_hull": "right", "log_p": "right", "number": "right"},
             header_filters={
-                "formula": {"type": "input", "func": "like", "placeholder": "CaAl2"},
-                "state": {"type": "input", "func": "like", "placeholder": "filter"},
+                "formula": header_filter("Only formulas that contain", "CaAl2"),
+                "state": header_filter("Only states that contain", "filter"),
             },
             hidden_columns=list(AT_FIRST_HIDDEN),
             selectable="checkbox",
@@ -259,6 +265,14 @@ class TableView(Viewer):
             self.table,
             name="table",
         )
+
+
+def header_filter(name: str, example: str) -> dict[str, Any]:
+    """Return a field below a column's name, with a name of its own for screen readers."""
+    named = {"aria-label": name, "title": name}
+    return {
+        "type": "input", "func": "like", "placeholder": example, "elementAttributes": named
+    }  # fmt: skip
 
 
 def by_interest(candidates: list[Candidate]) -> list[Candidate]:

@@ -76,6 +76,6 @@ def test_a_likelihood_is_told_with_its_parts_or_not_at_all():
     assert odds_label(-9.0) == "< 1 % within 0.075 eV/atom of the hull"
     assert odds_label(None) == geometry_words("") == ""
     assert geometry_words("CaAl2Ni2") == "as in CaAl₂Ni₂"
-    assert likelihood_label(-17.125, parts) == "-17.12 (skeleton -9.12, lattice -8.00)"
-    assert likelihood_label(-17.125) == "-17.12"
+    assert likelihood_label(-17.125, parts) == "−17.12 (skeleton −9.12, lattice −8.00)"
+    assert likelihood_label(-17.125) == "−17.12"
     assert likelihood_label(float("nan")) == NOT_KNOWN
