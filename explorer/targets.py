@@ -62,10 +62,11 @@ def default_targets(references: ReferencePhases) -> TargetList:
     for limit in (NEAR_HULL, WIDER):
         phases = references.targets(max_e_above_hull=limit)
         if phases:
-            noun = "phase" if len(phases) == 1 else "phases"
+            one = len(phases) == 1
+            kept = "whose structure is here" if one else "whose structures are here"
             words = (
-                f"known {noun} of {system} whose structures are here, within {limit:g} eV/atom of "
-                "the published hull"
+                f"known {'phase' if one else 'phases'} of {system} {kept}, within {limit:g} "
+                "eV/atom of the published hull"
             )
             structures = tuple(NamedStructure(phase.id, phase.structure) for phase in phases)
             return TargetList(structures, words)

@@ -37,11 +37,14 @@ WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
 KEY_HEIGHT = 40  # pixels
 SHOWN = 200  # targets listed; the curve counts all
 EMPTY = """
-<div class='empty'><p><b>Nothing to look for yet</b></p>
-<p>No known phase whose structure is here holds all these elements within 0.1 eV/atom of the
-published hull. {remark}</p><p>Give your own list: <i>Target structures</i> in the form, under
-Search, before the next run.</p></div>
+<div class='empty'><p><b>Nothing to look for yet</b></p><p>{why}</p><p>Give your own list:
+<i>Target structures</i> in the form, under Search, before the next run.</p></div>
 """
+UNKNOWN = (
+    "No known phase whose structure is here holds all these elements within 0.1 eV/atom of the "
+    "published hull."
+)
+ANY_ELEMENTS = "Where any elements may appear no known phases are looked for."
 LINES = (
     (DRAWN_LINE, "2.5px solid", DRAWN),
     (SPENT_LINE, "2.5px dashed", SPENT),
@@ -117,8 +120,16 @@ class RetrievalView(Viewer):
         if self.bench.campaign is None:
             self.note.object = ""
         else:
-            empty = EMPTY.format(remark=escape(targets.remark))
-            self.note.object = target_list_html(targets, found) if targets.names else empty
+            self.note.object = (
+                target_list_html(targets, found)
+                if targets.names
+                else EMPTY.format(why=self._why(targets))
+            )
+
+    def _why(self, targets: TargetList) -> str:
+        """Say why there is nothing to look for."""
+        bounded = bool(self.bench.campaign.spec.elements)
+        return escape(f"{UNKNOWN} {targets.remark}" if bounded else ANY_ELEMENTS)
 
     def __panel__(self) -> pn.Column:
         return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import Campaign, CampaignState
-from explorer.figures.words import escape
+from explorer.figures.words import escape, spacegroup_symbol
 from explorer.schema import StoreError
 from explorer.ui.theme import WRAP, card, words
 from explorer.ui.workbench import Workbench, may
@@ -245,6 +245,10 @@ def duration(seconds: float) -> str:
 
 def campaign_label(campaign: Campaign) -> str:
     """Name a campaign in the chooser; the start of its id keeps names apart."""
-    what = campaign.spec.name or campaign.spec.composition
+    spec = campaign.spec
+    what = spec.name or spec.composition
+    if spec.spacegroups and not (spec.name or spec.elements):  # all that was asked
+        what += f" in {', '.join(map(spacegroup_symbol, spec.spacegroups[:2]))}"
+        what += " …" if len(spec.spacegroups) > 2 else ""
     when = time.strftime("%d %b %H:%M", time.localtime(campaign.created))
-    return f"{what} · {campaign.spec.n} crystals · {when} · {campaign.id[:4]}"
+    return f"{what} · {spec.n} crystals · {when} · {campaign.id[:4]}"

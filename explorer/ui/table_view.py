@@ -38,12 +38,12 @@ WIDTHS = {
     "mark": 18,
     "star": 34,
     "number": 64,
-    "formula": 124,
-    "above_hull": 96,
-    "state": 78,
-    "relaxed": 112,
-    "novelty": 130,
-    "reason": 118,
+    "formula": 112,
+    "above_hull": 104,
+    "state": 72,
+    "relaxed": 108,
+    "novelty": 122,
+    "reason": 98,
     "log_p": 62,
     "generated": 112,
     "asked": 112,
@@ -66,6 +66,8 @@ TIPS = {
     "state": "Where the crystal stands; one that failed or was rejected says why under Reason",
     "novelty": "The known phase or earlier candidate that it equals",
 }
+NO_ROWS = "No candidates here yet: they come as crystals are drawn"
+NO_MATCHES = "No candidate matches what stands below the headings"
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
@@ -123,6 +125,9 @@ ROWS = """
 .tabulator .tabulator-header .tabulator-col[tabulator-field="star"] .tabulator-col-title {
   padding: 0 !important; text-align: center; }
 .tabulator .tabulator-col[tabulator-field="star"] .tabulator-col-sorter { display: none; }
+.tabulator .tabulator-tableholder .tabulator-placeholder .tabulator-placeholder-contents {
+  font-size: 13px !important; font-weight: 400 !important; opacity: 0.66;
+  color: var(--panel-on-surface-color) !important; }
 .tabulator .tabulator-tableholder .tabulator-table { background: transparent !important; }
 """
 
@@ -158,6 +163,7 @@ class TableView(Viewer):
             disabled=True,
             layout="fit_data_stretch",
             height=330,
+            configuration={"placeholder": NO_ROWS, "placeholderHeaderFilter": NO_MATCHES},
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[ROWS],
