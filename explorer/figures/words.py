@@ -19,6 +19,8 @@ SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
 # Counts, and ranges of counts, stand behind an element or a bracket; fractions as in "0.5 CaAl2"
 # stand before.
 COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?(?:-\d+)?")
+BRACKET = re.compile(r"\(((?:[A-Z][a-z]?\d*)+)\)(\d+)")
+ATOMS = re.compile(r"([A-Z][a-z]?)(\d*)")
 SCREW_AXIS = re.compile(r"_(\d)")
 NOT_KNOWN = "–"
 PARTS = {"spacegroup": "space group"}
@@ -31,8 +33,21 @@ def escape(text: object) -> str:
 
 
 def formula_label(formula: str) -> str:
-    """Write a formula with subscripts: CaAl2 becomes CaAl₂."""
+    """Write a formula with subscripts: CaAl2 becomes CaAl₂, and Ca(AlCu)2 CaAl₂Cu₂.
+
+    Candidates have no brackets; pymatgen writes them for any two elements with a common factor.
+    """
+    formula = BRACKET.sub(_opened, formula)
     return COUNT.sub(lambda match: match[0].translate(SUBSCRIPTS), formula)
+
+
+def _opened(group: re.Match[str]) -> str:
+    """Multiply a bracket out, unless it looks like a molecular ion: those stay, as in Ca(NO3)2."""
+    atoms = ATOMS.findall(group[1])
+    symbols = {symbol for symbol, _ in atoms}
+    if symbols & {"H", "O", "F"} or symbols >= {"C", "N"}:
+        return group[0]
+    return "".join(f"{symbol}{int(count or 1) * int(group[2])}" for symbol, count in atoms)
 
 
 @cache
