@@ -38,7 +38,9 @@ SIZES_3D = {
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
 ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.PREDICTED, Kind.STABLE, Kind.FOUND)
 FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
-EYE = (1.15, -1.55, 0.6)  # where a tetrahedron is seen from at first, in sizes of the figure
+EYE = (0.86, -1.16, 0.45)  # where a tetrahedron is seen from at first, in sizes of the figure
+BEYOND = 1.12  # so far out, in sizes of the tetrahedron, stand the names of its corners
+CORNER = 24  # pixels across that such a name takes
 DEFAULT_SPAN = 0.5  # eV/atom, the colour scale's length when nothing is hidden
 
 
@@ -169,11 +171,23 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
     if len(picture.elements) in {3, 4}:  # one scale for both axes
         scale = np.full(2, FRAME[1])
     texts = [formula_label(dot.formula) if dot.key in named else "" for dot in dots]
+    points = points * scale
     order = sorted(range(len(dots)), key=lambda place: dots[place].energy_above_hull)
     soft = [dot.kind in {Kind.CANDIDATE, Kind.UNSTABLE} for dot in dots]
     sizes = [across[dot.kind] for dot in dots]
-    sides = place_labels(points * scale, texts, order, soft, sizes)
+    if len(picture.elements) == 4:
+        corners = _corner_names(dots, points)
+        points, n = np.vstack([points, corners]), len(corners)
+        texts, soft, sizes = texts + n * [""], soft + n * [False], sizes + n * [CORNER]
+    sides = place_labels(points, texts, order, soft, sizes)
     return {dots[place].key: side for place, side in sides.items()}
+
+
+def _corner_names(dots: Sequence[Dot], points: np.ndarray) -> np.ndarray:
+    """Return where the elements' names stand around a tetrahedron, (N, D) like `points`."""
+    corners = points[[max(dot.fractions) > 0.999 for dot in dots]]
+    middle = corners.mean(axis=0) if len(corners) else 0.0
+    return middle + BEYOND * (corners - middle)
 
 
 def _seen_from(eye: tuple[float, float, float]) -> np.ndarray:
