@@ -12,8 +12,8 @@ _SHARED = {
     "breakpoints": {"values": {"xs": 0, "sm": NARROW, "md": 1100, "lg": 1280, "xl": 1920}},
     "typography": {"fontSize": 12.5, "button": {"textTransform": "none", "fontWeight": 500}},
     "shape": {"borderRadius": 6},
-    # A tooltip lies inside its button, which would make it as narrow. The library shows what has the
-    # keyboard's focus by a ripple, which on a pale button is hardly seen.
+    # A tooltip lies inside its button, which would make it as narrow. The library shows by a ripple
+    # what has the keyboard's focus: hardly seen on a pale button.
     "components": {
         "MuiButtonBase": {
             "styleOverrides": {
@@ -22,7 +22,7 @@ _SHARED = {
                 }
             }
         },
-        "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}}
+        "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}},
     },
 }
 THEME = {
