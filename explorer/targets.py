@@ -92,8 +92,8 @@ def shipped_targets(system: str) -> TargetList:
 
 def given_targets(spec: CampaignSpec, structures: Sequence[NamedStructure]) -> TargetList:
     """Return the targets that a campaign was made with, as the store holds them."""
-    name = Path(spec.targets or "").name
-    return TargetList(tuple(structures), f"target structures of {name}")
+    noun = "target structure" if len(structures) == 1 else "target structures"
+    return TargetList(tuple(structures), f"{noun} of {Path(spec.targets or '').name}")
 
 
 def read_targets(path: str | Path) -> list[NamedStructure]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.models.widgets.tables import HTMLTemplateFormatter
+from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate, State
@@ -71,8 +73,11 @@ NO_MATCHES = "No candidate matches what stands below the headings"
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
-SUBSCRIBED = """<span title="<%- value %>"><%-
-String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %></span>"""
+# A button in a cell hands its click on to the cell: so the keyboard selects and stars, too.
+SUBSCRIBED = """<button type="button" title="<%- value %>" aria-label="Show <%- value %>"><%-
+String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %></button>"""
+STARRED = """<button type="button" aria-label="Star <%- formula %>"
+aria-pressed="<%- value === '★' %>"><%- value %></button>"""
 # As the other figures and words write them: a minus sign, and a dash for what is not known.
 NUMBER = """<%- Number.isFinite(value) ? (+value.toFixed({decimals}) + 0).toFixed({decimals})
 .replace("-", "−") : "–" %>"""  # + 0: no "−0.000"
@@ -115,6 +120,10 @@ ROWS = """
   background: color-mix(in srgb, var(--panel-primary-color) 17%, transparent) !important; }
 .tabulator .tabulator-row .tabulator-cell.tabulator-row-header {
   background: transparent !important; }
+.tabulator .tabulator-row .tabulator-cell button { all: unset; cursor: pointer;
+  border-radius: 3px; }
+.tabulator .tabulator-row .tabulator-cell button:focus-visible {
+  outline: 2px solid var(--panel-primary-color); outline-offset: 2px; }
 .tabulator .tabulator-row .tabulator-cell[tabulator-field="mark"] { color: #d6278d;
   padding: 6px 2px !important; }
 .tabulator .tabulator-row .tabulator-cell[tabulator-field="star"] { font-size: 15px !important;
@@ -130,6 +139,15 @@ ROWS = """
   color: var(--panel-on-surface-color) !important; }
 .tabulator .tabulator-tableholder .tabulator-table { background: transparent !important; }
 """
+
+
+class TableKeys(JSComponent):
+    """Keeps the keyboard's focus in the table where rows are drawn anew; shows nothing."""
+
+    _esm: ClassVar[Path] = Path(__file__).parent / "static" / "table_keys.js"
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**{"margin": 0, "height": 0} | params)
 
 
 MANY = 1000  # rows; sending them takes a millisecond for each ten
@@ -149,6 +167,7 @@ class TableView(Viewer):
             header_tooltips=TIPS,
             formatters={
                 "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
+                "star": HTMLTemplateFormatter(template=STARRED),
                 "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
                 "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
             },
@@ -161,6 +180,7 @@ class TableView(Viewer):
             selectable="checkbox",
             show_index=False,
             disabled=True,
+            editors=dict.fromkeys(COLUMNS),  # or every cell would take the keyboard's focus
             layout="fit_data_stretch",
             height=330,
             configuration={"placeholder": NO_ROWS, "placeholderHeaderFilter": NO_MATCHES},
@@ -269,6 +289,7 @@ class TableView(Viewer):
         return card(
             heading("Candidates", self.starred, self.columns, *self._tools),
             self.table,
+            TableKeys(),
             name="table",
         )
 
