@@ -189,7 +189,7 @@ class Batch:
         limits = self._limits
         flight.frame = (flight.atoms.copy(), answer)
         flight.recorder.add(*flight.frame)
-        if limits.met(answer.forces, answer.stress):
+        if limits.met(answer.forces, answer.stress, flight.recorder.energies):
             return ""
         if flight.too_high:
             return flight.too_high

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.cli_experiment import experiment, strategies, targets
+from explorer.cli_experiment import experiment, strategies, systems, targets
 from explorer.cli_options import (
     Asked,
     Checkpoint,
@@ -21,6 +21,7 @@ from explorer.cli_options import (
     Stability,
     Workers,
     grouped,
+    refuse_unwritable_files,
     show_progress,
     spec_of,
     tell,
@@ -42,6 +43,7 @@ GeneratorName = Annotated[
 app = typer.Typer(help="Judge what the model draws.", no_args_is_help=True)
 app.command()(experiment)
 app.command()(strategies)
+app.command()(systems)
 app.command()(targets)
 app.command()(temperatures)
 app.command()(embeddings)
@@ -158,11 +160,8 @@ def hull_(
     """Compare a potential's distances from the hull with those that DFT gives."""
     from explorer.evaluate_commands import hull as judge  # noqa: PLC0415 - imports torch
     from explorer.figures.calibration import calibration_figure  # noqa: PLC0415 - imports plotly
-    from explorer.headless import refuse_unwritable  # noqa: PLC0415
 
-    if plot is not None:
-        refuse_unwritable(plot)
-
+    refuse_unwritable_files(plot)
     spec = spec_of(
         **relaxing.fields(),
         **placing.fields(),

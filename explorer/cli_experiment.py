@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from explorer.cli_options import (
     Common,
+    Competing,
     Elements,
     Placing,
     Relaxing,
@@ -182,6 +184,58 @@ def targets(
         progress=show_progress,
     )
     tell(told, common.json)
+
+
+@grouped
+def systems(
+    *,
+    sizes: Annotated[str, typer.Option(help="Numbers of elements, with commas.")] = "3,4,5",
+    choose: Annotated[
+        int, typer.Option(min=1, help="Systems of each size, of each: well, partly, not explored.")
+    ] = 3,
+    n: Annotated[int, typer.Option("-n", min=1, help="Crystals to draw for each system.")] = 50,
+    method: Annotated[
+        str, typer.Option(help="transformer, substitution, similarity, random or random-neutral.")
+    ] = "transformer",
+    stability: Stability = "low",
+    drawing: Searching,
+    relaxing: Relaxing,
+    placing: Competing,
+    workers: Workers = None,
+    common: Common,
+) -> None:
+    """Count new stable crystals where many phases are known, some, or none."""
+    from explorer.systems_commands import systems as judge  # noqa: PLC0415 - imports torch
+
+    spec = spec_of(
+        n=n,
+        seed=common.seed,
+        stability=stability,
+        **drawing.fields(),
+        **relaxing.fields(),
+        **placing.fields(),
+    )
+    told = judge(
+        spec,
+        method=method,
+        sizes=whole_numbers(sizes),
+        choose=choose,
+        workers=workers,
+        device=common.device,
+        progress=show_progress,
+    )
+    tell(told, common.json, table=_cells(told))
+
+
+def _cells(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for each size and class."""
+    return [
+        {"elements": size, "explored": explored, "systems": row["systems"], "n": row["n"]}
+        | {name: row[name]["share"] for name in ("unique", "novel")}
+        | {f"{name} {t}": row[name][t]["share"] for name in ("stable", "sun") for t in row[name]}
+        for size, rows in told["pooled"].items()
+        for explored, row in rows.items()
+    ]
 
 
 def real_numbers(text: str) -> list[float]:

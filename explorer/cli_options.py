@@ -321,6 +321,19 @@ class Common:
     json: Json = None
     debug: Debug = False
 
+    def refuse_unwritable(self) -> None:
+        """Find out before the work, not after hours of it, whether its result can be written."""
+        refuse_unwritable_files(self.json)
+
+
+def refuse_unwritable_files(*files: Path | None) -> None:
+    """Raise `SpecError` for output files that cannot be written; "-" is stdout."""
+    from explorer.headless import refuse_unwritable  # noqa: PLC0415
+
+    for file in files:
+        if file is not None and str(file) != "-":
+            refuse_unwritable(file)
+
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -351,6 +364,8 @@ def grouped(command: Command) -> Command:
     def run(**given: Any) -> None:
         for name, kind in groups.items():
             given[name] = kind(**{item.name: given.pop(item.name) for item in fields(kind)})
+            if kind is Common:
+                given[name].refuse_unwritable()
         command(**given)
 
     run.__signature__ = Signature(options)
@@ -394,9 +409,9 @@ def tell(
     elif str(json) == "-":
         print(as_json(result))
     else:
-        from explorer.headless import refuse_unwritable, replacing  # noqa: PLC0415
+        from explorer.headless import replacing  # noqa: PLC0415
 
-        refuse_unwritable(json)
+        refuse_unwritable_files(json)
         with replacing(json) as part:
             part.write_text(as_json(result) + "\n", encoding="utf-8")
         print(shown)

@@ -23,6 +23,7 @@ from explorer.cli_options import (
     TopP,
     Workers,
     grouped,
+    refuse_unwritable_files,
     show_progress,
     spec_of,
     tell,
@@ -63,7 +64,7 @@ def temperatures(
     from explorer.figures.temperatures import temperature_page  # noqa: PLC0415 - imports plotly
     from explorer.published_commands import temperatures as judge  # noqa: PLC0415 - imports torch
 
-    _refuse_unwritable(plot, common.json)
+    refuse_unwritable_files(plot)
     spec = spec_of(
         elements=elements,
         n=n,
@@ -123,7 +124,7 @@ def embeddings(
     from explorer.figures.embeddings import embedding_figure  # noqa: PLC0415 - imports plotly
     from explorer.published_commands import embeddings as judge  # noqa: PLC0415 - imports torch
 
-    _refuse_unwritable(output, common.json)
+    refuse_unwritable_files(output)
     show_progress("mapping the vectors of elements and space groups")
     spec = spec_of(seed=common.seed, checkpoint=str(checkpoint) if checkpoint else None)
     told = judge(spec, common.device)
@@ -151,7 +152,6 @@ def filtering(
     """Tell what is left of a campaign's crystals after each filter, and what that cost."""
     from explorer.published_commands import filtering as judge  # noqa: PLC0415 - imports torch
 
-    _refuse_unwritable(common.json)
     show_progress("reading the campaign")
     told = judge(campaign, store)
     hourly = told["extrapolated_per_hour"]
@@ -166,15 +166,6 @@ def filtering(
         for name, row in told["stages"].items()
     ]
     tell(told, common.json, table=rows)
-
-
-def _refuse_unwritable(*files: Path | None) -> None:
-    """Find out before the work whether its files can be written; "-" is stdout."""
-    from explorer.headless import refuse_unwritable  # noqa: PLC0415
-
-    for file in files:
-        if file is not None and str(file) != "-":
-            refuse_unwritable(file)
 
 
 def _write(file: Path, text: str) -> None:

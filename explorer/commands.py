@@ -43,6 +43,8 @@ from model.tokens import STABILITY, TokenError, crystal_to_row
 from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
+MOST_SHOWN = 12
+"""Values of one list that a table shows."""
 ONE_STRUCTURE = (".cif", ".vasp")
 WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".csv", ".cif", ".vasp", "")
 
@@ -384,7 +386,15 @@ def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_short(item)}" for key, item in value.items()) or "-"
+        return _some([f"{key} {_short(item)}" for key, item in value.items()], ", ")
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value)) or "-"
+        return _some([str(item) for item in value], " ")
     return "-" if value in {None, ""} else str(value)
+
+
+def _some(items: Sequence[str], between: str) -> str:
+    """Join items that fit on a line; of hundreds it says how many there are."""
+    if len(items) <= MOST_SHOWN:
+        return between.join(items) or "-"
+    shown = between.join(items[: MOST_SHOWN // 2])
+    return f"{shown} and {len(items) - MOST_SHOWN // 2:,} more (all with --json)"

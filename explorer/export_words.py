@@ -36,7 +36,8 @@ NUMBERS = """
 - **state**: relaxed, known, duplicate, rejected, failed, skipped (its energy before the relaxation
   is above the limit of the campaign) or waiting; **reason** says why a crystal went no further.
   Structures are relaxed where a relaxation was tried, otherwise as drawn.
-- **converged**: largest force and largest stress fell below the limits of the campaign.
+- **converged**: the largest force, the largest stress and the last change of the energy are below
+  their limits: 0.05 eV/Å unless asked otherwise, 0.0005 eV/Å³ and 0.1 meV/atom.
 """
 LEFT_OUT = """
 ## Left out

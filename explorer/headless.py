@@ -26,6 +26,7 @@ from explorer.complaints import one_line
 from explorer.lease import Leases, new_owner
 from explorer.logs import say
 from explorer.references import HULL_WORDS, POTENTIAL
+from explorer.relaxation import EMAX, SMAX
 from explorer.runner import Pulse, run_campaign
 from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError
@@ -246,7 +247,12 @@ def summary(
         "seed": spec.seed,
         "constraints": spec.constraints().to_dict(),
         "sampling": {"n": spec.n, **spec.drawing()},
-        "relaxation": {"fmax": spec.fmax, "max_steps": spec.max_steps},
+        "relaxation": {
+            "fmax": spec.fmax,
+            "smax": SMAX,
+            "emax": EMAX,
+            "max_steps": spec.max_steps,
+        },
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,10 +25,12 @@ from explorer.trace import Recorder, Trace
 
 FMAX = 0.05
 """eV/Å: largest force on an atom of a relaxed crystal."""
-SMAX = 0.001
-"""eV/Å³ (0.16 GPa): largest stress component of a relaxed crystal.
+SMAX = 0.0005
+"""eV/Å³ (0.08 GPa): largest stress component of a relaxed crystal."""
+EMAX = 1e-4
+"""eV/atom: what the last step of a relaxation may change.
 
-With three times as much, soft crystals stop up to 3 meV/atom early, each engine at another place.
+With forces and stress alone, soft crystals stop up to 10 meV/atom early, each engine elsewhere.
 """
 MAX_STEPS = 200
 MAX_SECONDS = 900.0
@@ -53,17 +55,29 @@ class Limits:
         Of atoms and cell together.
     max_seconds
         Of computing for this crystal; in a batch, its share by number of atoms.
+    emax
+        Most that the last step changed the energy, eV/atom.
     """
 
     fmax: float = FMAX
     smax: float = SMAX
     max_steps: int = MAX_STEPS
     max_seconds: float = MAX_SECONDS
+    emax: float = EMAX
 
-    def met(self, forces: np.ndarray, stress: np.ndarray) -> bool:
-        """Whether forces (N, 3), eV/Å, and stress (3, 3), eV/Å³, are below their limits."""
+    def met(self, forces: np.ndarray, stress: np.ndarray, energies: Sequence[float]) -> bool:
+        """Whether a crystal is relaxed; one that begins within the other limits takes no step.
+
+        Parameters
+        ----------
+        forces, stress
+            Of the present geometry: (N, 3), eV/Å, and (3, 3), eV/Å³.
+        energies
+            Of all geometries so far, eV/atom.
+        """
         largest = np.linalg.norm(forces, axis=1).max()
-        return bool(largest < self.fmax and np.abs(stress).max() < self.smax)
+        still = len(energies) < 2 or abs(energies[-1] - energies[-2]) < self.emax
+        return bool(largest < self.fmax and np.abs(stress).max() < self.smax and still)
 
     @property
     def too_many_steps(self) -> str:
@@ -243,7 +257,7 @@ class _Run:
             raise UnsoundError(NOT_FINITE)
         self.frame = (self.atoms.copy(), Evaluation(energy, forces.copy(), stress.copy()))
         self.recorder.add(*self.frame)
-        return self.limits.met(forces, stress)
+        return self.limits.met(forces, stress, self.recorder.energies)
 
     def result(self, level: EnergyLevel, reason: str) -> Relaxation:
         """Pack the last sane frame."""

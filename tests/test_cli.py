@@ -16,6 +16,7 @@ import pytest
 from pymatgen.core import Structure
 
 from explorer.cli import main
+from explorer.commands import as_json, as_table
 from explorer.headless import COLUMNS, DATABASE
 from explorer.store import Store
 from model.crystal import WyckoffCrystal
@@ -239,3 +240,13 @@ def check_results(folder: Path, n: int) -> None:
     cifs = sorted((folder / "cifs").glob("*.cif"))
     assert len(cifs) == told["relaxed"] > 0
     assert Structure.from_file(cifs[0]).is_ordered
+
+
+def test_a_table_says_how_much_it_leaves_out():
+    """Hundreds of names would hide the rest; a dozen are told, and JSON has all."""
+    names = {f"mp-{k}": "another crystal" for k in range(935)}
+    shown = as_table({"written": 22315, "unrelaxed": names, "few": {"a": 1}}).splitlines()
+    assert "mp-0 another crystal" in shown[1] and "mp-5 another" in shown[1]
+    assert shown[1].endswith("and 929 more (all with --json)")
+    assert shown[2].endswith("a 1")
+    assert len(json.loads(as_json({"unrelaxed": names}))["unrelaxed"]) == 935

@@ -83,3 +83,13 @@ def test_other_commands_are_known() -> None:
 def test_the_app_tells_the_same_results() -> None:
     """What the first page shows of the measurements stands in the README, word for word."""
     assert (ROOT / "explorer" / "data" / "results.md").read_text(encoding="utf-8") in README
+
+
+def test_rows_of_a_table_have_as_many_cells_as_its_head() -> None:
+    """A row that is too long or too short puts its figures under another head."""
+    rows = re.split(r"\n(?!\|)", README)
+    tables = [block.split("\n") for block in rows if "\n|" in block]
+    assert len(tables) > 5
+    for table in tables:
+        cells = {len(re.split(r"(?<!\\)\|", row)) for row in table if row.startswith("|")}
+        assert len(cells) == 1, table[0]

@@ -51,7 +51,7 @@ FUNNEL = (
     Line("Novel", lambda f: f.novel, lambda f: f.drawn, "drawn",
          "Unique, and equal to no known phase"),
     Line("Relaxed", lambda f: f.relaxed, lambda f: f.relaxed + f.failed, "relaxations",
-         "Converged in forces and stress"),
+         "Relaxed to the limits of forces, stress and energy"),
     Line("Failed", lambda f: f.failed, lambda f: f.relaxed + f.failed, "relaxations"),
     Line(f"Within {NEAR:g} eV/atom", lambda f: f.near, lambda f: f.relaxed, "relaxed",
          "Of the hull, after relaxation"),

@@ -5,7 +5,7 @@
 Each engine runs alone in this process, on one thread, and is charged its own processor time, so
 that other work on the machine changes no ratio much: ASE's FIRE on the calculator that comes with
 the potential, one crystal at a time; torch-sim's FIRE, and the descent of this project, on batches
-and the batched model. All stop at the same forces and stress.
+and the batched model. All stop at the same limits of forces, stress and change of energy.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ from explorer.candidate import Relaxation
 from explorer.crystals import gate, read_structures, to_atoms
 from explorer.potentials import Potential, potential
 from explorer.relaxation import Limits, relax_structure
-
-Energies = list[float]
 
 
 def by_ase(structures: Sequence[Structure], chosen: Potential, limits: Limits) -> list[Relaxation]:
@@ -65,10 +63,15 @@ def by_torch_sim(
     for begin in range(0, len(structures), size):
         block = [to_atoms(structure) for structure in structures[begin : begin + size]]
         state, steps, left = start(as_state(block, model)), [0] * len(block), set(range(len(block)))
+        energies: list[list[float]] = [[] for _ in block]
         for turn in range(limits.max_steps + 1):
             frames = state.to_atoms()
             answers = evaluate(model, frames)
-            left -= {i for i in left if limits.met(answers[i].forces, answers[i].stress)}
+            for told, answer, atoms in zip(energies, answers, frames, strict=True):
+                told.append(answer.energy / len(atoms))
+            left -= {
+                i for i in left if limits.met(answers[i].forces, answers[i].stress, energies[i])
+            }
             steps = [turn if i in left else count for i, count in enumerate(steps)]
             if not left:
                 break

@@ -17,10 +17,12 @@ from toy_potentials import (
 )
 
 from explorer.batch_evaluation import evaluate
+from explorer.batch_relaxation import Batch
 from explorer.crystals import spacegroup_of, to_atoms
 from explorer.potentials import PotentialError, potential
 from explorer.relax import MOST_KILLS, Relaxer
 from explorer.relaxation import (
+    EMAX,
     FMAX,
     SMAX,
     STOPPED,
@@ -279,6 +281,31 @@ def test_both_engines_find_one_minimum() -> None:
         steps.append(sum(result.steps for result in results.values()))
     assert energies[0] == pytest.approx(energies[1], abs=1e-3)
     assert steps[1] < steps[0]
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_crystal_whose_energy_still_falls_goes_on(batched: bool) -> None:
+    """Where forces may be large, the last step tells whether there is much left to gain."""
+    crystal, toy = fcc("Cu", a=3.75, shift=0.05), emt()
+
+    def end(limits: Limits) -> np.ndarray:
+        """Energies on the way, eV/atom."""
+        if not batched:
+            return relaxed(crystal, limits=limits).trace.energies
+        batch = Batch(toy.model(), toy.level, limits)
+        batch.add(0, crystal)
+        while len(batch):
+            found = batch.advance()
+        return found[0][1].trace.energies
+
+    loose = {"fmax": 1.5, "smax": 1.5, "max_steps": 100}
+    at_once, settled = (end(Limits(**loose, emax=emax)) for emax in (np.inf, EMAX))
+    assert len(at_once) == 1 < len(end(Limits(**loose | {"fmax": 0.3}, emax=np.inf)))
+    assert len(settled) == 1, "a crystal that begins within the other limits takes no step"
+    far = {"fmax": 0.3, "smax": 0.2, "max_steps": 100}
+    early, settled = (end(Limits(**far, emax=emax)) for emax in (np.inf, EMAX))
+    assert abs(early[-1] - early[-2]) > EMAX > abs(settled[-1] - settled[-2])
+    assert settled[-1] < early[-1]
 
 
 def test_a_poisoned_batch_is_bisected() -> None:
