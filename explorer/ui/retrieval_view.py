@@ -34,7 +34,6 @@ from explorer.ui.workbench import Workbench
 
 WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
 """Baselines take seconds: one at a time, apart from the threads that read the store."""
-KEY_HEIGHT = 40  # pixels
 SHOWN = 200  # targets listed; the curve counts all
 EMPTY = """
 <div class='empty'><p><b>Nothing to look for yet</b></p><p>{why}</p><p>Give your own list:
@@ -50,6 +49,7 @@ LINES = (
     (SPENT_LINE, "2.5px dashed", SPENT),
     (ALL_LINE, "2.5px dotted", CEILING),
 )
+UNSEEN = " style='visibility: hidden'"
 KEY_LOOK = """
 div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; font-size: 12px;
   color: var(--muted); }
@@ -78,8 +78,7 @@ class RetrievalView(Viewer):
         self.pane = pn.pane.Bokeh(
             self.live.figure, sizing_mode="stretch_both", min_height=240, margin=0
         )
-        # Two lines from the start: a figure that moves for the second covers the words below it.
-        self.key = words(key_html(()), KEY_LOOK, min_height=KEY_HEIGHT)
+        self.key = words(key_html(()), KEY_LOOK)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
         self.note = words(extra=LIST, margin=(8, 0, 0, 0))
         self._beside: Mapping[str, Curve] = ALONE
@@ -136,14 +135,17 @@ class RetrievalView(Viewer):
 
 
 def key_html(beside: Collection[str]) -> str:
-    """Return what each line of the figure means; of baselines those that are drawn."""
-    lines = [*LINES]
+    """Return what each line of the figure means; of baselines those that are drawn.
+
+    The others keep their place unseen: a figure that moves for one more line of words covers what
+    stands below it.
+    """
+    lines = [(*line, True) for line in LINES]
     for method, (label, colour, dash) in BASELINES.items():
-        if method in beside:
-            lines.append((label, f"1.5px {dash}", colour))
+        lines.append((label, f"1.5px {dash}", colour, method in beside))
     told = "".join(
-        f"<span><i style='border-top: {line} {colour}'></i>{label}</span>"
-        for label, line, colour in lines
+        f"<span{'' if drawn else UNSEEN}><i style='border-top: {line} {colour}'></i>{label}</span>"
+        for label, line, colour, drawn in lines
     )
     return f"<div>{told}</div>"
 
