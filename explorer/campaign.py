@@ -386,7 +386,7 @@ class Campaign:
     @property
     def active(self) -> bool:
         """Whether a runner works on it or will."""
-        return self.state in {CampaignState.QUEUED, CampaignState.RUNNING}
+        return self.state in {CampaignState.QUEUED, CampaignState.RUNNING} and not self.deleted
 
     @property
     def origin(self) -> dict[str, str]:

@@ -158,10 +158,12 @@ class Leases:
             confirm(connection, lease)
 
     def wanted(self, lease: Lease) -> str:
-        """Return the last command that the campaign was given: "run", "pause" or "stop"."""
-        query = select(campaigns.c.wanted).where(campaigns.c.id == lease.campaign_id)
+        """Return the campaign's last command: "run", "pause" or "stop", which a deletion is too."""
+        table = campaigns.c
+        query = select(table.wanted, table.deleted).where(table.id == lease.campaign_id)
         with self._reader.begin() as connection:
-            return connection.scalar(query)
+            row = connection.execute(query).one()
+        return "stop" if row.deleted else row.wanted
 
     def somebody_waits(self, lease: Lease) -> bool:
         """Whether another campaign wants a runner and has none."""
@@ -229,5 +231,5 @@ def _open_campaigns(campaign_id: str | None) -> Any:
     """Campaigns queued or said to be running: those of dead runners are among the latter."""
     states = (CampaignState.QUEUED, CampaignState.RUNNING)
     open_ = or_(*(campaigns.c.state == state for state in states))
-    query = select(campaigns).where(open_).order_by(campaigns.c.updated)
+    query = select(campaigns).where(open_, campaigns.c.deleted == 0).order_by(campaigns.c.updated)
     return query if campaign_id is None else query.where(campaigns.c.id == campaign_id)

@@ -183,7 +183,10 @@ class Store(Ledger):
         log_event("shared" if shared else "made private", campaign=campaign_id)
 
     def delete(self, campaign_id: str) -> None:
-        """Stop a campaign and hide it from lists; `restore` brings it back with all it holds.
+        """Hide a campaign from lists and from runners; `restore` brings it back as it was.
+
+        The runner that holds it hears a stop. Its own last command stays written down, so that
+        what was queued or running is queued again when it comes back.
 
         Raises
         ------
@@ -191,17 +194,26 @@ class Store(Ledger):
             For an unknown campaign.
         """
         with self._writer.begin() as connection:
-            self._obey(connection, campaign_id, COMMANDS["stop"])
+            own_row(connection, campaign_id, self.user)
             self._change(connection, campaign_id, deleted=time.time())
         log_event("deleted", campaign=campaign_id)
 
     def restore(self, campaign_id: str) -> None:
-        """Bring a deleted campaign back, at rest; raises `StoreError` for an unknown one."""
+        """Bring a deleted campaign back in the state it had; an open one waits as the last.
+
+        Raises
+        ------
+        StoreError
+            For an unknown campaign; as `QuotaError` when the user has no room for it any more.
+        """
         with self._writer.begin() as connection:
             row = own_row(connection, campaign_id, self.user)
             if row.deleted:
-                refuse_excess(connection, self.user, crystals=json.loads(row.spec)["n"])
-            self._change(connection, campaign_id, deleted=0.0)
+                goes_on = row.state in OPEN
+                crystals = json.loads(row.spec)["n"]
+                refuse_excess(connection, self.user, campaigns=int(goes_on), crystals=crystals)
+                change = {"updated": time.time()} if goes_on else {}
+                self._change(connection, campaign_id, deleted=0.0, **change)
         log_event("restored", campaign=campaign_id)
 
     def mark(

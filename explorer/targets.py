@@ -39,10 +39,13 @@ class TargetList:
         Each with its unique name.
     words
         What they are, for people.
+    remark
+        What is known besides and cannot be looked for, in a sentence; "" for nothing.
     """
 
     structures: tuple[NamedStructure, ...] = ()
     words: str = ""
+    remark: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,7 +62,12 @@ def default_targets(references: ReferencePhases) -> TargetList:
     for limit in (NEAR_HULL, WIDER):
         phases = references.targets(max_e_above_hull=limit)
         if phases:
-            words = f"known phases of {system} within {limit:g} eV/atom of the published hull"
+            one = len(phases) == 1
+            kept = "whose structure is here" if one else "whose structures are here"
+            words = (
+                f"known {'phase' if one else 'phases'} of {system} {kept}, within {limit:g} "
+                "eV/atom of the published hull"
+            )
             structures = tuple(NamedStructure(phase.id, phase.structure) for phase in phases)
             return TargetList(structures, words)
     return NO_TARGETS
@@ -84,8 +92,8 @@ def shipped_targets(system: str) -> TargetList:
 
 def given_targets(spec: CampaignSpec, structures: Sequence[NamedStructure]) -> TargetList:
     """Return the targets that a campaign was made with, as the store holds them."""
-    name = Path(spec.targets or "").name
-    return TargetList(tuple(structures), f"target structures of {name}")
+    noun = "target structure" if len(structures) == 1 else "target structures"
+    return TargetList(tuple(structures), f"{noun} of {Path(spec.targets or '').name}")
 
 
 def read_targets(path: str | Path) -> list[NamedStructure]:

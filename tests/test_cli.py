@@ -202,7 +202,7 @@ def test_run_accounts_for_every_crystal_and_goes_on_after_kill_9(tmp_path, capsy
     check_results(folder, 6)
     assert all("Al" in row["formula"] for row in rows(folder))
     told = summary(folder)
-    assert (told["n_targets"], told["targets"]) == (1, "target structures of al.vasp")
+    assert (told["n_targets"], told["targets"]) == (1, "target structure of al.vasp")
     assert told["targets_found"] + told["targets_missed"] == ["al"]
     assert told["found"] == len(told["targets_found"])
     assert hullscape(*command[:-3], "9", "-o", folder, "--resume") == 2

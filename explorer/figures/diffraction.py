@@ -73,7 +73,8 @@ def diffraction_figure(
     )  # fmt: skip
     labels = go.Scatter(
         x=[pattern.x[k] for k in highest], y=[pattern.y[k] for k in highest], mode="text",
-        text=[names[k].split(", ")[0] for k in highest], textposition="top center",
+        text=[names[k].split(", ")[0] for k in highest],
+        textposition=[_inward(pattern.x[k], low, high) for k in highest],
         textfont={"size": 10, "color": colours.muted}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
     behind = [] if measured is None else [_measured(measured, colours)]
@@ -102,9 +103,20 @@ def _framed(
     figure.update_layout(layout(colours, f"diffraction {wavelength}", showlegend=both))
     figure.update_layout(margin={"l": 40, "r": 8, "t": 22 if both else 8, "b": 40})
     line = {"gridcolor": colours.grid, "zeroline": False}
-    figure.update_xaxes(title=title, range=angles, **line | {"showgrid": False})
-    figure.update_yaxes(title="intensity", range=[0, 115], fixedrange=True, **line)
+    figure.update_xaxes(
+        title={"text": title, "font": {"size": 12}}, range=angles, **line | {"showgrid": False}
+    )
+    figure.update_yaxes(
+        title={"text": "intensity", "font": {"size": 12}}, range=[0, 115], fixedrange=True, **line
+    )
     return figure
+
+
+def _inward(angle: float, low: float, high: float) -> str:
+    """Return where a label stands so that it does not leave the figure."""
+    if angle < low + WIDTH / 2:
+        return "top right"
+    return "top left" if angle > high - WIDTH / 2 else "top center"
 
 
 def _apart(angles: list[float], order: list[int]) -> list[int]:

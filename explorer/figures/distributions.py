@@ -19,6 +19,7 @@ from model.crystal import lattice_vectors
 from model.wyckoff import table
 
 MOST_GROUPS = 8
+MOST_ELEMENTS = 10
 ENERGY_BINS, DENSITY_BINS = 24, 20
 GRAMS_PER_CM3 = 1.66053906660
 """Of one atomic mass unit in a cubic angstrom."""
@@ -45,7 +46,8 @@ class Distributions:
     groups
         Number of decoded crystals by space group asked for, the most frequent first.
     elements
-        Mean atomic fraction of each element over the decoded crystals.
+        Mean atomic fraction over the decoded crystals of each element; of many elements of the
+        most frequent ones, the first of them first.
     """
 
     energies: tuple[float, ...] = ()
@@ -77,8 +79,15 @@ def distributions_of(candidates: Iterable[Candidate], limit: float) -> Distribut
         sum(energy > limit for energy in energies),
         tuple(density(candidate) for candidate in decoded),
         tuple(groups.most_common(MOST_GROUPS)),
-        tuple(sorted(fractions.items())),
+        _foremost(fractions),
     )
+
+
+def _foremost(fractions: Counter[str]) -> tuple[tuple[str, float], ...]:
+    """Return as many elements as have room for their symbols."""
+    if len(fractions) <= MOST_ELEMENTS:
+        return tuple(sorted(fractions.items()))
+    return tuple(fractions.most_common(MOST_ELEMENTS))
 
 
 def density(candidate: Candidate) -> float:
@@ -107,8 +116,13 @@ def distributions_figure(shown: Distributions, columns: int = 2, dark: bool = Fa
               [n for _, n in reversed(shown.groups)], colours.unstable, "h"),
         _bars([s for s, _ in shown.elements], [f for _, f in shown.elements], colours.found),
     )  # fmt: skip
-    for place, bar in enumerate(bars):
-        figure.add_trace(bar, row=place // columns + 1, col=place % columns + 1)
+    counted = (shown.energies, shown.densities, shown.groups, shown.elements)
+    for place, (bar, values) in enumerate(zip(bars, counted, strict=True)):
+        where = {"row": place // columns + 1, "col": place % columns + 1}
+        figure.add_trace(bar, **where)
+        if not values:  # numbers on an axis of nothing would be invented
+            figure.update_xaxes(showticklabels=False, **where)
+            figure.update_yaxes(showticklabels=False, **where)
     return figure
 
 

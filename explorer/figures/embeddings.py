@@ -18,19 +18,20 @@ TITLES = {
 HEIGHT = 560
 """Pixels."""
 KINDS = {
-    "s": "#d55e00",
-    "p": "#0072b2",
-    "d": "#008a63",
-    "f": "#c2187a",
-    "triclinic": "#5b6675",
-    "monoclinic": "#8a6d00",
-    "orthorhombic": "#d55e00",
-    "tetragonal": "#0072b2",
-    "trigonal": "#56b4e9",
-    "hexagonal": "#008a63",
-    "cubic": "#c2187a",
+    "s": ("#d55e00", "#f09a4a"),
+    "p": ("#0072b2", "#56b4e9"),
+    "d": ("#008a63", "#2fd6a3"),
+    "f": ("#c2187a", "#ff7ac6"),
+    "triclinic": ("#5b6675", "#9aa7b6"),
+    "monoclinic": ("#8a6d00", "#e0c341"),
+    "orthorhombic": ("#d55e00", "#f09a4a"),
+    "tetragonal": ("#0072b2", "#4f8fe8"),
+    "trigonal": ("#56b4e9", "#a5dcff"),
+    "hexagonal": ("#008a63", "#2fd6a3"),
+    "cubic": ("#c2187a", "#ff7ac6"),
 }
-"""Blocks of the periodic table and crystal systems; colours safe for colour-blind readers."""
+"""Blocks of the periodic table and crystal systems, on a light page and on a dark one; colours safe
+for colour-blind readers."""
 
 
 def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
@@ -45,10 +46,10 @@ def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
         )
     figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.04)
     for column, name in enumerate(TITLES, start=1):
-        for kind, colour in KINDS.items():
+        for kind, colours in KINDS.items():
             points = [point for point in told[name]["points"] if point["kind"] == kind]
             if points:
-                trace = _scatter(points, kind, colour, symbols=name == "elements")
+                trace = _scatter(points, kind, colours[dark], symbols=name == "elements")
                 figure.add_trace(trace, row=1, col=column)
     figure.update_annotations(font={"size": 13})
     figure.update_xaxes(visible=False)

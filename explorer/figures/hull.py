@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from explorer.figures.marks import DEFAULT_SPAN, EYE, kind_traces, line_traces, selected_trace
+from explorer.figures.marks import (
+    BEYOND,
+    DEFAULT_SPAN,
+    EYE,
+    kind_traces,
+    line_traces,
+    selected_trace,
+)
 from explorer.figures.picture import HEIGHT, TRIANGLE, Dot, HullPicture, barycentric
 from explorer.figures.style import Palette, layout, palette
 from explorer.figures.surface import LINES, frame, heights, sheet
@@ -216,7 +223,7 @@ def _quaternary(
 ) -> tuple[list[dict], dict]:
     """Four elements: compositions in a tetrahedron that can be turned."""
     middle = TETRAHEDRON.mean(axis=0)
-    names = middle + 1.12 * (TETRAHEDRON - middle)
+    names = middle + BEYOND * (TETRAHEDRON - middle)
     corners = {
         "type": "scatter3d",
         "uid": "CORNERS",
@@ -228,7 +235,7 @@ def _quaternary(
         **dict(zip("xyz", names.T.tolist(), strict=True)),
     }
     hidden = {"visible": False, "showbackground": False}
-    camera = {"eye": dict(zip("xyz", EYE, strict=True)), "center": {"x": 0, "y": 0, "z": -0.04}}
+    camera = {"eye": dict(zip("xyz", EYE, strict=True)), "center": {"x": 0, "y": 0, "z": -0.1}}
     scene = {
         "xaxis": hidden,
         "yaxis": hidden,

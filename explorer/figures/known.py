@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from explorer.campaign import CampaignSpec
@@ -74,6 +74,23 @@ def _counted(compounds: int, whole: int, listed: str) -> str:
     return f"{compounds} known compounds, {whole or 'none'} of them of {listed}"
 
 
+def without_structure(competing: ReferencePhases, at_hand: Container[str]) -> str:
+    """Say how many known phases of the whole system are corners of the hull by energy alone.
+
+    Candidates compete with them, but nothing can be found to equal them.
+    """
+    count = sum(
+        phase.source != PREDICTED
+        and phase.chemsys.split("-") == sorted(competing.elements)
+        and phase.id not in at_hand
+        for phase in competing.phases
+    )
+    if not count:
+        return ""
+    more = "1 known phase more is" if count == 1 else f"{count} known phases more are"
+    return f"{more} on the hull by published energy alone, without a structure to find."
+
+
 NOTHING = Known(HullPicture(()), {})
 
 
@@ -101,8 +118,8 @@ def _known(system: str, potential: str, file: str | None, hull_mode: str) -> Kno
         competing = competing_phases(references, hull_mode)
     except (ReferenceFileError, HullModeError) as error:
         return Known(HullPicture(elements, message=str(error)), {})
-    targets = default_targets(references)
     phases = {phase.id: phase for phase in references.phases}
+    targets = replace(default_targets(references), remark=without_structure(competing, phases))
     if len(elements) > LARGEST_SYSTEM:
         picture = HullPicture(elements, corners=(0.0,) * len(elements), level=str(references.level))
         return Known(picture, phases, None, targets, competing)

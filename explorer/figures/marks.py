@@ -38,7 +38,10 @@ SIZES_3D = {
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
 ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.PREDICTED, Kind.STABLE, Kind.FOUND)
 FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
-EYE = (1.15, -1.55, 0.6)  # where a tetrahedron is seen from at first, in sizes of the figure
+EYE = (1.0, -1.35, 0.52)  # where a tetrahedron is seen from at first, in sizes of the figure
+EDGE = 220.0  # pixels of a tetrahedron's edge in a small figure
+BEYOND = 1.12  # so far out, in sizes of the tetrahedron, stand the names of its corners
+CORNER = 24  # pixels across that such a name takes
 DEFAULT_SPAN = 0.5  # eV/atom, the colour scale's length when nothing is hidden
 
 
@@ -163,24 +166,40 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
     named = picture.named()
     across = SIZES_3D if points.shape[1] == 3 else SIZES
     if points.shape[1] == 3:
-        points = points @ _seen_from(EYE)
+        points = _seen_from(points, EYE)
     spans = np.ptp(points, axis=0) if len(points) else np.ones(2)
     scale = np.array(FRAME) / np.where(spans > 0, spans, 1.0)
     if len(picture.elements) in {3, 4}:  # one scale for both axes
-        scale = np.full(2, FRAME[1])
+        scale = np.full(2, FRAME[1] if len(picture.elements) == 3 else EDGE)
     texts = [formula_label(dot.formula) if dot.key in named else "" for dot in dots]
+    points = points * scale
     order = sorted(range(len(dots)), key=lambda place: dots[place].energy_above_hull)
     soft = [dot.kind in {Kind.CANDIDATE, Kind.UNSTABLE} for dot in dots]
     sizes = [across[dot.kind] for dot in dots]
-    sides = place_labels(points * scale, texts, order, soft, sizes)
+    if len(picture.elements) == 4:
+        corners = _corner_names(dots, points)
+        points, n = np.vstack([points, corners]), len(corners)
+        texts, soft, sizes = texts + n * [""], soft + n * [False], sizes + n * [CORNER]
+    sides = place_labels(points, texts, order, soft, sizes)
     return {dots[place].key: side for place, side in sides.items()}
 
 
-def _seen_from(eye: tuple[float, float, float]) -> np.ndarray:
-    """Return the projection (3, 2) of what is seen from there, z upwards: to the right, and up."""
+def _corner_names(dots: Sequence[Dot], points: np.ndarray) -> np.ndarray:
+    """Return where the elements' names stand around a tetrahedron, (N, D) like `points`."""
+    corners = points[[max(dot.fractions) > 0.999 for dot in dots]]
+    middle = corners.mean(axis=0) if len(corners) else 0.0
+    return middle + BEYOND * (corners - middle)
+
+
+def _seen_from(points: np.ndarray, eye: tuple[float, float, float]) -> np.ndarray:
+    """Return where points (N, 3) are seen in perspective: to the right and upwards, (N, 2)."""
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2 if len(points) else 0.0
     right = np.cross(np.negative(eye), (0.0, 0.0, 1.0))
     up = np.cross(right, np.negative(eye))
-    return np.column_stack([right / np.linalg.norm(right), up / np.linalg.norm(up)])
+    across = np.column_stack([right / np.linalg.norm(right), up / np.linalg.norm(up)])
+    distance = np.linalg.norm(eye)
+    nearness = distance / (distance - (points - middle) @ np.array(eye) / distance)
+    return (points - middle) @ across * nearness[:, None]
 
 
 def kind_traces(

@@ -19,7 +19,11 @@ from explorer.relaxed import SMAX
 SYMPREC = 0.1
 INSIDE = 1e-3
 """An atom so little outside the first cell, in fractions of an edge, counts as inside."""
-NAMES = ("Energy, eV/atom", "Largest force, eV/Å", "Largest stress, eV/Å³")
+NAMES = (
+    "Energy, eV/atom",
+    "Largest force, eV/Å; dotted: its limit",
+    "Largest stress, eV/Å³; dotted: its limit",
+)
 
 
 class Frames:
@@ -116,11 +120,21 @@ def trace_figure(trace: Trace, shown: int, fmax: float, dark: bool = False) -> g
             type="log", dtick=1, automargin=True, exponentformat="power", row=row, col=1
         )
     step = int(trace.frames[shown])
-    figure.add_shape(
-        type="line", x0=step, x1=step, y0=0, y1=1, xref="x3", yref="paper", layer="below",
-        line={"width": 1.5, "color": colours.selected},
-    )  # fmt: skip
+    for axis in ("", "2", "3"):  # within each curve, not across the names between them
+        figure.add_shape(
+            type="line", x0=step, x1=step, y0=0, y1=1, xref=f"x{axis}", yref=f"y{axis} domain",
+            layer="below", line={"width": 1.5, "color": colours.selected},
+        )  # fmt: skip
+    figure.update_yaxes(**_ends(trace.energies), row=1, col=1)
     return _framed(figure, len(trace.energies), colours)
+
+
+def _ends(energies: np.ndarray) -> dict[str, Any]:
+    """Label an axis at the lowest and the highest energy: what lies between is a milli-eV often."""
+    low, high = float(energies.min()), float(energies.max())
+    decimals = 3 if high - low > 2e-3 else 4
+    told = {f"{end:.{decimals}f}".replace("-", "−"): end for end in (low, high)}
+    return {"tickmode": "array", "tickvals": list(told.values()), "ticktext": list(told)}
 
 
 def _line(values: np.ndarray, tint: str) -> dict[str, Any]:

@@ -14,12 +14,17 @@ from pymatgen.symmetry.groups import sg_symbol_from_int_number
 from explorer.track_record import Record
 from model.spacegroups import crystal_system
 
+MINUS = "\N{MINUS SIGN}"
 SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
 # Counts, and ranges of counts, stand behind an element or a bracket; fractions as in "0.5 CaAl2"
 # stand before.
 COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?(?:-\d+)?")
+BRACKET = re.compile(r"\(((?:[A-Z][a-z]?\d*)+)\)(\d+)")
+ATOMS = re.compile(r"([A-Z][a-z]?)(\d*)")
 SCREW_AXIS = re.compile(r"_(\d)")
 NOT_KNOWN = "–"
+PARTS = {"spacegroup": "space group"}
+"""Parts of a likelihood that people call something else."""
 
 
 def escape(text: object) -> str:
@@ -28,8 +33,21 @@ def escape(text: object) -> str:
 
 
 def formula_label(formula: str) -> str:
-    """Write a formula with subscripts: CaAl2 becomes CaAl₂."""
+    """Write a formula with subscripts: CaAl2 becomes CaAl₂, and Ca(AlCu)2 CaAl₂Cu₂.
+
+    Candidates have no brackets; pymatgen writes them for any two elements with a common factor.
+    """
+    formula = BRACKET.sub(_opened, formula)
     return COUNT.sub(lambda match: match[0].translate(SUBSCRIPTS), formula)
+
+
+def _opened(group: re.Match[str]) -> str:
+    """Multiply a bracket out, unless it looks like a molecular ion: those stay, as in Ca(NO3)2."""
+    atoms = ATOMS.findall(group[1])
+    symbols = {symbol for symbol, _ in atoms}
+    if symbols & {"H", "O", "F"} or symbols >= {"C", "N"}:
+        return group[0]
+    return "".join(f"{symbol}{int(count or 1) * int(group[2])}" for symbol, count in atoms)
 
 
 @cache
@@ -52,7 +70,7 @@ def energy_label(energy: float | None, signed: bool = False) -> str:
         return NOT_KNOWN
     value = round(energy, 3) + 0.0  # no "-0.000"
     number = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return f"{number.replace('-', '−')} eV/atom"
+    return f"{number.replace('-', MINUS)} eV/atom"
 
 
 @cache
@@ -77,11 +95,13 @@ def odds_label(log_odds: float | None) -> str:
 
 
 def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> str:
-    """Return a log-likelihood and its parts, such as "-42.10 (skeleton -9.12, lattice -8.01)"."""
+    """Return a log-likelihood and its parts, such as "−42.10 (skeleton −9.12, lattice −8.01)"."""
     if math.isnan(whole):
         return NOT_KNOWN
-    told = ", ".join(f"{name} {value:.2f}" for name, value in (parts or {}).items())
-    return f"{whole:.2f} ({told})" if told else f"{whole:.2f}"
+    told = ", ".join(
+        f"{PARTS.get(name, name)} {value:.2f}" for name, value in (parts or {}).items()
+    )
+    return (f"{whole:.2f} ({told})" if told else f"{whole:.2f}").replace("-", MINUS)
 
 
 def record_label(record: Record | None) -> str:
@@ -100,4 +120,4 @@ def record_label(record: Record | None) -> str:
 
 
 def _short(energy: float | None) -> str:
-    return "" if energy is None else f"{energy:g}".replace("-", "−")
+    return "" if energy is None else f"{energy:g}".replace("-", MINUS)

@@ -45,6 +45,7 @@ def campaign_row(
         Who looks at the list; None without login.
     """
     spec, counts = campaign.spec, campaign.counts
+    at_rest = campaign.state not in {CampaignState.QUEUED, CampaignState.RUNNING}
     when = time.strftime("%d %b %Y %H:%M", time.localtime(campaign.created))
     whose = "" if user is None else _whose(campaign, user)
     fates = [(kind, counts[kind] / max(spec.n, 1), counts[kind]) for kind in FATES if counts[kind]]
@@ -54,7 +55,7 @@ def campaign_row(
         "system": _system(campaign),
         "title": spec.name or _system(campaign),
         "href": f"?campaign={campaign.id}",
-        "state": campaign.state.value,
+        "state": "deleted" if campaign.deleted and not at_rest else campaign.state.value,
         "facts": " · ".join(filter(None, (_question(campaign), when, campaign.id[:4], whose))),
         "fates": [list(fate) for fate in fates],
         "counts": f"{counts['drawn']} of {spec.n} drawn, {counts['relaxed']} relaxed",

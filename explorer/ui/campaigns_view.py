@@ -156,6 +156,7 @@ class CampaignsView(Viewer):
             await asyncio.to_thread(store.share, campaign_id, action == "share")
         elif action == "restore":
             await asyncio.to_thread(store.restore, campaign_id)
+            await self._wake()
         elif action == "delete":
             await asyncio.to_thread(store.delete, campaign_id)
             self._deleted = campaign_id

@@ -50,8 +50,12 @@ class DistributionsView(Viewer):
 
 def told(shown: Distributions, limit: float) -> str:
     """Say how many crystals stand behind the histograms."""
-    relaxed = len(shown.energies)
-    text = f"{relaxed} relaxed crystals up to {limit:.2f} eV/atom"
+    relaxed, decoded = len(shown.energies), len(shown.densities)
+    if not decoded:
+        return "No crystal yet: the bars grow as crystals are drawn and relaxed."
+    text = (
+        f"{relaxed} relaxed {'crystal' if relaxed == 1 else 'crystals'} up to {limit:.2f} eV/atom"
+    )
     if shown.above:
         text += f" ({shown.above} beyond)"
-    return f"{text}, {len(shown.densities)} decoded ones."
+    return f"{text}, {decoded} decoded {'one' if decoded == 1 else 'ones'}."

@@ -349,6 +349,9 @@ class Draft(param.Parameterized):
 NO_SAMPLES = (
     "expected a file of crystals, got none: drop one here, or choose another generator above"
 )
+NOTHING_ASKED = "choose at least one element in the periodic table, or a space group"
+ASKED = ("elements", "required", "excluded", "formula", "spacegroups", "sites")
+"""Fields of which a search has one: it may leave the elements open."""
 NEEDED = ("max_atoms", "n", "seed", "temperature", "unknown", "best_of")
 """Number fields that may not be left empty."""
 USUAL = {name: Draft.param[name].default for name in NEEDED}
@@ -379,9 +382,9 @@ def examine(
     judged = fields["generator"] == "file"
     if judged and (samples.problem or not samples.name):
         return SpecError(samples.problem or NO_SAMPLES, "samples")
-    asked = any(fields[name] for name in ("elements", "required", "excluded", "formula"))
+    asked = any(fields[name] for name in ASKED)
     if not asked and not judged:
-        return SpecError("choose at least one element in the periodic table", "elements")
+        return SpecError(NOTHING_ASKED, "elements")
     for name in NEEDED:
         if fields[name] is None:
             told = f"expected a number, got an empty field: usual is {USUAL[name]:g}"

@@ -162,8 +162,9 @@ class HullView(Viewer):
         self.view.visible = len(picture.elements) == 3
         self.time.visible = self.known.hull is not None
         self._offer_facets()
-        limit = f"up to {self.bench.threshold:.2f} eV/atom"
-        self.limit.object = f"<span class='muted'>{limit}</span>"
+        self.limit.object = (
+            f"<span class='muted'>{limit_words(picture, self.bench.threshold)}</span>"
+        )
         system = "–".join(picture.elements)
         title = (
             TITLES.get(len(picture.elements), TITLES[0]) if self.bench.campaign else "Convex hull"
@@ -188,6 +189,13 @@ class HullView(Viewer):
             margin=0, sizing_mode="stretch_width", stylesheets=[WRAP],
         )  # fmt: skip
         return card(line, self.plot, below, self.level, name="hull")
+
+
+def limit_words(picture: HullPicture, threshold: float) -> str:
+    """Say up to where candidates are shown, and how many lie above."""
+    above = sum(dot.is_candidate and dot.energy_above_hull > threshold for dot in picture.dots)
+    hidden = f", {above} {'candidate' if above == 1 else 'candidates'} above" if above else ""
+    return f"up to {threshold:.2f} eV/atom{hidden}"
 
 
 def crowd_words(picture: HullPicture) -> str:

@@ -21,6 +21,7 @@ class NotesView(Viewer):
         super().__init__(**params)
         self.bench = bench
         self._filling = False
+        self._refused: pn.widgets.Widget | None = None
         self.star = pmui.Checkbox(label="Starred", size="small", margin=0)
         self.tags = pmui.TextInput(
             label="Tags, with commas", placeholder="DFT next, odd coordination", size="small",
@@ -39,14 +40,20 @@ class NotesView(Viewer):
         for field in (self.star, self.tags, self.note):
             field.param.watch(self._save, "value")
 
-    def _fill(self, *_: Any) -> None:
+    def _fill(self, *events: Any) -> None:
+        """Show what is kept; what was refused stays to be mended, until another is selected."""
+        if any(event.name == "selected" for event in events):
+            self._refused = None
         candidate = self.bench.selected_candidate
         mark = self.bench.marks.get(candidate.id, Mark()) if candidate else Mark()
         self._filling = True
         self.star.value = mark.starred
-        self.tags.value = ", ".join(mark.tags)
-        self.note.value = mark.note
-        self.problem.object = ""
+        kept = {self.tags: ", ".join(mark.tags), self.note: mark.note}
+        for field, text in kept.items():
+            if field is not self._refused:
+                field.value = text
+        if self._refused is None:
+            self.problem.object = ""
         self._filling = False
 
     def _save(self, event: Any) -> None:
@@ -58,9 +65,14 @@ class NotesView(Viewer):
             change = {"tags": [tag.strip() for tag in event.new.split(",")]}
         elif event.obj is self.note:
             change = {"note": event.new}
+        if self._refused is event.obj:
+            self._refused = None
         problem = self.bench.mark(candidate.id, **change)
         if problem:
+            self._refused = event.obj
             self.problem.object = f"<p class='problem' role='alert'>{escape(problem)}</p>"
+        elif self._refused is None:
+            self.problem.object = ""
 
     def __panel__(self) -> pn.Column:
         return self.box

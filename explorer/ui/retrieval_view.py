@@ -34,18 +34,22 @@ from explorer.ui.workbench import Workbench
 
 WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
 """Baselines take seconds: one at a time, apart from the threads that read the store."""
-KEY_HEIGHT = 40  # pixels
 SHOWN = 200  # targets listed; the curve counts all
 EMPTY = """
-<div class='empty'><p><b>Nothing to look for yet</b></p>
-<p>No known phase holds all these elements within 0.1 eV/atom of the published hull. Give your own
-list: <i>Target structures</i> in the form, under Search, before the next run.</p></div>
+<div class='empty'><p><b>Nothing to look for yet</b></p><p>{why}</p><p>Give your own list:
+<i>Target structures</i> in the form, under Search, before the next run.</p></div>
 """
+UNKNOWN = (
+    "No known phase whose structure is here holds all these elements within 0.1 eV/atom of the "
+    "published hull."
+)
+ANY_ELEMENTS = "Where any elements may appear no known phases are looked for."
 LINES = (
     (DRAWN_LINE, "2.5px solid", DRAWN),
     (SPENT_LINE, "2.5px dashed", SPENT),
     (ALL_LINE, "2.5px dotted", CEILING),
 )
+UNSEEN = " style='visibility: hidden'"
 KEY_LOOK = """
 div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; font-size: 12px;
   color: var(--muted); }
@@ -74,10 +78,9 @@ class RetrievalView(Viewer):
         self.pane = pn.pane.Bokeh(
             self.live.figure, sizing_mode="stretch_both", min_height=240, margin=0
         )
-        # Two lines from the start: a figure that moves for the second covers the words below it.
-        self.key = words(key_html(()), KEY_LOOK, min_height=KEY_HEIGHT)
+        self.key = words(key_html(()), KEY_LOOK)
         self.stage = pn.Column(self.pane, sizing_mode="stretch_both", min_height=240, margin=0)
-        self.note = words(extra=LIST)
+        self.note = words(extra=LIST, margin=(8, 0, 0, 0))
         self._beside: Mapping[str, Curve] = ALONE
         bench.param.watch(self._update, ["summary", "campaign"])
         bench.param.watch(self._compare, "campaign")
@@ -116,28 +119,42 @@ class RetrievalView(Viewer):
         if self.bench.campaign is None:
             self.note.object = ""
         else:
-            self.note.object = target_list_html(targets, found) if targets.names else EMPTY
+            self.note.object = (
+                target_list_html(targets, found)
+                if targets.names
+                else EMPTY.format(why=self._why(targets))
+            )
+
+    def _why(self, targets: TargetList) -> str:
+        """Say why there is nothing to look for."""
+        bounded = bool(self.bench.campaign.spec.elements)
+        return escape(f"{UNKNOWN} {targets.remark}" if bounded else ANY_ELEMENTS)
 
     def __panel__(self) -> pn.Column:
         return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")
 
 
 def key_html(beside: Collection[str]) -> str:
-    """Return what each line of the figure means; of baselines those that are drawn."""
-    lines = [*LINES]
+    """Return what each line of the figure means; of baselines those that are drawn.
+
+    The others keep their place unseen: a figure that moves for one more line of words covers what
+    stands below it.
+    """
+    lines = [(*line, True) for line in LINES]
     for method, (label, colour, dash) in BASELINES.items():
-        if method in beside:
-            lines.append((label, f"1.5px {dash}", colour))
+        lines.append((label, f"1.5px {dash}", colour, method in beside))
     told = "".join(
-        f"<span><i style='border-top: {line} {colour}'></i>{label}</span>"
-        for label, line, colour in lines
+        f"<span{'' if drawn else UNSEEN}><i style='border-top: {line} {colour}'></i>{label}</span>"
+        for label, line, colour, drawn in lines
     )
     return f"<div>{told}</div>"
 
 
 def target_list_html(targets: TargetList, found: Mapping[str, Candidate]) -> str:
     """Return how many targets were found, and a line for each, the found ones first."""
-    head = f"<p class='muted'>{len(found)} of {len(targets.names)} {escape(targets.words)}</p>"
+    said = f"{len(found)} of {len(targets.names)} {targets.words}"
+    said += f". {targets.remark}" if targets.remark else ""
+    head = f"<p class='muted'>{escape(said)}</p>"
     ordered = sorted(targets.structures, key=lambda target: target.name not in found)
     lines = "".join(_line(*target, found.get(target.name)) for target in ordered[:SHOWN])
     more = len(ordered) - SHOWN

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import Campaign, CampaignState
-from explorer.figures.words import escape
+from explorer.figures.words import escape, spacegroup_symbol
 from explorer.schema import StoreError
 from explorer.ui.theme import WRAP, card, words
 from explorer.ui.workbench import Workbench, may
@@ -163,7 +163,7 @@ class RunBar(Viewer):
         if campaign is None:
             self.chip.object = self.progress.object = ""
             return
-        word = STATES[campaign.state]
+        word = "Deleted" if campaign.deleted else STATES[campaign.state]
         if campaign.active and campaign.wanted != "run":
             word = "Pausing" if campaign.wanted == "pause" else "Stopping"
         self.chip.object = f"<span class='chip {campaign.state.value}'>{word}</span>"
@@ -175,6 +175,10 @@ class RunBar(Viewer):
         severity, text = "warning", ""
         if bench.error:
             severity, text = "error", bench.error[:1].upper() + bench.error[1:]
+        elif campaign is not None and campaign.deleted:
+            text = (
+                "This campaign was deleted: the list of campaigns, under Deleted ones, restores it."
+            )
         elif campaign is not None and campaign.state == CampaignState.FAILED:
             severity, text = "error", f"This campaign failed: {campaign.message}"
         elif campaign is not None and campaign.active and not bench.runner_alive:
@@ -241,6 +245,10 @@ def duration(seconds: float) -> str:
 
 def campaign_label(campaign: Campaign) -> str:
     """Name a campaign in the chooser; the start of its id keeps names apart."""
-    what = campaign.spec.name or campaign.spec.composition
+    spec = campaign.spec
+    what = spec.name or spec.composition
+    if spec.spacegroups and not (spec.name or spec.elements):  # all that was asked
+        what += f" in {', '.join(map(spacegroup_symbol, spec.spacegroups[:2]))}"
+        what += " …" if len(spec.spacegroups) > 2 else ""
     when = time.strftime("%d %b %H:%M", time.localtime(campaign.created))
-    return f"{what} · {campaign.spec.n} crystals · {when} · {campaign.id[:4]}"
+    return f"{what} · {spec.n} crystals · {when} · {campaign.id[:4]}"

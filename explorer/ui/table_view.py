@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models.widgets.tables import HTMLTemplateFormatter, NumberFormatter
+from bokeh.models.widgets.tables import HTMLTemplateFormatter
+from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 from explorer.candidate import Candidate, State
@@ -23,7 +25,7 @@ COLUMNS = {
     "star": "★",
     "number": "#",
     "formula": "Formula",
-    "above_hull": "E above hull",
+    "above_hull": "E above hull, eV/atom",
     "state": "State",
     "relaxed": "Relaxed",
     "novelty": "Novelty",
@@ -38,12 +40,12 @@ WIDTHS = {
     "mark": 18,
     "star": 34,
     "number": 64,
-    "formula": 92,
-    "above_hull": 96,
-    "state": 78,
-    "relaxed": 112,
-    "novelty": 130,
-    "reason": 150,
+    "formula": 112,
+    "above_hull": 104,
+    "state": 72,
+    "relaxed": 108,
+    "novelty": 122,
+    "reason": 98,
     "log_p": 62,
     "generated": 112,
     "asked": 112,
@@ -66,10 +68,19 @@ TIPS = {
     "state": "Where the crystal stands; one that failed or was rejected says why under Reason",
     "novelty": "The known phase or earlier candidate that it equals",
 }
+NO_ROWS = "No candidates here yet: they come as crystals are drawn"
+NO_MATCHES = "No candidate matches what stands below the headings"
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
-SUBSCRIBED = """<%- String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %>"""
+# A button in a cell hands its click on to the cell: so the keyboard selects and stars, too.
+SUBSCRIBED = """<button type="button" title="<%- value %>" aria-label="Show <%- value %>"><%-
+String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %></button>"""
+STARRED = """<button type="button" aria-label="Star <%- formula %>"
+aria-pressed="<%- value === '★' %>"><%- value %></button>"""
+# As the other figures and words write them: a minus sign, and a dash for what is not known.
+NUMBER = """<%- Number.isFinite(value) ? (+value.toFixed({decimals}) + 0).toFixed({decimals})
+.replace("-", "−") : "–" %>"""  # + 0: no "−0.000"
 # What has no place on the hull comes after what has one, in this order.
 STATES = (
     State.RELAXED,
@@ -89,6 +100,8 @@ ROWS = """
 .tabulator .tabulator-header .tabulator-col { background: transparent !important; border: 0; }
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 8px !important; }
 .tabulator .tabulator-header .tabulator-col-title { padding-right: 12px !important; }
+.tabulator .tabulator-col[tabulator-field="above_hull"] .tabulator-col-title {
+  white-space: normal !important; line-height: 1.35; text-align: right; }
 .tabulator .tabulator-header .tabulator-col-sorter { right: 2px !important; }
 .tabulator .tabulator-col[aria-sort="none"]:not(:hover) .tabulator-col-sorter { opacity: 0; }
 .tabulator .tabulator-col[tabulator-field="mark"] .tabulator-col-sorter { display: none; }
@@ -107,6 +120,10 @@ ROWS = """
   background: color-mix(in srgb, var(--panel-primary-color) 17%, transparent) !important; }
 .tabulator .tabulator-row .tabulator-cell.tabulator-row-header {
   background: transparent !important; }
+.tabulator .tabulator-row .tabulator-cell button { all: unset; cursor: pointer;
+  border-radius: 3px; }
+.tabulator .tabulator-row .tabulator-cell button:focus-visible {
+  outline: 2px solid var(--panel-primary-color); outline-offset: 2px; }
 .tabulator .tabulator-row .tabulator-cell[tabulator-field="mark"] { color: #d6278d;
   padding: 6px 2px !important; }
 .tabulator .tabulator-row .tabulator-cell[tabulator-field="star"] { font-size: 15px !important;
@@ -117,8 +134,20 @@ ROWS = """
 .tabulator .tabulator-header .tabulator-col[tabulator-field="star"] .tabulator-col-title {
   padding: 0 !important; text-align: center; }
 .tabulator .tabulator-col[tabulator-field="star"] .tabulator-col-sorter { display: none; }
+.tabulator .tabulator-tableholder .tabulator-placeholder .tabulator-placeholder-contents {
+  font-size: 13px !important; font-weight: 400 !important; opacity: 0.66;
+  color: var(--panel-on-surface-color) !important; }
 .tabulator .tabulator-tableholder .tabulator-table { background: transparent !important; }
 """
+
+
+class TableKeys(JSComponent):
+    """Keeps the keyboard's focus in the table where rows are drawn anew; shows nothing."""
+
+    _esm: ClassVar[Path] = Path(__file__).parent / "static" / "table_keys.js"
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**{"margin": 0, "height": 0} | params)
 
 
 MANY = 1000  # rows; sending them takes a millisecond for each ten
@@ -138,20 +167,23 @@ class TableView(Viewer):
             header_tooltips=TIPS,
             formatters={
                 "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
-                "above_hull": NumberFormatter(format="0.000", nan_format="–"),
-                "log_p": NumberFormatter(format="0.0", nan_format="–"),
+                "star": HTMLTemplateFormatter(template=STARRED),
+                "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
+                "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
             },
             text_align={"above_hull": "right", "log_p": "right", "number": "right"},
             header_filters={
-                "formula": {"type": "input", "func": "like", "placeholder": "CaAl2"},
-                "state": {"type": "input", "func": "like", "placeholder": "filter"},
+                "formula": header_filter("Only formulas that contain", "CaAl2"),
+                "state": header_filter("Only states that contain", "filter"),
             },
             hidden_columns=list(AT_FIRST_HIDDEN),
             selectable="checkbox",
             show_index=False,
             disabled=True,
+            editors=dict.fromkeys(COLUMNS),  # or every cell would take the keyboard's focus
             layout="fit_data_stretch",
             height=330,
+            configuration={"placeholder": NO_ROWS, "placeholderHeaderFilter": NO_MATCHES},
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[ROWS],
@@ -257,8 +289,17 @@ class TableView(Viewer):
         return card(
             heading("Candidates", self.starred, self.columns, *self._tools),
             self.table,
+            TableKeys(),
             name="table",
         )
+
+
+def header_filter(name: str, example: str) -> dict[str, Any]:
+    """Return a field below a column's name, with a name of its own for screen readers."""
+    named = {"aria-label": name, "title": name}
+    return {
+        "type": "input", "func": "like", "placeholder": example, "elementAttributes": named
+    }  # fmt: skip
 
 
 def by_interest(candidates: list[Candidate]) -> list[Candidate]:

@@ -12,9 +12,17 @@ _SHARED = {
     "breakpoints": {"values": {"xs": 0, "sm": NARROW, "md": 1100, "lg": 1280, "xl": 1920}},
     "typography": {"fontSize": 12.5, "button": {"textTransform": "none", "fontWeight": 500}},
     "shape": {"borderRadius": 6},
-    # A tooltip lies inside its button, which would make it as narrow.
+    # A tooltip lies inside its button, which would make it as narrow. The library shows by a ripple
+    # what has the keyboard's focus: hardly seen on a pale button.
     "components": {
-        "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}}
+        "MuiButtonBase": {
+            "styleOverrides": {
+                "root": {
+                    "&.Mui-focusVisible": {"outline": "2px solid", "outlineOffset": "-2px"},
+                }
+            }
+        },
+        "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}},
     },
 }
 THEME = {

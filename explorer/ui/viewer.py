@@ -49,6 +49,7 @@ from explorer.ui.viewer_tabs import (
     SITES,
     SITES_LOOK,
     TABS,
+    audit_html,
     bonds_html,
     matches_html,
     matches_of,
@@ -167,7 +168,12 @@ class ViewerView(Viewer):
         facts = f"<p class='muted'>{escape(path)}</p>" if path else ""
         hull = bench.campaign.spec.hull if bench.campaign else ""
         facts = facts or candidate_details(candidate, structure, hull)
-        return self._told(tab, drawn_as_is, structure, facts, phases)
+        told = self._told(tab, drawn_as_is, structure, facts, phases)
+        if tab == SITES and bench.campaign:
+            told = told._replace(
+                details=told.details + audit_html(candidate, bench.campaign.spec.asked())
+            )
+        return told
 
     def _told(
         self,

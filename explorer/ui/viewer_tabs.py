@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pymatgen.core import Structure
 
+from explorer.audit import described, holds
+from explorer.candidate import Candidate
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
 from explorer.figures.crystal import CrystalScene
@@ -18,6 +20,7 @@ from explorer.likeness import Likeness, likenesses
 from explorer.novelty import Matcher
 from explorer.phases import Phase
 from explorer.structure_files import NamedStructure
+from model.constraints import Constraints
 from model.crystal import WyckoffCrystal
 
 FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES = (
@@ -30,6 +33,7 @@ FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES = (
     "Notes",
 )
 TABS = [FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES]
+VERDICTS = {True: "✓ held", False: "✗ not held"}
 SITES_LOOK = """
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
   margin-top: 6px; font-size: 12.5px; }
@@ -73,6 +77,28 @@ def _sites(crystal: WyckoffCrystal) -> str:
     head = ("Element", "Position", "Site symmetry", "x", "y", "z")
     rows = [(*row[:3], *row.coordinates) for row in site_rows(crystal)]
     return f"<p class='muted'>{escape(cell_words(crystal))}</p>{table_html(head, rows)}"
+
+
+def audit_html(candidate: Candidate, asked: Constraints) -> str:
+    """Return what the crystal holds of the space groups and sites asked for, before and after.
+
+    Coordinates count as drawn only: relaxing moves atoms along them.
+    """
+    names = [" or ".join(map(spacegroup_label, asked.spacegroups))] if asked.spacegroups else []
+    names += map(str, asked.sites)
+    if not names:
+        return ""
+    stages = (
+        (candidate.crystal, asked),
+        (described(candidate.relaxed), asked.without_coordinates()),
+    )
+    verdicts = [
+        [VERDICTS[held] for held in holds(crystal, there)] if crystal else [NOT_KNOWN] * len(names)
+        for crystal, there in stages
+    ]
+    rows = list(zip(names, *verdicts, strict=True))
+    told = "<p class='muted'>Asked for, and whether it is held; coordinates only as drawn.</p>"
+    return told + table_html(("Asked for", "As drawn", "Relaxed"), rows)
 
 
 def bonds_html(structure: Structure) -> str:

@@ -226,7 +226,7 @@ def lowest(candidates: Iterable[Candidate], most: int) -> list[Candidate]:
 
 def may(campaign: Campaign | None) -> dict[str, bool]:
     """Return which of pause, resume and stop make sense now."""
-    if campaign is None:
+    if campaign is None or campaign.deleted:
         return {"pause": False, "resume": False, "stop": False}
     open_ = campaign.state not in {CampaignState.FINISHED, CampaignState.FAILED}
     wanted = campaign.wanted

@@ -90,29 +90,45 @@ def test_a_campaign_takes_another_name(store, campaign_id):
 
 
 def test_a_deleted_campaign_is_hidden_until_it_is_restored(store, campaign_id):
-    """It is stopped, no command wakes it, and it comes back with its candidates and marks."""
+    """No runner takes it, no command wakes it, and it comes back queued with all it holds."""
     store.mark(campaign_id, "000000", starred=True)
     store.delete(campaign_id)
     assert store.campaigns() == []
     assert [item.id for item in store.campaigns(deleted=True)] == [campaign_id]
-    assert store.command(campaign_id, "resume") == CampaignState.STOPPED
+    store.command(campaign_id, "stop")
     assert Leases(store.engine, new_owner()).take() is None
     store.restore(campaign_id)
     (back,) = store.campaigns()
-    assert (back.state, back.deleted, back.counts["drawn"]) == (CampaignState.STOPPED, 0.0, 2)
+    assert (back.state, back.deleted, back.counts["drawn"]) == (CampaignState.QUEUED, 0.0, 2)
     assert store.marks(campaign_id) == {"000000": Mark(starred=True)}
-    assert store.command(campaign_id, "resume") == CampaignState.QUEUED
+    assert Leases(store.engine, new_owner()).take().campaign_id == campaign_id
+
+
+@pytest.mark.parametrize(
+    ("command", "state"), [("pause", CampaignState.PAUSED), ("stop", CampaignState.STOPPED)]
+)
+def test_a_campaign_at_rest_comes_back_at_rest(store, campaign_id, command, state):
+    """Deleting and bringing back is no command to go on."""
+    store.command(campaign_id, command)
+    store.delete(campaign_id)
+    store.restore(campaign_id)
+    assert store.campaign(campaign_id).state == state
+    assert Leases(store.engine, new_owner()).take() is None
 
 
 def test_deleting_a_campaign_stops_its_runner(store, campaign_id):
-    """The runner hears it as a stop, and what it commits meanwhile is kept."""
+    """It hears a stop, what it commits meanwhile is kept, and the campaign comes back queued."""
     runner = Leases(store.engine, new_owner())
     lease = runner.take()
     store.delete(campaign_id)
     assert runner.wanted(lease) == "stop"
     store.put_candidates(lease, [Candidate(id="000002", index=2, state=State.REJECTED)])
-    assert runner.release(lease) == CampaignState.STOPPED
-    assert store.campaign(campaign_id).counts["drawn"] == 3
+    runner.release(lease)
+    assert not store.campaign(campaign_id).active
+    assert runner.take() is None
+    store.restore(campaign_id)
+    back = store.campaign(campaign_id)
+    assert (back.state, back.counts["drawn"]) == (CampaignState.QUEUED, 3)
 
 
 def test_a_finished_campaign_can_be_deleted_and_stays_finished(store, campaign_id):

@@ -81,3 +81,12 @@ def test_the_highest_peak_of_rock_salt_is_200():
     highest = max(range(len(peaks.y)), key=lambda k: peaks.y[k])
     assert peaks.x[highest] == pytest.approx(31.7, abs=0.1)
     assert labels.text[0] == "2 0 0"
+
+
+def test_indices_at_an_end_of_the_axis_stand_inside_it():
+    """A label in the middle over the first or last peak would be cut off."""
+    wide = Structure(Lattice.cubic(15.0), ["Na"], [[0, 0, 0]])  # first peak at 5.9 degrees
+    _, labels = diffraction_figure(wide).data
+    places = dict(zip(labels.x, labels.textposition, strict=True))
+    assert places[min(places)] == "top right"
+    assert all(x < 85.5 or place == "top left" for x, place in places.items())

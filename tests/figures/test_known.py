@@ -53,3 +53,15 @@ def test_one_compound_and_none_are_told_as_such(system: str, said: str) -> None:
 def test_nothing_is_said_where_nothing_is_known() -> None:
     """Without a system there is no competition to speak of."""
     assert NOTHING.competition == ""
+
+
+def test_what_competes_without_a_structure_is_told_beside_the_targets() -> None:
+    """Or the counts of known ternaries, on the hull and among the targets, would contradict."""
+    known = known_of(CampaignSpec.parse(elements="Al-Ca-Cu"))
+    ternary = {p.id for p in known.hull.references.phases if p.chemsys == "Al-Ca-Cu"}
+    absent = ternary - known.phases.keys()
+    assert absent
+    assert known.targets.remark.startswith(f"{len(absent)} known phase")
+    assert not ternary & set(known.targets.names) & absent
+    own = known_of(CampaignSpec.parse(elements="Al-Ca-Cu", hull="potential"))
+    assert own.targets.remark == ""  # all that compete there have their structures

@@ -77,8 +77,14 @@ def test_the_curves_mark_the_frame_and_the_limits(shrinking):
     assert marks[0].marker.size[1] > marks[0].marker.size[0]
     levels = [shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1]
     assert levels == [0.05, SMAX]
-    now = [shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1]
-    assert now == [2]
+    now = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
+    assert [shape.x0 for shape in now] == [2, 2, 2]
+    within = ["y domain", "y2 domain", "y3 domain"]  # so that no line crosses a curve's name
+    assert [shape.yref for shape in now] == within
+    energies = figure.layout.yaxis
+    assert list(energies.tickvals) == pytest.approx(
+        [shrinking.energies.min(), shrinking.energies.max()]
+    )
 
 
 def test_a_phase_is_laid_over_the_crystal_that_it_equals():

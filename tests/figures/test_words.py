@@ -46,7 +46,8 @@ def test_every_space_group_has_its_own_symbol_and_a_system():
 def test_counts_are_lowered_but_amounts_are_not():
     """In a decomposition only the counts of the formulas become subscripts."""
     assert formula_label("0.5 CaAl2 + 0.5 Cu") == "0.5 CaAl₂ + 0.5 Cu"
-    assert formula_label("Ca(AlCu)2") == "Ca(AlCu)₂"
+    assert formula_label("0.5 Ca(Al2Cu)4 + Cu") == "0.5 CaAl₈Cu₄ + Cu"
+    assert formula_label("Ca(NO3)2") == "Ca(NO₃)₂"
     assert formula_label("CaAl1-4, CaCu10") == "CaAl₁₋₄, CaCu₁₀"
     assert formula_label("Al-Ca-Cu") == "Al-Ca-Cu"
 
@@ -76,6 +77,6 @@ def test_a_likelihood_is_told_with_its_parts_or_not_at_all():
     assert odds_label(-9.0) == "< 1 % within 0.075 eV/atom of the hull"
     assert odds_label(None) == geometry_words("") == ""
     assert geometry_words("CaAl2Ni2") == "as in CaAl₂Ni₂"
-    assert likelihood_label(-17.125, parts) == "-17.12 (skeleton -9.12, lattice -8.00)"
-    assert likelihood_label(-17.125) == "-17.12"
+    assert likelihood_label(-17.125, parts) == "−17.12 (skeleton −9.12, lattice −8.00)"
+    assert likelihood_label(-17.125) == "−17.12"
     assert likelihood_label(float("nan")) == NOT_KNOWN

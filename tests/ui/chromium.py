@@ -66,6 +66,12 @@ VIEW = """() => {
   return []
 }"""
 
+FOCUSED = """() => {
+  let node = document.activeElement
+  while (node?.shadowRoot?.activeElement) { node = node.shadowRoot.activeElement }
+  return [node.getAttribute("aria-label"), node.getAttribute("aria-pressed")]
+}"""
+
 MARKED_STEP = """() => {
   const roots = [document]
   for (const root of roots) {
@@ -206,6 +212,11 @@ def view_of_hull(page) -> list[float]:
 def marked_step(page) -> float | None:
     """Return the step that the curves of a relaxation mark."""
     return page.evaluate(MARKED_STEP)
+
+
+def focused(page) -> list[str | None]:
+    """Return name and pressed state of what has the keyboard's focus."""
+    return page.evaluate(FOCUSED)
 
 
 def field(page, label: str):

@@ -7,6 +7,7 @@ import zipfile
 from chromium import (
     candidates_on_hull,
     field,
+    focused,
     marked_step,
     opened,
     view_of_hull,
@@ -188,3 +189,24 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site)
         field(page, "Formula").press("Enter")
         page.locator(".MuiFormHelperText-root.Mui-error").wait_for()
         assert run.is_disabled()
+
+
+def test_a_candidate_is_starred_and_shown_by_keyboard(site):
+    """Tab goes from the filters to a row's star and formula; a row drawn anew keeps the focus."""
+    address, campaign = site
+    with opened(f"{address}?campaign={campaign}") as page:
+        page.locator(".tabulator-row", has_text="000001").wait_for()
+        page.get_by_role("searchbox", name="Only states that contain").focus()
+        for _ in range(9):
+            page.keyboard.press("Tab")
+            if focused(page)[0] == "Star CaCu":
+                break
+        before = focused(page)[1]  # another test may have starred it
+        after = {"true": "false", "false": "true"}[before]
+        for pressed in (after, before):
+            page.keyboard.press("Space")
+            wait_for(lambda state=pressed: focused(page) == ["Star CaCu", state], 60, "the star")
+        page.keyboard.press("Tab")
+        assert focused(page)[0] == "Show CaCu"
+        page.keyboard.press("Enter")
+        page.locator("dt", has_text="Competes with").wait_for()

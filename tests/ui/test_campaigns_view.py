@@ -96,6 +96,28 @@ def test_what_is_deleted_comes_back(view):
     assert len(view.bench.store.campaigns()) == 2
 
 
+def test_a_queued_campaign_comes_back_queued_and_a_runner_is_woken(store):
+    """Undo leaves nothing to be pressed again; among the deleted ones it does not look queued."""
+    woken = []
+
+    async def wake() -> None:
+        woken.append(True)
+
+    view = CampaignsView(Workbench(store), wake, nothing)
+    put(store, state=CampaignState.QUEUED)
+    asyncio.run(view.refresh())
+    row = row_of(view, state="queued")
+    ask(view, "delete", row)
+    view.bin.value = True
+    asyncio.run(view.refresh())
+    assert row_of(view)["state"] == "deleted"
+    assert not woken
+    view.bin.value = False
+    asyncio.run(view._restore_last())
+    assert row_of(view)["state"] == "queued"
+    assert woken
+
+
 def test_the_lowest_is_read_once(store):
     """A second look reads only what is newer; an empty campaign has none, but a known hull."""
     lowest = LowestFound(store)

@@ -83,6 +83,11 @@ def test_tags_and_notes_are_written_and_read(bench):
     view.tags.value = "x" * 41
     assert "at most 40 characters" in view.problem.object
     assert "000000" not in bench.marks
+    view.note.value = "kept"  # and what was refused stays to be shortened
+    assert (view.tags.value, bench.marks["000000"].note) == ("x" * 41, "kept")
+    assert "at most 40 characters" in view.problem.object
+    view.tags.value = "short"
+    assert (view.problem.object, bench.marks["000000"].tags) == ("", ("short",))
 
 
 def test_two_to_four_ticked_candidates_can_be_compared(bench):

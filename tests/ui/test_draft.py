@@ -30,6 +30,12 @@ def test_presets_can_be_run(name):
     assert isinstance(draft.spec, CampaignSpec)
 
 
+def test_a_search_may_leave_the_elements_open():
+    """A space group or a site alone is a question."""
+    assert checked(elements=[], spacegroups=[225]).spec.composition == "any elements"
+    assert checked(elements=[], sites="225:4a, 225:4b").spec.spacegroups == ()
+
+
 @pytest.mark.parametrize(
     ("field", "values"),
     [
@@ -84,7 +90,7 @@ def test_a_problem_names_its_field(field, values):
             "Seed: expected a number greater than or equal to 0, got -1; usual is 1",
         ),
         ({"max_atoms": 0}, "Most atoms: expected a number greater than or equal to 1, got 0"),
-        ({"elements": []}, "choose at least one element in the periodic table"),
+        ({"elements": []}, "choose at least one element in the periodic table, or a space group"),
         ({"sites": "nonsense"}, "Wyckoff sites: expected a site such as 139:2a=Ca"),
     ],
     ids=str,

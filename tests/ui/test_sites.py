@@ -1,10 +1,14 @@
 """Wyckoff sites: the text field and the panel say the same."""
 
 import pytest
+from handmade import candidate
 
+from explorer.candidate import State
 from explorer.ui.draft import Draft
 from explorer.ui.sites import focus_of, read_sites, split_sites, write_sites
 from explorer.ui.sites_view import ANYWHERE, NO_GROUP, SitesView
+from explorer.ui.viewer_tabs import audit_html
+from model.constraints import Constraints
 
 
 def test_sites_are_split_where_people_separate_them():
@@ -125,3 +129,17 @@ def test_sites_of_a_group_left_behind_can_be_dropped():
     view.panel.dropped += 1
     assert view.draft.sites == "225:4a"
     assert not view.panel.foreign
+
+
+def test_what_was_asked_is_checked_before_and_after_the_relaxation():
+    """A crystal that left its space group has lost its sites; where nothing was asked, no word."""
+    asked = Constraints.parse("Ca-Cu", spacegroups=225, sites=["225:4a=Ca", "225:4b"])
+    kept = audit_html(candidate(1), asked)
+    assert kept.count("✓ held") == 6
+    moved = candidate(1).relaxed.copy()
+    moved.perturb(0.3)
+    lost = audit_html(candidate(1, relaxed=moved), asked)
+    assert (lost.count("✓ held"), lost.count("✗ not held")) == (3, 3)
+    waits = audit_html(candidate(1, State.WAITING), asked)
+    assert (waits.count("✓ held"), waits.count("–")) == (3, 3)
+    assert audit_html(candidate(1), Constraints.parse("Ca-Cu")) == ""

@@ -11,6 +11,7 @@ from handmade import HOSTILE, candidate, put
 
 from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import State
+from explorer.figures.retrieval import BASELINES
 from explorer.structure_files import NamedStructure
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
@@ -19,7 +20,7 @@ from explorer.ui.elements import blocked_elements
 from explorer.ui.export_view import ExportView, zip_of
 from explorer.ui.hull_view import HullView
 from explorer.ui.periodic_table import element_cells
-from explorer.ui.retrieval_view import RetrievalView
+from explorer.ui.retrieval_view import RetrievalView, key_html
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
 from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
 from explorer.ui.table_view import TableView, by_interest, frame
@@ -312,6 +313,13 @@ def test_the_card_names_the_targets_and_who_found_them(store):
     assert "candidate 000001" in view.note.object
     assert "<img" not in view.note.object
     assert view.stage.visible
+
+
+def test_the_key_takes_its_place_before_the_baselines_are_known():
+    """It would push the figure over the words below it when it grew by a line."""
+    before, after = key_html(()), key_html(BASELINES)
+    assert before.count("visibility: hidden") == len(BASELINES)
+    assert before.replace(" style='visibility: hidden'", "") == after
 
 
 def test_without_targets_the_card_offers_the_upload(bench):

@@ -1,0 +1,46 @@
+"""Whether crystals hold the space groups and sites that were asked for."""
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from explorer.audit import described, holds
+from model.constraints import Constraints
+from model.crystal import Site, WyckoffCrystal
+
+LAYERS = WyckoffCrystal(
+    139,
+    (Site("a", "Ca", ()), Site("d", "Al", ()), Site("e", "Cu", (0.3866,))),
+    (4.06, 4.06, 10.9, 90, 90, 90),
+)
+
+
+@pytest.mark.parametrize(
+    ("sites", "held"),
+    [
+        (["139:2a=Ca", "139:4e=Cu@z=0.35..0.4"], (True, True, True)),
+        (["139:2b=Ca"], (True, True)),  # the same crystal from another origin
+        (["139:2a=Al,Cu", "139:4d"], (True, False, True)),
+        (["139:4e", "139:4e"], (True, True, False)),  # one site cannot be both
+        (["139:2a", "139:4d=none"], (True, True, False)),
+        (["139:4e=Cu@z=0.1"], (True, False)),
+    ],
+    ids=str,
+)
+def test_each_site_that_was_asked_for_has_a_verdict(sites, held):
+    """After one for the space group, in the order asked."""
+    asked = Constraints.parse("Al-Ca-Cu", spacegroups=139, sites=sites)
+    assert holds(LAYERS, asked) == held
+
+
+def test_in_another_space_group_no_site_is_held():
+    """Rock salt has 4a and 4b, but not those of I4/mmm."""
+    salt = Structure.from_spacegroup(225, Lattice.cubic(5.6), ["Ca", "Cu"], [[0] * 3, [0.5] * 3])
+    asked = Constraints.parse("Ca-Cu", spacegroups=139, sites=["139:2a=Ca"])
+    assert holds(described(salt), asked) == (False, False)
+    assert holds(described(salt), Constraints.parse("Ca-Cu", spacegroups=225)) == (True,)
+
+
+def test_what_cannot_be_described_has_no_verdict():
+    """No structure, and one whose atoms coincide."""
+    assert described(None) is None
+    assert described(Structure(Lattice.cubic(4), ["Ca", "Ca"], [[0] * 3, [0, 0, 1e-4]])) is None
