@@ -32,8 +32,11 @@ def phases() -> list[Structure]:
 
 
 def test_real_crystals_come_back() -> None:
-    """Each real crystal that fits returns with rms below 0.02 Å and the same space group."""
-    groups, kept, unfit = set(), 0, 0
+    """Each real crystal that fits returns with rms below 0.02 Å and the same space group.
+
+    One whose group depends on the tolerance is all but of a higher one, which must come back.
+    """
+    groups, kept, unfit, blurred = set(), 0, 0, 0
     for structure in phases():
         crystal = encode(structure, SYMPREC)
         try:
@@ -45,11 +48,16 @@ def test_real_crystals_come_back() -> None:
         distance = MATCHER.get_rms_dist(structure, back)
         assert distance is not None, structure.formula
         assert distance[0] * (structure.volume / len(structure)) ** (1 / 3) < 0.02
-        assert spacegroup_of(back, SYMPREC) == crystal.spacegroup
+        loose = spacegroup_of(structure, 3 * SYMPREC)
+        blurred += loose != crystal.spacegroup
+        if loose == crystal.spacegroup:
+            assert spacegroup_of(back, SYMPREC) == loose
+        assert spacegroup_of(back, 3 * SYMPREC) == loose
         groups.add(crystal.spacegroup)
         kept += 1
     assert kept > 70
     assert unfit <= 4
+    assert blurred <= 0.1 * kept
     assert len(groups) > 30
 
 
