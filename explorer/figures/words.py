@@ -115,7 +115,7 @@ def record_label(record: Record | None) -> str:
     return (
         f"of {record.count} novel crystals placed {placed} eV/atom DFT finds {record.stable:.0%} "
         f"stable and {record.near:.0%} within 0.1, on average at {energy_label(record.mean, True)} "
-        f"(± {record.spread:.3f})"
+        f"(±\N{NO-BREAK SPACE}{record.spread:.3f})"
     ).replace("%", "\N{NO-BREAK SPACE}%")
 
 

@@ -87,6 +87,6 @@ def test_words_name_the_number_they_rest_on() -> None:
     told = record_label(record).replace("\N{NO-BREAK SPACE}", "")
     assert f"of {record.count} novel crystals placed from −0.1 to 0 eV/atom" in told
     assert f"{record.stable:.0%} stable and {record.near:.0%} within 0.1" in told
-    assert f"at {record.mean:+.3f} eV/atom (± {record.spread:.3f})" in told
+    assert f"at {record.mean:+.3f} eV/atom (±{record.spread:.3f})" in told
     assert "placed below −0.1 eV/atom" in record_label(track_record(placed(-0.3), FILLED))
     assert "placed above 0.4 eV/atom" in record_label(track_record(placed(0.5), FILLED))
