@@ -57,8 +57,10 @@ def choose_systems(
     Raises
     ------
     ValueError
-        If there are too few systems of a size, or all that could be drawn are known.
+        If there are too few systems of a size or class, or all that could be drawn are known.
     """
+    if count > WELL:
+        raise ValueError(f"expected at most {WELL} systems of a size and class, got {count}")
     rng = np.random.default_rng(seed)
     chosen: dict[tuple[int, str], list[str]] = {}
     for size in sizes:

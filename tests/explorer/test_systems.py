@@ -110,6 +110,7 @@ def test_the_command_judges_every_crystal_of_every_system(tmp_path, capsys):
     [
         (["--method", "file"], "expected a method of"),
         (["--sizes", "9"], "systems are known, got 9"),
+        (["--choose", "31"], "expected at most 30 systems of a size and class, got 31"),
         (["--sizes", "three"], "expected whole numbers with commas"),
         (["--json", "/proc/nowhere/told.json"], "cannot write /proc/nowhere/told.json"),
     ],
