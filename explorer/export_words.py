@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from explorer.export_formats import Chosen
+from explorer.relaxed import EMAX, FMAX, SMAX
 
 HEAD = """# Crystals from Hullscape
 
@@ -37,7 +38,8 @@ NUMBERS = """
   is above the limit of the campaign) or waiting; **reason** says why a crystal went no further.
   Structures are relaxed where a relaxation was tried, otherwise as drawn.
 - **converged**: the largest force, the largest stress and the last change of the energy are below
-  their limits: 0.05 eV/Å unless asked otherwise, 0.0005 eV/Å³ and 0.1 meV/atom.
+  their limits, in this version {fmax:g} eV/Å unless asked otherwise, {smax:g} eV/Å³ and
+  {emax:g} eV/atom.
 """
 LEFT_OUT = """
 ## Left out
@@ -65,7 +67,8 @@ def readme(chosen: Chosen, files: Mapping[str, str], more: Iterable[str]) -> str
         campaign=chosen.provenance.get("campaign", "(unnamed)"),
         rows="\n".join(f"| `{name}` | {words} |" for name, words in told.items()),
     )
-    text += NUMBERS.format(hull=chosen.provenance.get("hull", "see provenance.json"))
+    hull = chosen.provenance.get("hull", "see provenance.json")
+    text += NUMBERS.format(hull=hull, fmax=FMAX, smax=SMAX, emax=EMAX)
     if chosen.left_out:
         rows = "\n".join(f"- {name}: {reason}" for name, reason in chosen.left_out.items())
         text += LEFT_OUT.format(rows=rows)
