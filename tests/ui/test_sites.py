@@ -143,3 +143,5 @@ def test_what_was_asked_is_checked_before_and_after_the_relaxation():
     waits = audit_html(candidate(1, State.WAITING), asked)
     assert (waits.count("✓ held"), waits.count("–")) == (3, 3)
     assert audit_html(candidate(1), Constraints.parse("Ca-Cu")) == ""
+    cubic = audit_html(candidate(1), Constraints.parse("Ca-Cu", spacegroups="cubic"))
+    assert "one of 36 space groups" in cubic and cubic.count("✓ held") == 2
