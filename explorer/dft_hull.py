@@ -96,7 +96,8 @@ def dft_references(
     """
     refuse_scale(known.level)
     fit = fit_of(known.level)
-    elements = {symbol: _at_zero(phase, fit) for symbol, phase in known.elemental.items()}
+    published = replace(known, phases=[phase for phase in known.phases if phase.published])
+    elements = {symbol: _at_zero(phase, fit) for symbol, phase in published.elemental.items()}
     zero = {symbol: phase.energy_per_atom for symbol, phase in elements.items()}
     compounds = [
         _raised(row, zero)

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from pymatgen.core import Composition
 
-from explorer.phases import ReferenceFileError, read_columns, read_level
+from explorer.phases import FORM, ReferenceFileError, read_columns, read_level
 from explorer.potentials import EnergyLevel
 
 RIDGE = 3.0
@@ -67,9 +67,9 @@ def fit_elements(references: Path, structures: Path) -> ElementFit:
         When a file cannot be read or lacks a column, or no compound is in both.
     """
     level = read_level(references)
-    known = pq.read_table(references, columns=["id", "formula", "chemsys", "energy_per_atom"])
+    known = pq.read_table(references).drop_columns(["lattice", "numbers", "frac_coords"])
     dft = _published(structures)
-    rows = known.to_pylist()
+    rows = [row for row in known.to_pylist() if row.get("geometry") != FORM]
     own: dict[str, float] = {}
     for row in rows:
         if "-" not in row["chemsys"]:

@@ -15,7 +15,7 @@ from pymatgen.core import Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
 from explorer.isolation import Here, IsolationError, Sandbox, run
-from explorer.phases import Phase
+from explorer.phases import FORM, Phase
 from explorer.references import ReferencePhases
 
 Lookup = Callable[[str], ReferencePhases]
@@ -188,6 +188,8 @@ class KnownPhases:
     def match(self, structure: Structure) -> str | None:
         """Return the id of the known phase that the structure equals, lowest in energy first.
 
+        Published ones come before the forms that the potential gives to some of them.
+
         Raises
         ------
         MatchError
@@ -209,8 +211,12 @@ class KnownPhases:
         return [phase for phase in found.phases if phase.chemsys == system]
 
 
-def _rank(phase: Phase) -> tuple[bool, float]:
-    """Order known phases by energy, then those without one by their published distance."""
+def _rank(phase: Phase) -> tuple[bool, bool, float]:
+    """Order known phases by energy, then those without one by their published distance.
+
+    Relaxed forms come last.
+    """
+    form = phase.geometry == FORM
     if isfinite(phase.energy_per_atom):
-        return False, phase.energy_per_atom
-    return True, inf if phase.e_above_hull_dft is None else phase.e_above_hull_dft
+        return form, False, phase.energy_per_atom
+    return form, True, inf if phase.e_above_hull_dft is None else phase.e_above_hull_dft

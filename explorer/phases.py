@@ -26,6 +26,8 @@ STATIC = "static"
 """Of an energy on a published geometry, as it stands."""
 RELAXED = "relaxed"
 """Of an energy on the geometry that the potential itself prefers."""
+FORM = "relaxed form"
+"""Of what a potential makes of a published phase that it turns into another crystal."""
 
 SCHEMA = pa.schema(
     [
@@ -78,9 +80,10 @@ class CompetingPhase:
     energy_per_atom
         At the level of the set that it belongs to, eV/atom.
     geometry
-        "relaxed" with the potential of the set, "static" as published, or "dft": an energy of DFT.
+        "relaxed" with the potential of the set, "static" as published, "dft": an energy of DFT, or
+        "relaxed form": what the potential makes of a published phase that it does not hold.
     remark
-        Why it is static although the set is relaxed; "" otherwise.
+        Why it is static although the set is relaxed, or what became of the form; "" otherwise.
     """
 
     id: str
@@ -96,6 +99,11 @@ class CompetingPhase:
     def composition(self) -> Composition:
         """Of the reduced formula."""
         return Composition(self.formula)
+
+    @property
+    def published(self) -> bool:
+        """Whether somebody published this crystal: it is neither predicted nor a relaxed form."""
+        return self.source != PREDICTED and self.geometry != FORM
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,6 +130,11 @@ class Phase(CompetingPhase):
     def structure(self) -> Structure:
         """The geometry, built when first asked for."""
         return Structure(self.lattice, self.numbers, self.frac_coords)
+
+
+def form_id(phase_id: str) -> str:
+    """Return the id of what a potential turns a published phase into."""
+    return f"{phase_id} ({FORM})"
 
 
 def phase_from_structure(

@@ -17,6 +17,7 @@ from explorer.crystals import spacegroup_of
 from explorer.elements import elemental_structure, source_of
 from explorer.logs import say
 from explorer.phases import (
+    FORM,
     RELAXED,
     STATIC,
     Phase,
@@ -26,7 +27,7 @@ from explorer.phases import (
     write_phases,
 )
 from explorer.potentials import Potential
-from explorer.reference_energies import named_rows, relaxed, static
+from explorer.reference_energies import named_rows, phases_of, relaxed, static
 from explorer.reference_parts import Outcome, Parts
 from explorer.relax import Relaxer
 from explorer.relaxation import FMAX, MAX_STEPS, SMAX, relax_structure
@@ -77,6 +78,8 @@ class BuildReport:
         How many phases an earlier, interrupted run had computed.
     added
         Elements that got their textbook crystal, in an import.
+    forms
+        How many of the phases written are what the potential made of published ones.
     """
 
     written: int
@@ -84,6 +87,7 @@ class BuildReport:
     unrelaxed: dict[str, str] = field(default_factory=dict)
     resumed: int = 0
     added: tuple[str, ...] = ()
+    forms: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,11 @@ def build(
             rows, potential, parts, stack.enter_context(relaxer) if relaxer else None, progress
         )
     outcomes = {outcome.id: outcome for outcome in parts.read()}
-    published = [_published_phase(row, outcomes[row["id"]]) for row in rows.to_pylist()]
+    settled = [_settled(row, outcomes[row["id"]]) for row in rows.to_pylist()]
+    published = [phase for phase, *_ in settled]
     poor = _poor_elements(published, potential.elements)
-    phases = published + list(elemental_phases(poor, potential, progress))
+    forms = [phase for _, *others in settled for phase in others]
+    phases = [*published, *forms, *elemental_phases(poor, potential, progress)]
     relaxed_words = "relaxed with the potential; column geometry says which are not, remark why"
     static_words = "published DFT geometry, static energy; elements without one: relaxed"
     geometry = relaxed_words if limits else static_words
@@ -234,15 +240,8 @@ class _Pace:
         return []
 
 
-def _published_phase(row: dict, outcome: Outcome) -> Phase:
-    changed = {
-        "energy_per_atom": outcome.energy_per_atom,
-        "geometry": outcome.geometry,
-        "remark": outcome.remark,
-        "lattice": outcome.lattice,
-        "frac_coords": outcome.frac_coords,
-    }
-    return phase_from_row({**row, **changed})
+def _settled(row: dict, outcome: Outcome) -> tuple[Phase, ...]:
+    return phases_of(phase_from_row({**row, "energy_per_atom": outcome.energy_per_atom}), outcome)
 
 
 def _poor_elements(published: list[Phase], elements: frozenset[str]) -> list[str]:
@@ -288,4 +287,5 @@ def write_set(
         p.id: p.remark or "no finite energy" for p in phases if not isfinite(p.energy_per_atom)
     }
     write_phases(out, finite, potential.level, notes)
-    return BuildReport(len(finite), refused)
+    forms = sum(phase.geometry == FORM for phase in finite)
+    return BuildReport(len(finite), refused, forms=forms)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from platformdirs import user_cache_path
 
-from explorer.phases import Phase, ReferenceFileError, phase_from_row, subsystems
+from explorer.phases import Phase, ReferenceFileError, form_id, phase_from_row, subsystems
 from explorer.potential_base import digest
 from explorer.potentials import EnergyLevel
 
@@ -189,9 +189,11 @@ class ReferenceCache:
         with self._open() as connection:
             counts = "SELECT count(*), count(energy), count(DISTINCT chemsys) FROM phases"
             phases, energies, systems = connection.execute(counts).fetchone()
+            like = "SELECT count(*) FROM phases WHERE id LIKE ?"
+            (forms,) = connection.execute(like, (form_id("%"),)).fetchone()
             names = [name for (name,) in connection.execute("SELECT name FROM names")]
-        counted = {"systems": systems, "phases": energies, "without_energy": phases - energies}
-        return {"asked_as": names, **counted}
+        counted = {"systems": systems, "phases": energies - forms, "forms": forms}
+        return {"asked_as": names, **counted, "without_energy": phases - energies}
 
     @contextmanager
     def _open(self, begin: str = "BEGIN") -> Iterator[sqlite3.Connection]:

@@ -16,7 +16,7 @@ from explorer.element_fit import fit_elements, write_fit
 from explorer.headless import refuse_unwritable
 from explorer.hull import Hull
 from explorer.laboratory import choose_device
-from explorer.phases import ReferenceFileError, read_chemical_systems, read_level, read_notes
+from explorer.phases import FORM, ReferenceFileError, read_chemical_systems, read_level, read_notes
 from explorer.potentials import Potential, potential
 from explorer.providers import from_materials_project, from_optimade
 from explorer.reference_build import BuildReport, Limits, build
@@ -119,6 +119,7 @@ def _refuse_parquet(output: Path) -> None:
 def _reference_report(report: BuildReport, chosen: Potential, output: Path) -> dict[str, Any]:
     return {
         "written": report.written,
+        "forms": report.forms,
         "refused": report.refused,
         "unrelaxed": report.unrelaxed,
         "resumed": report.resumed,
@@ -146,6 +147,7 @@ def list_references(
                 hull.place(phase.formula, phase.energy_per_atom, found.level).energy_above_hull
             ),
             "source": phase.source,
+            "geometry": phase.geometry,
         }
         for phase in sorted(found.phases, key=lambda phase: (phase.chemsys, phase.formula))
     ]
@@ -166,7 +168,7 @@ def _sets() -> list[dict[str, Any]]:
             "potential": str(read_level(path)),
             "asked_as": [name],
             "systems": len(read_chemical_systems(path)),
-            "phases": pq.read_metadata(path).num_rows,
+            **_counted(path),
             "without_energy": 0,
             "file": str(path),
         }
@@ -175,12 +177,19 @@ def _sets() -> list[dict[str, Any]]:
     return shipped + [_cached(cache) for cache in cached_sets()]
 
 
+def _counted(path: Path) -> dict[str, int]:
+    """Count the phases of a set, and what the potential made of some of them."""
+    kinds = pq.read_table(path, columns=["geometry"])["geometry"].to_pylist()
+    forms = kinds.count(FORM)
+    return {"phases": len(kinds) - forms, "forms": forms}
+
+
 def _cached(cache: ReferenceCache) -> dict[str, Any]:
     """Describe a cached set; one that cannot be read is listed too."""
     try:
         told = {"potential": str(cache.level()), **cache.contents()}
     except ReferenceFileError:
-        unknown = dict.fromkeys(("systems", "phases", "without_energy"))
+        unknown = dict.fromkeys(("systems", "phases", "forms", "without_energy"))
         told = {"potential": "cannot be read", "asked_as": [], **unknown}
     return {"set": "cached", **told, "file": str(cache.path)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ import pyarrow as pa
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
-from explorer.crystals import gate
+from explorer.crystals import gate, spacegroup_of
 from explorer.isolation import Sandbox
 from explorer.novelty import Matcher, MatchError
-from explorer.phases import RELAXED, STATIC
+from explorer.phases import FORM, RELAXED, STATIC, Phase, form_id
 from explorer.potentials import Potential
-from explorer.reference_parts import Outcome
+from explorer.reference_parts import Form, Outcome
 from explorer.relax import Relaxer
 from explorer.structure_files import structure_from_row
 
@@ -63,7 +64,8 @@ def relaxed(
     """Yield the relaxed energy of every phase, in any order, and the static one where that failed.
 
     A phase that the potential turns into another crystal keeps its published geometry: the set is
-    there to say what that phase is worth, and a remark says what became of it.
+    there to say what that phase is worth. What it was turned into competes under a name of its
+    own, or a search that comes upon it would call it a discovery.
 
     Parameters
     ----------
@@ -97,9 +99,42 @@ def settled(name: str, before: Structure, relaxation: Relaxation, matcher: Match
     if not remark:
         return _outcome(name, after, relaxation.energy_per_atom, RELAXED, relaxation.reason)
     energy = relaxation.trace.energies[0] if relaxation.trace else math.nan
-    if after:
-        remark = f"{remark}, {relaxation.energy_per_atom - energy:+.3f} eV/atom from static"
-    return _outcome(name, before, float(energy), STATIC, remark)
+    kept = _outcome(name, before, float(energy), STATIC, remark)
+    if after is None:
+        return kept
+    lower = f"{remark}, {relaxation.energy_per_atom - energy:+.3f} eV/atom from static"
+    form = Form(relaxation.energy_per_atom, after.lattice.matrix, after.frac_coords)
+    return replace(kept, remark=lower, form=form)
+
+
+def phases_of(phase: Phase, outcome: Outcome) -> tuple[Phase, ...]:
+    """Return a published phase as the potential has it, and its relaxed form where there is one.
+
+    Parameters
+    ----------
+    phase
+        As published; its energy may be NaN.
+    outcome
+        What `relaxed` or `static` made of it.
+    """
+    known = replace(
+        phase,
+        energy_per_atom=outcome.energy_per_atom,
+        geometry=outcome.geometry,
+        remark=outcome.remark,
+        lattice=outcome.lattice,
+        frac_coords=outcome.frac_coords,
+    )
+    if outcome.form is None:
+        return (known,)
+    form = replace(
+        known,
+        id=form_id(phase.id),
+        e_above_hull_dft=None,
+        geometry=FORM,
+        **vars(outcome.form),
+    )
+    return known, replace(form, spacegroup=spacegroup_of(form.structure))
 
 
 def another_crystal(before: Structure, after: Structure, matcher: Matcher) -> str:

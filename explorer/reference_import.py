@@ -11,10 +11,10 @@ from pymatgen.core import Structure
 
 from explorer.crystals import gate, spacegroup_of
 from explorer.logs import say
-from explorer.phases import RELAXED, STATIC, Phase, phase_from_structure
+from explorer.phases import STATIC, Phase, phase_from_structure
 from explorer.potentials import Potential
 from explorer.reference_build import BuildReport, Limits, elemental_phases, write_set
-from explorer.reference_energies import relaxed, static
+from explorer.reference_energies import phases_of, relaxed, static
 from explorer.reference_parts import Outcome
 from explorer.relax import Relaxer
 from explorer.structure_files import NamedStructure
@@ -58,8 +58,9 @@ def import_phases(
             kept[key] = (source, structure)
     progress(f"{len(kept)} structures kept, {len(refused)} refused")
     phases = [
-        _phase(outcome, *kept[outcome.id])
+        phase
         for outcome in _outcomes(kept, potential, limits, workers, progress)
+        for phase in _phases(outcome, *kept[outcome.id])
     ]
     present = {phase.chemsys for phase in phases}
     needed = {symbol for phase in phases for symbol in phase.chemsys.split("-")}
@@ -109,18 +110,10 @@ def _rows(kept: dict[str, tuple[str, Structure]]) -> pa.Table:
     )
 
 
-def _phase(outcome: Outcome, source: str, structure: Structure) -> Phase:
-    moved = Structure(outcome.lattice, structure.species, outcome.frac_coords)
-    settled = moved if outcome.geometry == RELAXED else structure
-    return phase_from_structure(
-        outcome.id,
-        settled,
-        outcome.energy_per_atom,
-        source,
-        spacegroup=spacegroup_of(settled),
-        geometry=outcome.geometry,
-        remark=outcome.remark,
-    )
+def _phases(outcome: Outcome, source: str, structure: Structure) -> list[Phase]:
+    brought = phase_from_structure(outcome.id, structure, outcome.energy_per_atom, source)
+    phases = phases_of(brought, outcome)
+    return [replace(phase, spacegroup=spacegroup_of(phase.structure)) for phase in phases]
 
 
 def _unknown(potential: Potential, structure: Structure) -> str:

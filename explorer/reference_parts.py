@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +23,35 @@ SCHEMA = pa.schema(
         ("remark", pa.string()),
         ("lattice", pa.list_(pa.float64())),
         ("frac_coords", pa.list_(pa.float64())),
+        (
+            "form",
+            pa.struct(
+                [
+                    ("energy_per_atom", pa.float64()),
+                    ("lattice", pa.list_(pa.float64())),
+                    ("frac_coords", pa.list_(pa.float64())),
+                ]
+            ),
+        ),
     ]
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """Another crystal that a potential turns a published phase into.
+
+    Attributes
+    ----------
+    energy_per_atom
+        eV/atom.
+    lattice, frac_coords
+        Shapes (3, 3) Å and (N, 3).
+    """
+
+    energy_per_atom: float
+    lattice: np.ndarray
+    frac_coords: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +70,8 @@ class Outcome:
         Why there is no energy, or no relaxed one; "" when all went well.
     lattice, frac_coords
         Shapes (3, 3) Å and (N, 3), of that geometry.
+    form
+        What the potential turns it into, where that is another crystal.
     """
 
     id: str
@@ -50,6 +80,7 @@ class Outcome:
     remark: str
     lattice: np.ndarray
     frac_coords: np.ndarray
+    form: Form | None = None
 
 
 class Parts:
@@ -88,6 +119,7 @@ class Parts:
             "remark": [o.remark for o in outcomes],
             "lattice": [np.ravel(o.lattice) for o in outcomes],
             "frac_coords": [np.ravel(o.frac_coords) for o in outcomes],
+            "form": [o.form and _flat(asdict(o.form)) for o in outcomes],
         }
         table = pa.table(columns, schema=SCHEMA.with_metadata({"mark": self.mark}))
         part = self.folder / f"part-{len(self._files()):06d}.parquet"
@@ -99,9 +131,8 @@ class Parts:
         """Yield every outcome so far."""
         for file in self._files():
             for row in pq.read_table(file).to_pylist():
-                lattice = np.reshape(row.pop("lattice"), (3, 3))
-                coords = np.reshape(row.pop("frac_coords"), (-1, 3))
-                yield Outcome(**row, lattice=lattice, frac_coords=coords)
+                form = row.pop("form")
+                yield Outcome(**_shaped(row), form=Form(**_shaped(form)) if form else None)
 
     def ids(self) -> set[str]:
         """Return the ids of the phases that are done."""
@@ -127,3 +158,17 @@ class Parts:
                 f"{self.folder} holds parts of another build: expected {self.mark}, got "
                 f"{found or 'none'}: {advice}"
             )
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the geometry of a row as flat lists."""
+    return {
+        name: np.ravel(value).tolist() if isinstance(value, np.ndarray) else value
+        for name, value in row.items()
+    }
+
+
+def _shaped(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the geometry of a row its shape."""
+    lattice, coords = np.reshape(row["lattice"], (3, 3)), np.reshape(row["frac_coords"], (-1, 3))
+    return {**row, "lattice": lattice, "frac_coords": coords}

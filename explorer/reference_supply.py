@@ -11,19 +11,18 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pymatgen.core import Structure
 
 from explorer.elements import elemental_structure, source_of
-from explorer.phases import Phase, phase_from_structure, read_level, subsystems
+from explorer.phases import FORM, Phase, phase_from_structure, read_level, subsystems
 from explorer.potentials import Potential
 from explorer.reference_build import Limits
 from explorer.reference_cache import ReferenceCache
-from explorer.reference_energies import relaxed
-from explorer.reference_parts import Outcome
+from explorer.reference_energies import phases_of, relaxed
 from explorer.references import ReferencePhases, shipped_file, shipped_potentials
 from explorer.relaxers import open_relaxer
 
@@ -102,7 +101,7 @@ def _known_phases(elements: Sequence[str]) -> list[Phase]:
         for symbol, crystal in crystals.items()
         if crystal is not None
     ]
-    return [*source.phases, *textbook]
+    return [*(phase for phase in source.phases if phase.geometry != FORM), *textbook]
 
 
 @dataclass
@@ -148,7 +147,9 @@ class _Work:
         random.Random(os.getpid()).shuffle(order)
         queue = self._not_settled(order, some)
         for outcome in relaxed(queue, relaxer, self._stopping):
-            self.cache.put(_settled(some[outcome.id], outcome))
+            # The phase itself comes last: once it is there, nobody works on it again.
+            for phase in reversed(phases_of(some[outcome.id], outcome)):
+                self.cache.put(phase)
             self._count()
         if self.stopped:
             raise SupplyStoppedError(f"stopped, {self.done} of {self.total} phases are relaxed")
@@ -205,12 +206,3 @@ class _Work:
         self.say(f"relaxing {number} reference phases of {what} with {name}{pace}")
 
 
-def _settled(phase: Phase, outcome: Outcome) -> Phase:
-    return replace(
-        phase,
-        energy_per_atom=outcome.energy_per_atom,
-        geometry=outcome.geometry,
-        remark=outcome.remark,
-        lattice=outcome.lattice,
-        frac_coords=outcome.frac_coords,
-    )

@@ -123,7 +123,7 @@ class ReferencePhases:
     @property
     def bare_pairs(self) -> tuple[str, ...]:
         """Pairs of elements, "Ca-Cu", without a known compound; crystals look too stable there."""
-        known = {phase.chemsys for phase in self.phases if phase.source != PREDICTED}
+        known = {phase.chemsys for phase in self.phases if phase.published}
         pairs = map("-".join, combinations(self.elements, 2))
         return tuple(pair for pair in pairs if pair not in known)
 

@@ -23,6 +23,7 @@ from pymatgen.core import Structure
 from explorer.crystals import NamedStructure, gate
 from explorer.hull import Hull
 from explorer.novelty import Lookup, Matcher, MatchError, Pool
+from explorer.phases import form_id
 from explorer.potentials import Potential
 from explorer.references import DFT, HULL_WORDS, ReferencePhases
 
@@ -301,6 +302,7 @@ class _Bench:
             if hull.references.mode == DFT and not self.signed:
                 return self._placed(item, hull)
             itself = {item.name, *self.pools[system].matches(item.structure)}
+            itself |= {form_id(name) for name in itself}
         except MatchError as error:
             # It may be one of the known phases, and would then compete with itself.
             return replace(item, reason=str(error))

@@ -50,8 +50,8 @@ class Known:
         elements = self.picture.elements
         if self.competing is None or len(elements) < 2:
             return ""
-        phases = [phase for phase in self.competing.phases if phase.source != PREDICTED]
-        guessed = len(self.competing.phases) - len(phases)
+        phases = [phase for phase in self.competing.phases if phase.published]
+        guessed = sum(phase.source == PREDICTED for phase in self.competing.phases)
         names = [phase.chemsys.split("-") for phase in phases]
         compounds = sum(len(name) > 1 for name in names)
         whole = sum(len(name) == len(elements) for name in names)
@@ -80,7 +80,7 @@ def without_structure(competing: ReferencePhases, at_hand: Container[str]) -> st
     Candidates compete with them, but nothing can be found to equal them.
     """
     count = sum(
-        phase.source != PREDICTED
+        phase.published
         and phase.chemsys.split("-") == sorted(competing.elements)
         and phase.id not in at_hand
         for phase in competing.phases

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from explorer.evaluate.hull import calibration, compare, evaluate_hull, read_lab
 from explorer.hull import Hull
 from explorer.isolation import Sandbox
 from explorer.novelty import Matcher
-from explorer.phases import Phase
+from explorer.phases import Phase, form_id
 from explorer.potentials import Potential, potential
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.relax import Relaxer
@@ -97,6 +98,27 @@ def test_a_known_phase_does_not_compete_with_itself(chgnet: Potential, matcher: 
     )
     alone = judged([stable], chgnet, matcher)
     assert alone["bias"] < 0, "without itself, a stable phase lies below the hull of the others"
+
+
+def test_a_known_phase_does_not_compete_with_its_relaxed_form(
+    chgnet: Potential, matcher: Matcher
+) -> None:
+    """EuSb2, which CHGNet turns into another crystal: as far from the hull as if it had not."""
+
+    def published(system: str) -> ReferencePhases:
+        found = ReferencePhases.shipped(system)
+        return replace(found, phases=[phase for phase in found.phases if phase.published])
+
+    found = ReferencePhases.shipped("Eu-Sb")
+    phase = next(phase for phase in found.phases if phase.id == "mp-611062")
+    assert form_id(phase.id) in {other.id for other in found.phases}
+    named = [NamedStructure("new", phase.structure)]
+    options = {"matcher": matcher, "progress": quiet}
+    with_form, without_form = (
+        evaluate_hull(named, [0.0], chgnet, known, **options)["bias"]
+        for known in (ReferencePhases.shipped, published)
+    )
+    assert with_form == without_form < 0
 
 
 def test_leaving_nothing_out_keeps_the_hull() -> None:

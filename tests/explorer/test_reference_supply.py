@@ -29,7 +29,7 @@ from explorer.figures.known import known_of
 from explorer.hull import Hull, LevelError
 from explorer.laboratory import Library, check_references, open_laboratory
 from explorer.lease import Leases, new_owner
-from explorer.phases import ReferenceFileError
+from explorer.phases import ReferenceFileError, form_id
 from explorer.potentials import Potential
 from explorer.reference_cache import ReferenceCache, cached_file, cached_sets
 from explorer.reference_commands import clear_references, list_references
@@ -39,7 +39,7 @@ from explorer.runner import run_campaign
 from explorer.store import Store
 
 SYSTEM = ("Al", "Cu")
-PHASES = ReferencePhases.shipped(SYSTEM).phases
+PHASES = [phase for phase in ReferencePhases.shipped(SYSTEM).phases if phase.published]
 SHIPPED = {phase.id for phase in PHASES}
 
 
@@ -74,7 +74,8 @@ def by_hand(chosen: Potential, say: Callable[[str], None] = print) -> ReferenceC
 
 def kept() -> set[str]:
     """Return the phases that lie in the cache folder."""
-    return {phase.id for cache in cached_sets() for phase in cache.phases(SYSTEM)}
+    phases = [phase for cache in cached_sets() for phase in cache.phases(SYSTEM)]
+    return {phase.id for phase in phases if phase.published}
 
 
 KILLED = """
@@ -106,13 +107,16 @@ def test_phases_are_relaxed_once_whatever_happens_meanwhile(tmp_path: Path) -> N
     assert ask(toy()) == (path, [])
     assert ask(toy(), ("Cu",)) == (path, [])
     found = ReferencePhases.from_file(path, SYSTEM)
-    assert {phase.id for phase in found.phases} == SHIPPED == kept()
+    assert {phase.id for phase in found.phases if phase.published} == SHIPPED == kept()
+    forms = {phase.id for phase in found.phases if not phase.published}
+    static = {phase.id for phase in found.phases if phase.geometry == "static"}
+    assert forms == {form_id(name) for name in static}
     assert (found.level, found.missing_elements) == (toy().level, ())
     assert all(phase.remark for phase in found.phases if phase.geometry == "static")
     copper = found.elemental["Cu"].structure
     assert copper.volume / len(copper) == pytest.approx(3.59**3 / 4, rel=0.03)
     listed = list_references(CampaignSpec(elements=SYSTEM), "emt", None)
-    assert {row["id"] for row in listed} == SHIPPED
+    assert {row["id"] for row in listed} == SHIPPED | forms
 
 
 def test_an_element_without_energy_is_said_before_there_is_a_hull() -> None:
@@ -206,8 +210,8 @@ def test_cached_sets_are_listed_and_cleared() -> None:
     """Both kinds of sets are listed; only the cached ones can be deleted."""
     path = by_hand(toy()).path
     shipped, cached = list_references(CampaignSpec(), "chgnet", None)
-    assert (shipped["set"], shipped["phases"]) == ("shipped", 22315)
-    assert (cached["asked_as"], cached["phases"]) == (["emt"], len(SHIPPED))
+    assert (shipped["set"], shipped["phases"], shipped["forms"]) == ("shipped", 22315, 926)
+    assert (cached["asked_as"], cached["phases"], cached["forms"]) == (["emt"], len(SHIPPED), 0)
     with pytest.raises(SpecError, match="expected one of emt"):
         clear_references("emty")
     path.write_bytes(b"damaged")
