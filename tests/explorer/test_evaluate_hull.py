@@ -104,7 +104,6 @@ def test_a_known_phase_does_not_compete_with_its_relaxed_form(
     chgnet: Potential, matcher: Matcher
 ) -> None:
     """EuSb2, which CHGNet turns into another crystal: as far from the hull as if it had not."""
-
     found = ReferencePhases.shipped("Eu-Sb")
     phase = next(phase for phase in found.phases if phase.id == "mp-611062")
     form = next(other for other in found.phases if other.id == form_id(phase.id))
