@@ -25,6 +25,7 @@ from model.matra import KIND as MATRA
 from model.phases import SHIPPED as PHASES
 from model.stability import FILE as STABILITY
 from model.templates import SHIPPED as TEMPLATES
+from model.trees import FILE as TREES
 
 METHODS = ("transformer", "substitution", "similarity", "random", "random-neutral", "file")
 """What `generator` makes."""
@@ -150,7 +151,8 @@ def _network(loaded: LoadedNetwork, spec: CampaignSpec) -> str:
     if chosen:
         weights = Path(spec.checkpoint) if spec.checkpoint else WEIGHTS
         files += sorted(weights.glob(STABILITY.format("*")))
-        files += [PHASES] if any(network.informed for network in loaded.stability) else []
+        files += [weights / TREES] if loaded.trees is not None else []
+        files += [PHASES] if loaded.reads_facts else []
     return ", ".join([loaded.checkpoint_id, *map(_named, files)])
 
 

@@ -5,6 +5,8 @@ Shapes: B crystals, N atoms, E directed bonds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,6 @@ class MatglModel(ModelInterface):
     def __init__(self, network: torch.nn.Module, *, gradients: bool = True) -> None:
         super().__init__()
         self.network = network.eval().requires_grad_(False)
-        # The same object may serve a caller who wants gradients and one who does not.
         self._flags = {"calc_forces": gradients, "calc_stresses": gradients}
         self._device, self._dtype = network.data_mean.device, torch.float64
         self._compute_forces = self._compute_stress = gradients
@@ -45,8 +46,8 @@ class MatglModel(ModelInterface):
         graphs = [self._graph(atoms) for atoms in crystals]
         cells = torch.stack([torch.from_numpy(atoms.cell.array) for atoms in crystals])
         batch = Batch.from_data_list(graphs).to(self._device)
-        vars(self.network).update(self._flags)
-        answer = self.network(batch, cells.to(self._device, torch.float32), torch.zeros(1, 2))
+        with self._asked():
+            answer = self.network(batch, cells.to(self._device, torch.float32), torch.zeros(1, 2))
         energy = answer[0].detach().double().reshape(-1).clone()
         lonely = [len(set(g.edge_index[0].tolist())) < g.num_nodes for g in graphs]
         energy[torch.tensor(lonely, device=self._device)] = torch.nan
@@ -58,6 +59,20 @@ class MatglModel(ModelInterface):
             "forces": answer[1].detach().double(),
             "stress": (stress + stress.mT) / 2,
         }
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Have the network compute what was asked for, and leave it as it was.
+
+        The same object serves callers who want gradients and others who do not, matgl's own
+        calculator among them.
+        """
+        before = {name: getattr(self.network, name) for name in self._flags}
+        vars(self.network).update(self._flags)
+        try:
+            yield
+        finally:
+            vars(self.network).update(before)
 
     def _graph(self, atoms: Any) -> Data:
         """Return the graph that matgl's own converter makes, by a faster neighbour search."""

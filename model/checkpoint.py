@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model.network import Network, NetworkConfig
 from model.stability import StabilityNetwork, load_stability
+from model.trees import Trees, load_trees
 
 SHIPPED = Path(__file__).with_name("weights")
 SHARD_BYTES = 15_000_000
@@ -52,6 +53,13 @@ class LoadedNetwork:
     """Tell together how likely a crystal is to lie near the hull."""
     kind: str = KIND
     """What network it is."""
+    trees: Trees | None = None
+    """Tell with the stability networks how likely a crystal is to lie near the hull."""
+
+    @property
+    def reads_facts(self) -> bool:
+        """Whether its stability score needs what is known of other crystals."""
+        return self.trees is not None or any(network.informed for network in self.stability)
 
 
 def save_network(
@@ -142,6 +150,7 @@ def _read_network(
         digest,
         load_stability(folder, digest, network.config, device),
         kind,
+        load_trees(folder),
     )
 
 

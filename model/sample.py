@@ -15,9 +15,11 @@ import torch
 from model.checkpoint import LoadedNetwork
 from model.constraints import Constraints
 from model.crystal import WyckoffCrystal
+from model.facts import facts_of
 from model.growth import Draw, Growth, total
 from model.headers import HeaderGrammar
 from model.likelihood import part_nll, token_nll
+from model.phases import load_phases
 from model.proposals import in_turn
 from model.sampler import Sampler
 from model.search import Skeleton, SkeletonSearch
@@ -25,6 +27,7 @@ from model.shards import pad
 from model.stability import log_odds
 from model.templates import MOST_TRIES, Template, Templates
 from model.tokens import crystal_to_row, row_to_crystal
+from model.trees import measure
 
 __all__ = [
     "SEARCHES",
@@ -301,8 +304,8 @@ def log_likelihood(
 def stability_score(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:
     """Tell how much likelier a crystal is to lie near the hull than not, before any relaxation.
 
-    The log-odds of an energy above the hull up to ``LOW_LIMIT`` by the stability networks, or,
-    where there is none, log p(x | low) - log p(x | high).
+    The log-odds of an energy above the hull up to ``LOW_LIMIT``: the mean of what the stability
+    networks and the trees tell, or, without stability networks, log p(x | low) - log p(x | high).
 
     Returns
     -------
@@ -313,9 +316,13 @@ def stability_score(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np
     TokenError
         If a crystal does not fit the vocabulary.
     """
-    if loaded.stability:
-        return log_odds(loaded.stability, crystals)
-    return likelihood_ratio(loaded, crystals)
+    if not loaded.stability:
+        return likelihood_ratio(loaded, crystals)
+    facts = facts_of(crystals, load_phases()) if loaded.reads_facts else None
+    told = log_odds(loaded.stability, crystals, facts)
+    if loaded.trees is None:
+        return told
+    return (told + loaded.trees.log_odds(measure(crystals, facts))) / 2
 
 
 def likelihood_ratio(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:

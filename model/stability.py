@@ -11,8 +11,8 @@ An informed one foresees the formation energy too, and reads what `model.facts` 
 phases that the crystal competes with and of known crystals like it.
 
 Run as ``python -m model.stability --shards FOLDER``; it writes ``stability-0.safetensors`` and so
-on beside the weights, and keeps those that are there: run again, it goes on. Letters in shapes: B
-rows, T tokens, D width, L levels.
+on beside the weights, and keeps those that are there: run again, it goes on. `model.trees` tells
+the same by other means. Letters in shapes: B rows, T tokens, D width, L levels.
 """
 
 from __future__ import annotations
@@ -155,6 +155,8 @@ def _with_end(batch: Batch) -> Batch:
 def log_odds(
     networks: Sequence[StabilityNetwork],
     crystals: Sequence[WyckoffCrystal],
+    facts: np.ndarray | None = None,
+    *,
     level: float = LOW_LIMIT,
     batch_size: int = 64,
 ) -> np.ndarray:
@@ -166,6 +168,8 @@ def log_odds(
         The mean of theirs is told.
     crystals : sequence of WyckoffCrystal
         In canonical form.
+    facts : ndarray, shape (B, F), optional
+        What `model.facts.facts_of` tells of them, where somebody has asked already.
     level : float
         One of `LEVELS`, eV/atom.
 
@@ -178,9 +182,10 @@ def log_odds(
     """
     if level not in LEVELS:
         raise ValueError(f"expected a level of {', '.join(map(str, LEVELS))}, got {level}")
-    facts = np.zeros((len(crystals), len(Fact)), np.float32)
-    if any(network.informed for network in networks):
-        facts = facts_of(crystals, load_phases())
+    if facts is None:
+        informed = any(network.informed for network in networks)
+        none = np.zeros((len(crystals), len(Fact)), np.float32)
+        facts = facts_of(crystals, load_phases()) if informed else none
     rows = {
         informed: [
             before_coordinates(crystal_to_row(crystal, formula=informed)) for crystal in crystals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def evaluate_score(
     dict
         ``n`` crystals scored, ``stable`` of them, ``auc`` (the chance that a stable crystal scores
         higher than another), its 95 % ``interval`` (bootstrap over crystals), ``by_elements`` the
-        same by number of elements, ``likelihood_ratio`` the same for log p(x | low) -
-        log p(x | high), ``not_scored`` structures that do not fit the model.
+        same by number of elements, ``networks`` and ``trees`` the same for each of the two whose
+        mean the score is, ``likelihood_ratio`` for log p(x | low) - log p(x | high),
+        ``not_scored`` structures that do not fit the model.
 
     Raises
     ------
@@ -82,6 +84,9 @@ def evaluate_score(
         }
         for size in np.unique(sizes)
     }
+    if loaded.stability and loaded.trees is not None:
+        networks = stability_score(replace(loaded, trees=None), crystals)
+        told |= {"networks": area(networks, stable), "trees": area(2 * scores - networks, stable)}
     told["likelihood_ratio"] = area(likelihood_ratio(loaded, crystals), stable)
     return told | {"not_scored": len(labelled) - len(kept)}
 

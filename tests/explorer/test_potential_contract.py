@@ -14,7 +14,7 @@ from torch_sim.models.interface import ModelInterface
 from toy_potentials import emt
 
 from explorer.batch_evaluation import Evaluation, evaluate
-from explorer.crystals import to_atoms
+from explorer.crystals import from_atoms, to_atoms
 from explorer.potentials import Potential, available, potential
 from explorer.relax import Relaxer
 
@@ -92,6 +92,20 @@ def test_forces_are_slopes_of_the_energy(
                 return other
 
             assert -slope(model, moved) == pytest.approx(answer.forces[1, axis], abs=0.01, rel=2e-3)
+
+
+def test_energies_alone_leave_the_calculator_whole(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """Where static energies were asked for before, ASE still gets forces and stress."""
+    structure = from_atoms(crystals[0])
+    assert list(each.static_energies([structure])) == pytest.approx(
+        [answers[0].energy / len(crystals[0])], abs=1e-4
+    )
+    atoms = crystals[0].copy()
+    atoms.calc = each.calculator()
+    assert atoms.get_forces() == pytest.approx(answers[0].forces, abs=1e-3)
+    assert atoms.get_stress(voigt=False) == pytest.approx(answers[0].stress, abs=1e-3)
 
 
 def test_stress_is_the_slope_by_strain(

@@ -40,17 +40,18 @@ def drawn(shipped: LoadedNetwork, count: int = 24) -> list[WyckoffCrystal]:
 def test_odds_rise_with_the_level_and_do_not_depend_on_the_batch(shipped: LoadedNetwork) -> None:
     """A crystal below 0.025 eV/atom is below 0.1 too; company changes nothing."""
     crystals = drawn(shipped)
-    odds = {level: log_odds(shipped.stability, crystals, level) for level in LEVELS}
+    odds = {level: log_odds(shipped.stability, crystals, level=level) for level in LEVELS}
     means = [odds[level].mean() for level in LEVELS]
     assert means == sorted(means)
-    assert np.allclose(stability_score(shipped, crystals), odds[LOW_LIMIT])
+    bare = replace(shipped, trees=None)
+    assert np.allclose(stability_score(bare, crystals), odds[LOW_LIMIT])
     alone = log_odds(shipped.stability, crystals, batch_size=1)
     assert np.allclose(alone, odds[LOW_LIMIT], atol=1e-3)
     assert odds[LOW_LIMIT].std() > 0.1
     each = [log_odds([network], crystals) for network in shipped.stability]
     assert np.allclose(np.mean(each, axis=0), odds[LOW_LIMIT], atol=1e-3)
     with pytest.raises(ValueError, match="expected a level"):
-        log_odds(shipped.stability, crystals, 0.33)
+        log_odds(shipped.stability, crystals, level=0.33)
 
 
 def test_every_token_sees_the_whole_row_and_none_beside_it(shipped: LoadedNetwork) -> None:

@@ -1,0 +1,249 @@
+"""Gradient-boosted decision trees that tell how likely a crystal is to lie near the hull.
+
+They read numbers instead of a row of tokens: what the periodic table tells of the composition, the
+size of cell and atoms, and the facts of `model.facts`. Their mistakes are others than those of the
+stability networks, so the mean of both ranks crystals better than either (Friedman, Annals of
+Statistics 29, 1189, 2001; grown by scikit-learn's histogram gradient boosting).
+
+Run as ``python -m model.trees --shards FOLDER``; it writes ``stability-trees.npz`` beside the
+weights. A file of plain arrays is all that is read back: it holds no code.
+
+Letters in shapes: B crystals, I numbers, T trees, N nodes of all trees.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from model.crystal import CENTERING_BASIS, WyckoffCrystal, lattice_vectors
+from model.elements import atomic_number, elements
+from model.facts import Fact, facts_of
+from model.phases import describe, load_phases
+from model.shards import LOW_LIMIT, Shards
+from model.tokens import row_to_crystal
+from model.wyckoff import table
+
+FILE = "stability-trees.npz"
+MEMBERS = 4
+"""Ensembles of other seeds whose mean is told."""
+GROWTH = {
+    "max_iter": 300,
+    "learning_rate": 0.04,
+    "max_leaf_nodes": 127,
+    "min_samples_leaf": 30,
+    "l2_regularization": 1.0,
+    "max_features": 0.3,
+}
+"""Settings of scikit-learn's ``HistGradientBoostingClassifier``."""
+TOGETHER = 256
+"""Crystals that go down the trees at a time."""
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Trees whose leaves add up to log-odds; all nodes in one list.
+
+    Attributes
+    ----------
+    roots
+        First node of each tree, (T,).
+    feature
+        Number that a node looks at, -1 in a leaf, (N,).
+    threshold
+        Largest value that goes to the left, (N,).
+    missing_left
+        Whether a missing value does, (N,).
+    left, right
+        Nodes that follow, (N,).
+    value
+        What a leaf adds to the log-odds, (N,).
+    start
+        Log-odds before any tree, (1,).
+    """
+
+    roots: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    missing_left: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+    start: np.ndarray
+
+    def log_odds(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the log-odds of an energy above the hull up to ``LOW_LIMIT``, (B,).
+
+        Parameters
+        ----------
+        numbers : ndarray, shape (B, I)
+            What `measure` tells of the crystals.
+        """
+        parts = [self._sum(numbers[k : k + TOGETHER]) for k in range(0, len(numbers), TOGETHER)]
+        return np.concatenate([*parts, np.zeros(0)])
+
+    def _sum(self, numbers: np.ndarray) -> np.ndarray:
+        at = np.tile(self.roots, (len(numbers), 1))  # (B, T)
+        rows = np.arange(len(numbers))[:, None]
+        while ((looked_at := self.feature[at]) >= 0).any():
+            found = numbers[rows, looked_at]
+            left = np.where(np.isnan(found), self.missing_left[at], found <= self.threshold[at])
+            after = np.where(left, self.left[at], self.right[at])
+            at = np.where(looked_at >= 0, after, at)
+        return self.start[0] + self.value[at].sum(axis=1)
+
+
+def measure(crystals: Sequence[WyckoffCrystal], facts: np.ndarray) -> np.ndarray:
+    """Return the numbers that the trees read, (B, I); NaN where something is not known.
+
+    Parameters
+    ----------
+    crystals : sequence of WyckoffCrystal
+    facts : ndarray, shape (B, F)
+        What `model.facts.facts_of` tells of them.
+    """
+    rows = [
+        np.concatenate([*_of_composition(crystal), _of_facts(known), _of_cell(crystal)])
+        for crystal, known in zip(crystals, facts, strict=True)
+    ]
+    return np.array(rows, np.float32) if rows else np.zeros((0, 0), np.float32)
+
+
+def _of_composition(crystal: WyckoffCrystal) -> list[np.ndarray]:
+    """Mean, spread and bounds of the elements' properties, and those of the outermost two."""
+    known = elements()
+    pairs = describe(crystal).composition
+    z = np.array([number for number, _ in pairs])
+    share = np.array([count for _, count in pairs], float)
+    share /= share.sum()
+    columns = (known.features, known.mass, known.covalent_radius, known.electronegativity)
+    own = np.column_stack(columns)[z - 1].astype(float)
+    mean = share @ own
+    spread = np.sqrt(share @ (own - mean) ** 2)
+    pull = known.electronegativity[z - 1]
+    outermost = own[[np.argmin(pull), np.argmax(pull)]].ravel()
+    shares = np.array([len(z), share.max(), share.min()])
+    return [mean, spread, own.min(axis=0), own.max(axis=0), outermost, shares]
+
+
+def _of_facts(known: np.ndarray) -> np.ndarray:
+    """Facts, and the differences of energies among them."""
+    known = np.where(np.isfinite(known), known, np.nan)
+    if not known[Fact.NEIGHBOURS]:
+        known[Fact.DISTANCE :] = np.nan
+    others = known[[Fact.SIDES, Fact.POLYMORPH, Fact.THEIR_ENERGY]]
+    return np.concatenate([known, others - known[Fact.HULL]])
+
+
+def _of_cell(crystal: WyckoffCrystal) -> np.ndarray:
+    """Space group, sites, atoms, volume and share filled by atoms, shape of the primitive cell."""
+    centering = str(table().symbol[crystal.spacegroup - 1])[0]
+    lattice = np.array(CENTERING_BASIS[centering]) @ lattice_vectors(*crystal.lattice)
+    volume = abs(np.linalg.det(lattice))
+    radii = elements().covalent_radius
+    balls = sum(n * radii[atomic_number(e) - 1] ** 3 for e, n in crystal.composition.items())
+    short, middle, long = np.sort(np.linalg.norm(lattice, axis=1))
+    size = (len(crystal.sites), crystal.n_atoms, volume / crystal.n_atoms)
+    filled = 4 / 3 * np.pi * balls / volume
+    return np.array([crystal.spacegroup, *size, filled, middle / short, long / short])
+
+
+def fit(numbers: np.ndarray, low: np.ndarray, seed: int, members: int = MEMBERS) -> Trees:
+    """Grow trees.
+
+    Parameters
+    ----------
+    numbers : ndarray, shape (B, I)
+        What `measure` tells of the training crystals.
+    low : ndarray of bool, shape (B,)
+        Which of them lie within ``LOW_LIMIT`` of the hull.
+    members : int
+        Ensembles of other seeds, from ``seed`` on, whose mean the trees tell.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - to train only
+
+    grown = []
+    for number in range(members):
+        model = HistGradientBoostingClassifier(**GROWTH, random_state=seed + number)
+        grown.append(model.fit(numbers, low))
+        print(f"ensemble {number + 1} of {members} grown", file=sys.stderr, flush=True)
+    # scikit-learn has no public way to its histogram trees; a test compares what both tell
+    nodes = [predictor.nodes for model in grown for (predictor,) in model._predictors]
+    start = np.mean([model._baseline_prediction.item() for model in grown])
+    return _joined(nodes, members, float(start))
+
+
+def _joined(trees: Sequence[np.ndarray], members: int, start: float) -> Trees:
+    """Put the nodes of all trees into one list."""
+    roots = np.cumsum([0, *map(len, trees)])[:-1]
+    nodes = np.concatenate(trees)
+    first = np.repeat(roots, list(map(len, trees)))
+    leaf = nodes["is_leaf"].astype(bool)
+    return Trees(
+        roots.astype(np.int32),
+        np.where(leaf, -1, nodes["feature_idx"]).astype(np.int16),
+        nodes["num_threshold"],
+        nodes["missing_go_to_left"].astype(bool),
+        (first + nodes["left"]).astype(np.int32),
+        (first + nodes["right"]).astype(np.int32),
+        np.where(leaf, nodes["value"] / members, 0.0).astype(np.float32),
+        np.array([start]),
+    )
+
+
+def save_trees(trees: Trees, folder: Path) -> None:
+    """Write trees beside the weights of a drawing network."""
+    partial = folder / f".{FILE}"
+    np.savez_compressed(partial, **vars(trees))
+    partial.replace(folder / FILE)
+
+
+def load_trees(folder: Path) -> Trees | None:
+    """Read the trees beside the weights of a drawing network; None without.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If the file holds anything else.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        return Trees(**{field.name: stored[field.name] for field in fields(Trees)})
+
+
+def _blocks(shards: Shards, size: int = 512) -> Iterator[list[WyckoffCrystal]]:
+    """Yield the crystals of a shard, some at a time."""
+    for start in range(0, len(shards), size):
+        some = range(start, min(start + size, len(shards)))
+        plain = {"stability": "any", "spacegroup_first": False, "formula": False}
+        rows = [shards.row(k, **plain) for k in some]
+        yield [row_to_crystal(row.tokens, row.fine) for row in rows]
+
+
+def main() -> None:
+    """Run from the shell."""
+    from model.checkpoint import SHIPPED  # noqa: PLC0415 - it imports this module
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shards", type=Path, required=True, help="folder with train.npz")
+    parser.add_argument("--weights", type=Path, default=SHIPPED)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    train, known = Shards(options.shards / "train.npz"), load_phases()
+    blocks = (measure(some, facts_of(some, known)) for some in _blocks(train))
+    numbers = np.concatenate(list(blocks))
+    trees = fit(numbers, train.e_above_hull <= LOW_LIMIT, options.seed, options.members)
+    save_trees(trees, options.weights)
+    print(f"{options.weights / FILE}: {len(trees.roots)} trees", flush=True)
+
+
+if __name__ == "__main__":
+    main()
