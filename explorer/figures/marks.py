@@ -231,34 +231,37 @@ def kind_traces(
             item.pop("cliponaxis")
         traces.append(item)
     if points.shape[1] == 2:
-        traces.append(_labels_apart(shown, points, apart, colours))
+        traces += _labels_apart(shown, points, apart, colours)
     return traces
 
 
 def _labels_apart(
     dots: Sequence[Dot], points: np.ndarray, apart: Mapping[str, np.ndarray], colours: Palette
-) -> dict[str, Any]:
-    """Return the labels that found no room beside their points, each at the end of a line."""
-    steps: list[tuple[Any, Any, str]] = []
-    for dot, (x, y) in zip(dots, points.tolist(), strict=True):
-        if dot.key in apart:
-            there = apart[dot.key].tolist()
-            steps += [(x, y, ""), (*there, formula_label(dot.formula)), (None, None, "")]
-    return {
-        "type": "scatter",
+) -> list[dict[str, Any]]:
+    """Return the labels that found no room beside their points, and the lines that lead to them."""
+    named = [(dot, point) for dot, point in zip(dots, points, strict=True) if dot.key in apart]
+    ends = np.array([apart[dot.key] for dot, _ in named]).reshape(-1, 2)
+    steps = [row for (_, a), b in zip(named, ends, strict=True) for row in (a, b, (None, None))]
+    quiet = {"type": "scatter", "hoverinfo": "skip", "showlegend": False, "cliponaxis": False}
+    leaders = quiet | {
+        "name": "lines to labels",
+        "uid": "LEADERS",
+        "mode": "lines",
+        "x": [None if step[0] is None else float(step[0]) for step in steps],
+        "y": [None if step[1] is None else float(step[1]) for step in steps],
+        "line": {"width": 0.8, "color": colours.muted},
+    }
+    labels = quiet | {
         "name": "labels",
         "uid": "LABELS",
-        "mode": "lines+text",
-        "x": [step[0] for step in steps],
-        "y": [step[1] for step in steps],
-        "text": [step[2] for step in steps],
+        "mode": "text",
+        "x": ends[:, 0].tolist(),
+        "y": ends[:, 1].tolist(),
+        "text": [formula_label(dot.formula) for dot, _ in named],
         "textposition": "middle center",
         "textfont": {"size": 11, "color": colours.text} | _halo(colours, False),
-        "line": {"width": 0.8, "color": colours.muted},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "cliponaxis": False,
     }
+    return [leaders, labels]
 
 
 def _hover_texts(dots: Sequence[Dot], place: Any) -> dict[str, str]:

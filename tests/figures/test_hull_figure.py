@@ -274,11 +274,14 @@ def test_a_label_amid_candidates_stands_apart_on_a_line_from_its_point():
     figure = hull_figure(HullPicture(elements, (*pure, middle, *crowd)))
     stable = trace_of(figure, Kind.STABLE)
     place = list(stable.customdata).index("phase:m")
-    apart = next(trace for trace in figure.data if trace.uid == "LABELS")
-    assert list(apart.text) == ["", "CaAlCu", ""] and not stable.text[place]
-    assert (apart.x[0], apart.y[0]) == (stable.x[place], stable.y[place])
+    lines, labels = (
+        next(trace for trace in figure.data if trace.uid == uid) for uid in ("LEADERS", "LABELS")
+    )
+    assert list(labels.text) == ["CaAlCu"] and not stable.text[place]
+    assert (lines.x[0], lines.y[0]) == (stable.x[place], stable.y[place])
+    assert (lines.x[1], lines.y[1]) == (labels.x[0], labels.y[0])
     shown = trace_of(figure, Kind.CANDIDATE)
-    pixels = 270 * np.column_stack([shown.x, shown.y]) - 270 * np.array([apart.x[1], apart.y[1]])
+    pixels = 270 * np.column_stack([shown.x, shown.y]) - 270 * np.array([labels.x[0], labels.y[0]])
     assert (np.abs(pixels) > (6.4 * 6 / 2, 6.5)).any(axis=1).all()
 
 
