@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from explorer import export_formats as write
+from explorer.audit import NOTHING_ASKED, audit
 from explorer.candidate import Candidate
 from explorer.export_formats import Chosen, Files, cell
 from explorer.export_words import readme
 from explorer.marks import Mark
+from model.constraints import Constraints
 
 __all__ = [
     "FORMATS",
@@ -131,6 +133,7 @@ def export_candidates(
     formats: Iterable[str] = USUAL,
     marks: Mapping[str, Mark] | None = None,
     more: Mapping[str, str] | None = None,
+    asked: Constraints | None = None,
 ) -> Path:
     """Write candidates to a zip or a folder, whole or not at all.
 
@@ -152,6 +155,9 @@ def export_candidates(
         Stars, tags and notes by candidate id.
     more
         Further files, name to text.
+    asked
+        The constraints of their campaign: what the candidates hold of its space groups and sites is
+        told then.
 
     Raises
     ------
@@ -159,7 +165,9 @@ def export_candidates(
         When the destination cannot be written.
     """
     destination = Path(destination).expanduser()
-    chosen = Chosen(list(candidates), provenance, marks or {})
+    candidates = list(candidates)
+    held = audit(candidates, asked) if asked is not None else NOTHING_ASKED
+    chosen = Chosen(candidates, provenance, marks or {}, held)
     files = files_of(chosen, [name for name in FORMATS if name in set(formats)], more or {})
     part = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:
@@ -190,6 +198,8 @@ def files_of(chosen: Chosen, formats: Iterable[str], more: Mapping[str, str]) ->
         "candidates": [candidate.id for candidate in chosen.candidates],
         "left_out": chosen.left_out,
     }
+    if chosen.audit:
+        origin["asked_and_held"] = chosen.audit.to_list()
     provenance = json.dumps(origin, indent=1, ensure_ascii=False) + "\n"
     return {
         "README.md": readme(chosen, held, list(more)),

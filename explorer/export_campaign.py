@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from explorer.audit import audit
 from explorer.campaign import Campaign, SpecError
 from explorer.candidate import Candidate
 from explorer.export import FORMATS, REPORT, chosen_formats, export_candidates
 from explorer.headless import DATABASE
 from explorer.store import Store
 from explorer.targets import given_targets
+
+AT_ONCE = 500
+"""Candidates that are read with their structures at a time."""
 
 
 def export_campaign(
@@ -109,6 +113,7 @@ def export_chosen(
         formats=[name for name in formats if name in FORMATS],
         marks=store.marks(campaign.id),
         more=more,
+        asked=campaign.spec.asked(),
     )
 
 
@@ -123,4 +128,15 @@ def report_of(store: Store, campaign: Campaign) -> str:
     candidates.sort(key=lambda item: item.index)
     targets = given_targets(spec, store.targets(campaign.id)) if spec.targets else known.targets
     marks = store.marks(campaign.id)
-    return campaign_report(Contents(campaign, candidates, known, targets.names, marks))
+    held = audit(every_structure(store, campaign.id), spec.asked())
+    return campaign_report(Contents(campaign, candidates, known, targets.names, marks, held))
+
+
+def every_structure(store: Store, campaign_id: str) -> Iterator[Candidate]:
+    """Yield all candidates with their structures, a few hundred of them in memory at once."""
+    since = 0
+    while True:
+        some, since = store.candidates(campaign_id, since, limit=AT_ONCE)
+        yield from some
+        if len(some) < AT_ONCE:
+            return

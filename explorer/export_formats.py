@@ -17,6 +17,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 from pymatgen.io.optimade import OptimadeStructureAdapter
 
+from explorer.audit import NOTHING_ASKED, Audit
 from explorer.candidate import Candidate
 from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
@@ -46,6 +47,9 @@ COLUMNS = (
 )
 """Fields of a candidate in the table; energies in eV/atom."""
 
+HELD = ("asked_held_as_drawn", "asked_held_relaxed")
+"""Further fields, where space groups or sites were asked for: whether all of that is held."""
+
 NUMBERS = ("energy_per_atom", "energy_above_hull", "log_likelihood", "steps")
 """Fields that travel with a structure in JSON."""
 
@@ -65,6 +69,8 @@ class Chosen:
         Where they come from; values are written as text.
     marks
         What people said of them, by candidate id.
+    audit
+        What they hold of the space groups and sites that were asked for; empty where that is none.
     left_out
         Filled while writing: name of a file that could not be made, to the reason.
     """
@@ -72,6 +78,7 @@ class Chosen:
     candidates: Sequence[Candidate]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    audit: Audit = NOTHING_ASKED
     left_out: dict[str, str] = field(default_factory=dict)
 
     def with_structure(self) -> list[Candidate]:
@@ -225,11 +232,13 @@ def table(chosen: Chosen) -> Files:
     origin = [cell(value) for value in chosen.provenance.values()]
     groups = [f"spacegroup_symprec_{symprec:g}" for symprec in SYMPRECS]
     marks = ["starred", "tags", "note"]
-    writer.writerow([*COLUMNS, *groups, "level", *marks, *map(cell, chosen.provenance)])
+    held = HELD if chosen.audit else ()
+    writer.writerow([*COLUMNS, *held, *groups, "level", *marks, *map(cell, chosen.provenance)])
     for candidate in chosen.candidates:
         mark = chosen.marks.get(candidate.id, Mark())
         found = [_group(candidate.structure, symprec) for symprec in SYMPRECS]
         values = [getattr(candidate, name) for name in COLUMNS]
+        values += chosen.audit.whole(candidate.id) if chosen.audit else ()
         values += [*found, candidate.level, mark.starred, ", ".join(mark.tags), mark.note]
         writer.writerow([*map(cell, values), *origin])
     yield "candidates.csv", buffer.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from explorer.audit import COUNTED, HEADS
 from explorer.export_formats import Chosen
 from explorer.relaxed import EMAX, FMAX, SMAX
 
@@ -41,6 +42,18 @@ NUMBERS = """
   their limits, in this version {fmax:g} eV/Å unless asked otherwise, {smax:g} eV/Å³ and
   {emax:g} eV/atom.
 """
+HELD = """- **asked_held_as_drawn**, **asked_held_relaxed**: whether the crystal holds all space
+  groups and sites that were asked for; empty where there is none that can be described.
+"""
+AUDIT = """
+## What was asked for, and how many of these candidates hold it
+
+{words}
+
+| {heads} |
+| --- | --- | --- |
+{rows}
+"""
 LEFT_OUT = """
 ## Left out
 
@@ -69,6 +82,9 @@ def readme(chosen: Chosen, files: Mapping[str, str], more: Iterable[str]) -> str
     )
     hull = chosen.provenance.get("hull", "see provenance.json")
     text += NUMBERS.format(hull=hull, fmax=FMAX, smax=SMAX, emax=EMAX)
+    if chosen.audit:
+        rows = "\n".join(f"| {' | '.join(line.cells)} |" for line in chosen.audit.lines)
+        text += HELD + AUDIT.format(words=COUNTED, heads=" | ".join(HEADS), rows=rows)
     if chosen.left_out:
         rows = "\n".join(f"- {name}: {reason}" for name, reason in chosen.left_out.items())
         text += LEFT_OUT.format(rows=rows)

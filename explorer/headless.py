@@ -20,6 +20,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
+from explorer.audit import audit
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate, State
 from explorer.complaints import one_line
@@ -226,6 +227,7 @@ def summary(
     lowest = min(placed, key=lambda item: item.energy_above_hull, default=None)
     spec = campaign.spec
     on_hull, stable = prospects(candidates, spec.hull)
+    held = audit(candidates, spec.asked())
     return {
         "campaign": campaign.id,
         "state": str(campaign.state),
@@ -246,6 +248,7 @@ def summary(
         **retrieval(candidates, targets),
         "seed": spec.seed,
         "constraints": spec.constraints().to_dict(),
+        **({"asked_and_held": held.to_list()} if held else {}),
         "sampling": {"n": spec.n, **spec.drawing()},
         "relaxation": {
             "fmax": spec.fmax,

@@ -68,6 +68,8 @@ def crystal_scene(structure: Structure, as_given: bool = False) -> CrystalScene:
     reason = gate(structure)
     if reason:
         return CrystalScene(None, {}, len(structure), f"This structure cannot be shown: {reason}")
+    # Two threads that import it at once may each get half of it; scenes belong to its end.
+    get_ready().join()
     from crystal_toolkit.core.legend import Legend  # noqa: PLC0415 - seconds to import
     from pymatgen.analysis.graphs import StructureGraph  # noqa: PLC0415 - likewise
 

@@ -151,8 +151,13 @@ def _halo(colours: Palette, three_d: bool) -> dict[str, str]:
     return {} if three_d else {"shadow": rim}
 
 
-def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -> dict[str, str]:
-    """Return the keys of the points that get a label, with its side; those that fit, lowest first.
+def label_sides(
+    picture: HullPicture, dots: Sequence[Dot], points: np.ndarray
+) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """Return the keys of the points that get a label; those that fit, lowest first.
+
+    First those with a label beside them and its side, then those with one apart and its place (2,),
+    as it is drawn.
 
     Parameters
     ----------
@@ -164,8 +169,9 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
         Shape (N, 2) or (N, 3), where it is drawn; a tetrahedron as it is seen before it is turned.
     """
     named = picture.named()
-    across = SIZES_3D if points.shape[1] == 3 else SIZES
-    if points.shape[1] == 3:
+    turned = points.shape[1] == 3
+    across = SIZES_3D if turned else SIZES
+    if turned:
         points = _seen_from(points, EYE)
     spans = np.ptp(points, axis=0) if len(points) else np.ones(2)
     scale = np.array(FRAME) / np.where(spans > 0, spans, 1.0)
@@ -180,8 +186,10 @@ def label_sides(picture: HullPicture, dots: Sequence[Dot], points: np.ndarray) -
         corners = _corner_names(dots, points)
         points, n = np.vstack([points, corners]), len(corners)
         texts, soft, sizes = texts + n * [""], soft + n * [False], sizes + n * [CORNER]
-    sides = place_labels(points, texts, order, soft, sizes)
-    return {dots[place].key: side for place, side in sides.items()}
+    sides = place_labels(points, texts, order, soft, sizes, leads=not turned)
+    near = {dots[k].key: side for k, side in sides.items() if isinstance(side, str)}
+    far = {dots[k].key: k for k, side in sides.items() if not isinstance(side, str)}
+    return near, {key: (points[k] + sides[k]) / scale for key, k in far.items()}
 
 
 def _corner_names(dots: Sequence[Dot], points: np.ndarray) -> np.ndarray:
@@ -212,7 +220,8 @@ def kind_traces(
     span = threshold or DEFAULT_SPAN
     by_kind = {kind: picture.of_kind(kind, threshold) for kind in ORDER}
     shown = [dot for dots in by_kind.values() for dot in dots]
-    hovers, sides = _hover_texts(shown, place), label_sides(picture, shown, place(shown))
+    points = place(shown)
+    hovers, (sides, apart) = _hover_texts(shown, place), label_sides(picture, shown, points)
     traces = []
     for kind, dots in by_kind.items():
         item = trace(dots, kind, place(dots), colours, span, sides)
@@ -221,7 +230,38 @@ def kind_traces(
         if item["type"] == "scatter3d":
             item.pop("cliponaxis")
         traces.append(item)
+    if points.shape[1] == 2:
+        traces += _labels_apart(shown, points, apart, colours)
     return traces
+
+
+def _labels_apart(
+    dots: Sequence[Dot], points: np.ndarray, apart: Mapping[str, np.ndarray], colours: Palette
+) -> list[dict[str, Any]]:
+    """Return the labels that found no room beside their points, and the lines that lead to them."""
+    named = [(dot, point) for dot, point in zip(dots, points, strict=True) if dot.key in apart]
+    ends = np.array([apart[dot.key] for dot, _ in named]).reshape(-1, 2)
+    steps = [row for (_, a), b in zip(named, ends, strict=True) for row in (a, b, (None, None))]
+    quiet = {"type": "scatter", "hoverinfo": "skip", "showlegend": False, "cliponaxis": False}
+    leaders = quiet | {
+        "name": "lines to labels",
+        "uid": "LEADERS",
+        "mode": "lines",
+        "x": [None if step[0] is None else float(step[0]) for step in steps],
+        "y": [None if step[1] is None else float(step[1]) for step in steps],
+        "line": {"width": 0.8, "color": colours.muted},
+    }
+    labels = quiet | {
+        "name": "labels",
+        "uid": "LABELS",
+        "mode": "text",
+        "x": ends[:, 0].tolist(),
+        "y": ends[:, 1].tolist(),
+        "text": [formula_label(dot.formula) for dot, _ in named],
+        "textposition": "middle center",
+        "textfont": {"size": 11, "color": colours.text} | _halo(colours, False),
+    }
+    return [leaders, labels]
 
 
 def _hover_texts(dots: Sequence[Dot], place: Any) -> dict[str, str]:

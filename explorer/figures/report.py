@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.offline import get_plotlyjs
 
+from explorer.audit import COUNTED, NOTHING_ASKED, Audit
+from explorer.audit import HEADS as ASKED_AND_HELD
 from explorer.campaign import Campaign
 from explorer.candidate import Candidate, State
 from explorer.figures.distributions import distributions_figure, distributions_of
@@ -77,6 +79,8 @@ class Contents:
         Names of the structures that the retrieval curve counts.
     marks
         Stars, tags and notes by candidate id.
+    audit
+        What the candidates hold of the space groups and sites asked for; empty where that is none.
     """
 
     campaign: Campaign
@@ -84,6 +88,7 @@ class Contents:
     known: Known
     targets: tuple[str, ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    audit: Audit = NOTHING_ASKED
 
 
 def campaign_report(contents: Contents) -> str:
@@ -96,6 +101,7 @@ def campaign_report(contents: Contents) -> str:
         f"{escape(campaign.state.value)}</p>",
         _section("What was asked", _asked(campaign)),
         _section("What came out", _counts(campaign) + _prospects(contents)),
+        _section("Asked for and held", _audit(contents.audit)),
         _section("Convex hull", _hull(contents)),
         _section("Distributions", _distributions(contents)),
         _section("Targets found", _retrieval(contents)),
@@ -132,6 +138,19 @@ def _counts(campaign: Campaign) -> str:
     reasons = counts.get("reasons", {})
     lost = {f"lost: {reason}": number for reason, number in reasons.items()}
     return _facts({"drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
+
+
+def _audit(held: Audit) -> str:
+    """Return the table of what was asked for and how many crystals hold it; "" for nothing."""
+    if not held:
+        return ""
+    head = "".join(f"<th scope='col'>{name}</th>" for name in ASKED_AND_HELD)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line.cells)}</tr>"
+        for line in held.lines
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"{table}<p class='muted'>{COUNTED}</p>"
 
 
 def _prospects(contents: Contents) -> str:

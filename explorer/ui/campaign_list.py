@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from explorer.campaign import Campaign, CampaignSpec, CampaignState
+from explorer.campaign import TRANSFORMER, Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate
 from explorer.figures.words import energy_label, formula_label
 from explorer.users import User, may_change
@@ -85,12 +85,17 @@ def _question(campaign: Campaign) -> str:
                 _system(campaign) if spec.name else "",
                 f"always {', '.join(spec.required)}" if spec.elements and spec.required else "",
                 f"space group {', '.join(groups[:3])}{more}" if groups else "",
-                f"{len(spec.sites)} Wyckoff sites" if spec.sites else "",
+                _sites(len(spec.sites)) if spec.sites else "",
                 _given(spec) if spec.samples else "",
+                spec.generator if spec.generator not in {TRANSFORMER, "file"} else "",
                 spec.potential,
             ),
         )
     )
+
+
+def _sites(count: int) -> str:
+    return f"{count} Wyckoff {'site' if count == 1 else 'sites'}"
 
 
 def _given(spec: CampaignSpec) -> str:

@@ -6,6 +6,7 @@ Panel has no setting for any of it, hence the private names.
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import panel as pn
@@ -73,3 +74,17 @@ def leave_nothing(page: Document | None) -> None:
 
     if page is not None:
         page.on_session_destroyed(forget)
+        # Panel has no other way to its set, which it goes through again at `--warm`.
+        hooks = page.callbacks
+        hooks._session_destroyed_callbacks = Hooks(hooks.session_destroyed_callbacks)
+
+
+class Hooks(set):
+    """What a page calls when its session ends; one that takes itself away ends no loop over them.
+
+    HoloViews' plots do so, while Panel, after it has built a page in advance, loops over the set
+    itself: ``panel serve --warm`` would end with "Set changed size during iteration".
+    """
+
+    def __iter__(self) -> Iterator[Callable[[SessionContext], None]]:
+        return iter(tuple(super().__iter__()))

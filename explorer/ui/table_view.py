@@ -21,7 +21,7 @@ from explorer.ui.theme import card, heading
 from explorer.ui.workbench import Workbench, is_placed
 
 COLUMNS = {
-    "mark": "",
+    "mark": "●",
     "star": "★",
     "number": "#",
     "formula": "Formula",
@@ -39,13 +39,13 @@ COLUMNS = {
 WIDTHS = {
     "mark": 18,
     "star": 34,
-    "number": 64,
+    "number": 62,
     "formula": 112,
     "above_hull": 104,
     "state": 72,
     "relaxed": 108,
     "novelty": 122,
-    "reason": 98,
+    "reason": 110,
     "log_p": 62,
     "generated": 112,
     "asked": 112,
@@ -58,6 +58,7 @@ CHOICES = tuple(name for name in COLUMNS if name not in ALWAYS)
 AT_FIRST_HIDDEN = ("log_p", "generated", "asked", "tags", "note")
 """So that state and reason are seen without scrolling on a small screen."""
 TIPS = {
+    "mark": "The candidate that is shown has a dot",
     "number": "By this number a candidate is known beside its crystal and in files",
     "star": "Click to star a candidate; its tags and its note are kept beside the crystal",
     "asked": "Space group that the model was asked for",
@@ -70,14 +71,20 @@ TIPS = {
 }
 NO_ROWS = "No candidates here yet: they come as crystals are drawn"
 NO_MATCHES = "No candidate matches what stands below the headings"
+LONG = ("novelty", "reason", "tags", "note")
+NARROWEST = 18  # pixels; Tabulator's own 40 would widen the dot and the star
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
+# Polymorphs share a formula: only the number tells their buttons apart where they are read aloud.
 # A button in a cell hands its click on to the cell: so the keyboard selects and stars, too.
-SUBSCRIBED = """<button type="button" title="<%- value %>" aria-label="Show <%- value %>"><%-
+SUBSCRIBED = """<button type="button" title="<%- value %>"
+aria-label="Show <%- value %> <%- number %>"><%-
 String(value).replace(/\\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]) %></button>"""
-STARRED = """<button type="button" aria-label="Star <%- formula %>"
+STARRED = """<button type="button" aria-label="Star <%- formula %> <%- number %>"
 aria-pressed="<%- value === '★' %>"><%- value %></button>"""
+# What is longer than its column is read whole under the mouse.
+WHOLE = """<span title="<%- value %>"><%- value %></span>"""
 # As the other figures and words write them: a minus sign, and a dash for what is not known.
 NUMBER = """<%- Number.isFinite(value) ? (+value.toFixed({decimals}) + 0).toFixed({decimals})
 .replace("-", "−") : "–" %>"""  # + 0: no "−0.000"
@@ -105,6 +112,10 @@ ROWS = """
 .tabulator .tabulator-header .tabulator-col-sorter { right: 2px !important; }
 .tabulator .tabulator-col[aria-sort="none"]:not(:hover) .tabulator-col-sorter { opacity: 0; }
 .tabulator .tabulator-col[tabulator-field="mark"] .tabulator-col-sorter { display: none; }
+.tabulator .tabulator-header .tabulator-col[tabulator-field="mark"] .tabulator-col-content {
+  padding: 4px 2px !important; }
+.tabulator .tabulator-header .tabulator-col[tabulator-field="mark"] .tabulator-col-title {
+  padding: 0 !important; opacity: 0.4; }
 .tabulator .tabulator-header .tabulator-header-filter input { font: inherit; padding: 2px 6px;
   height: 24px; border: 1px solid var(--border-color); border-radius: 4px; color: inherit;
   background: transparent; }
@@ -118,8 +129,14 @@ ROWS = """
   background: color-mix(in srgb, var(--panel-primary-color) 9%, transparent) !important; }
 .tabulator .tabulator-row.tabulator-selected {
   background: color-mix(in srgb, var(--panel-primary-color) 17%, transparent) !important; }
-.tabulator .tabulator-row .tabulator-cell.tabulator-row-header {
-  background: transparent !important; }
+/* What stays while the rest is scrolled below it has a ground of its own. */
+.tabulator .tabulator-row .tabulator-frozen,
+.tabulator .tabulator-header .tabulator-col.tabulator-frozen {
+  background: var(--panel-surface-color) !important; border-right: 0 !important; }
+.tabulator .tabulator-row:hover .tabulator-frozen { background: color-mix(in srgb,
+  var(--panel-primary-color) 9%, var(--panel-surface-color)) !important; }
+.tabulator .tabulator-row.tabulator-selected .tabulator-frozen { background: color-mix(in srgb,
+  var(--panel-primary-color) 17%, var(--panel-surface-color)) !important; }
 .tabulator .tabulator-row .tabulator-cell button { all: unset; cursor: pointer;
   border-radius: 3px; }
 .tabulator .tabulator-row .tabulator-cell button:focus-visible {
@@ -142,7 +159,10 @@ ROWS = """
 
 
 class TableKeys(JSComponent):
-    """Keeps the keyboard's focus in the table where rows are drawn anew; shows nothing."""
+    """Keeps focus and place in the table where rows are drawn anew, and names its tick boxes.
+
+    Shows nothing.
+    """
 
     _esm: ClassVar[Path] = Path(__file__).parent / "static" / "table_keys.js"
 
@@ -170,6 +190,7 @@ class TableView(Viewer):
                 "star": HTMLTemplateFormatter(template=STARRED),
                 "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
                 "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
+                **{name: HTMLTemplateFormatter(template=WHOLE) for name in LONG},
             },
             text_align={"above_hull": "right", "log_p": "right", "number": "right"},
             header_filters={
@@ -177,13 +198,19 @@ class TableView(Viewer):
                 "state": header_filter("Only states that contain", "filter"),
             },
             hidden_columns=list(AT_FIRST_HIDDEN),
+            frozen_columns=list(ALWAYS),
             selectable="checkbox",
             show_index=False,
             disabled=True,
             editors=dict.fromkeys(COLUMNS),  # or every cell would take the keyboard's focus
             layout="fit_data_stretch",
             height=330,
-            configuration={"placeholder": NO_ROWS, "placeholderHeaderFilter": NO_MATCHES},
+            configuration={
+                "placeholder": NO_ROWS,
+                "placeholderHeaderFilter": NO_MATCHES,
+                # A handle between two cells would swallow the click that selects their row.
+                "columnDefaults": {"minWidth": NARROWEST, "resizable": "header"},
+            },
             sizing_mode="stretch_width",
             margin=0,
             stylesheets=[ROWS],

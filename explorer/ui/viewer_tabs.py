@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pymatgen.core import Structure
 
-from explorer.audit import described, holds
+from explorer.audit import HEADS, asked_words, verdict
 from explorer.candidate import Candidate
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
@@ -33,8 +33,6 @@ FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES = (
     "Notes",
 )
 TABS = [FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES]
-MOST_GROUPS = 4
-"""Space groups asked for that are named one by one."""
 VERDICTS = {True: "✓ held", False: "✗ not held"}
 SITES_LOOK = """
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
@@ -86,24 +84,16 @@ def audit_html(candidate: Candidate, asked: Constraints) -> str:
 
     Coordinates count as drawn only: relaxing moves atoms along them.
     """
-    groups = asked.spacegroups
-    names = [" or ".join(map(spacegroup_label, groups))] if groups else []
-    if len(groups) > MOST_GROUPS:
-        names = [f"one of {len(groups)} space groups"]
-    names += map(str, asked.sites)
+    names = asked_words(asked)
     if not names:
         return ""
-    stages = (
-        (candidate.crystal, asked),
-        (described(candidate.relaxed), asked.without_coordinates()),
-    )
     verdicts = [
-        [VERDICTS[held] for held in holds(crystal, there)] if crystal else [NOT_KNOWN] * len(names)
-        for crystal, there in stages
+        [VERDICTS[held] for held in stage] if stage else [NOT_KNOWN] * len(names)
+        for stage in verdict(candidate, asked)
     ]
     rows = list(zip(names, *verdicts, strict=True))
     told = "<p class='muted'>Asked for, and whether it is held; coordinates only as drawn.</p>"
-    return told + table_html(("Asked for", "As drawn", "Relaxed"), rows)
+    return told + table_html(HEADS, rows)
 
 
 def bonds_html(structure: Structure) -> str:

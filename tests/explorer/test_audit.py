@@ -3,7 +3,9 @@
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from explorer.audit import described, holds
+from explorer.audit import audit, described, holds
+from explorer.candidate import Candidate, State
+from explorer.crystals import to_structure
 from model.constraints import Constraints
 from model.crystal import Site, WyckoffCrystal
 
@@ -44,3 +46,33 @@ def test_what_cannot_be_described_has_no_verdict():
     """No structure, and one whose atoms coincide."""
     assert described(None) is None
     assert described(Structure(Lattice.cubic(4), ["Ca", "Ca"], [[0] * 3, [0, 0, 1e-4]])) is None
+
+
+def test_crystals_are_counted_as_drawn_and_once_relaxed():
+    """A failed relaxation is no verdict, what is lost counts; nothing asked is nothing told."""
+    kept = to_structure(LAYERS)
+    moved = kept.copy().perturb(0.3)
+    asked = Constraints.parse("Al-Ca-Cu", spacegroups=139, sites=["139:2a=Ca"])
+    candidates = [
+        Candidate(id="0", index=0, crystal=LAYERS, state=State.RELAXED, relaxed=kept),
+        Candidate(id="1", index=1, crystal=LAYERS, state=State.RELAXED, relaxed=moved),
+        Candidate(id="2", index=2, crystal=LAYERS, state=State.FAILED, relaxed=moved),
+        Candidate(id="3", index=3, state=State.REJECTED),
+    ]
+    told = audit(candidates, asked)
+    assert [line.cells for line in told.lines] == [
+        (words, "3 of 3", "1 of 2") for words in ("I4/mmm (139)", "139:2a=Ca", "all of these")
+    ]
+    assert [told.whole(each.id) for each in candidates] == [
+        (True, True),
+        (True, False),
+        (True, None),
+        (None, None),
+    ]
+    assert told.to_list()[1] == {
+        "asked": "139:2a=Ca",
+        "as_drawn": {"held": 3, "of": 3},
+        "relaxed": {"held": 1, "of": 2},
+    }
+    assert not audit(candidates, Constraints.parse("Al-Ca-Cu"))
+    assert audit((), asked).lines[0].cells[1:] == ("none yet", "none yet")

@@ -1,5 +1,7 @@
 """`hullscape export`: every format in one zip, only what was asked for, and wrong formats named."""
 
+import csv
+import io
 import json
 import zipfile
 
@@ -38,18 +40,23 @@ def candidate(index: int) -> Candidate:
     )
 
 
-@pytest.fixture
-def stored(tmp_path):
+def put(folder, **asked):
     """Return the file of a store with one campaign of two candidates, and the campaign's id."""
-    store = Store(tmp_path / "campaigns.db")
-    campaign = store.create(CampaignSpec(elements=("Ca", "Cu"), n=2, name="first try"))
+    store = Store(folder / "campaigns.db")
+    campaign = store.create(CampaignSpec(elements=("Ca", "Cu"), n=2, name="first try", **asked))
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign)
     store.put_candidates(lease, [candidate(0), candidate(1)])
     leases.release(lease, CampaignState.FINISHED, "")
     store.mark(campaign, "000001", starred=True, tags=["DFT next"], note="=1+1")
     store.close()
-    return tmp_path / "campaigns.db", campaign
+    return folder / "campaigns.db", campaign
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Return the file and the id of a campaign that asked for no more than its elements."""
+    return put(tmp_path)
 
 
 def export(stored, output, *options) -> int:
@@ -91,3 +98,36 @@ def test_a_format_that_nobody_knows_is_refused(stored, tmp_path, capsys):
     assert export(stored, tmp_path / "out.zip", "--format", "docx") == 2
     assert "got 'docx'" in capsys.readouterr().err
     assert not (tmp_path / "out.zip").exists()
+
+
+def test_what_was_asked_for_and_what_is_held_leaves_with_the_candidates(tmp_path, capsys):
+    """README, provenance and report count the same, the table says it of each candidate."""
+    stored = put(tmp_path, spacegroups=(225,), sites=("225:4a=Ca", "225:8c"))
+    assert export(stored, tmp_path / "out.zip", "--format", "csv,report") == 0
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        told = {name: archive.read(name).decode() for name in archive.namelist()}
+    lines = (("Fm-3m (225)", 2), ("225:4a=Ca", 2), ("225:8c", 0), ("all of these", 0))
+    origin = json.loads(told["provenance.json"])["asked_and_held"]
+    assert [(one["asked"], one["relaxed"]["held"]) for one in origin] == list(lines)
+    for words, held in lines:
+        assert f"| {words} | {held} of 2 | {held} of 2 |" in told["README.md"]
+        cells = "".join(f"<td>{cell}</td>" for cell in (words, *2 * (f"{held} of 2",)))
+        assert f"<tr>{cells}</tr>" in told["report.html"]
+    rows = list(csv.DictReader(io.StringIO(told["candidates.csv"])))
+    assert [(row["asked_held_as_drawn"], row["asked_held_relaxed"]) for row in rows] == [
+        ("False", "False"),
+        ("False", "False"),
+    ]
+    capsys.readouterr()
+
+
+def test_where_no_symmetry_was_asked_for_nothing_is_said_of_it(stored, tmp_path, capsys):
+    """No empty table, no column and no key."""
+    assert export(stored, tmp_path / "out.zip", "--format", "csv,report") == 0
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        told = {name: archive.read(name).decode() for name in archive.namelist()}
+    body = told["report.html"][told["report.html"].index("<body>") :]
+    assert "Asked for" not in body
+    for name in ("README.md", "provenance.json", "candidates.csv"):
+        assert "held" not in told[name], name
+    capsys.readouterr()

@@ -1,6 +1,7 @@
 """Structures as scenes of Crystal Toolkit."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -39,3 +40,18 @@ def test_what_the_first_crystal_needs_is_there_before_it():
     assert get_ready() is get_ready()
     get_ready().join()
     assert "crystal_toolkit" in sys.modules
+
+
+def test_crystals_that_are_asked_for_at_once_wait_for_what_draws_them():
+    """A click while the server still imports gives the crystal, not an empty card."""
+    program = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pymatgen.core import Lattice, Structure\n"
+        "from explorer.figures.crystal import crystal_scene, get_ready\n"
+        "cubic = Structure(Lattice.cubic(3.2), ['Cs', 'Cl'], [[0] * 3, [0.5] * 3])\n"
+        "get_ready()\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    drawn = list(pool.map(crystal_scene, [cubic] * 4))\n"
+        "assert all(each.scene for each in drawn)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

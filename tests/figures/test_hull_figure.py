@@ -257,6 +257,34 @@ def test_before_and_after_the_campaign(make_hull, make_candidate):
     assert second.key not in after.named()
 
 
+def test_a_label_amid_candidates_stands_apart_on_a_line_from_its_point():
+    """No candidate's marker is covered; the line begins at the phase and the text ends it."""
+    elements = ("Al", "Ca", "Cu")
+    pure = [
+        Dot(e, Kind.STABLE, e, 1, tuple(map(float, np.eye(3)[k])), 0.0, 0.0)
+        for k, e in enumerate(elements)
+    ]
+    middle = Dot("m", Kind.STABLE, "CaAlCu", 1, (1 / 3, 1 / 3, 1 / 3), -0.4, 0.0)
+    crowd = [
+        Dot(f"{a}{b}", Kind.CANDIDATE, "X", 1, (1 / 3 + a, 1 / 3 + b, 1 / 3 - a - b), -0.1, 0.1)
+        for a in (-0.07, 0.0, 0.07)
+        for b in (-0.07, 0.0, 0.07)
+        if abs(a) + abs(b) > 1e-6
+    ]
+    figure = hull_figure(HullPicture(elements, (*pure, middle, *crowd)))
+    stable = trace_of(figure, Kind.STABLE)
+    place = list(stable.customdata).index("phase:m")
+    lines, labels = (
+        next(trace for trace in figure.data if trace.uid == uid) for uid in ("LEADERS", "LABELS")
+    )
+    assert list(labels.text) == ["CaAlCu"] and not stable.text[place]
+    assert (lines.x[0], lines.y[0]) == (stable.x[place], stable.y[place])
+    assert (lines.x[1], lines.y[1]) == (labels.x[0], labels.y[0])
+    shown = trace_of(figure, Kind.CANDIDATE)
+    pixels = 270 * np.column_stack([shown.x, shown.y]) - 270 * np.array([labels.x[0], labels.y[0]])
+    assert (np.abs(pixels) > (6.4 * 6 / 2, 6.5)).any(axis=1).all()
+
+
 def test_labels_of_a_tetrahedron_keep_apart():
     """Of many compounds on one spot, as it is seen at first, only those have names that fit."""
     middle = Dot("a", Kind.STABLE, "AlCaCuMg", 1, (0.25,) * 4, -0.5, 0.0)

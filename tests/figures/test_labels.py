@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.figures.labels import CHARACTER, LINE, SIDES, gap, place_labels
+from explorer.figures.labels import CHARACTER, CLEAR, LINE, SIDES, gap, place_labels
 
 SIZE = 10.0
 SPOTS = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 250)), max_size=25, unique=True)
@@ -57,3 +57,22 @@ def test_a_label_stands_clear_of_a_large_marker():
     for size, side in ((6.0, "top center"), (17.0, "top right")):
         chosen = place_labels(points, ["CaCu", "", ""], [0], [False] * 3, [size, 6.0, 6.0])
         assert chosen == {0: side}
+
+
+def test_a_label_without_room_stands_apart_at_the_end_of_a_line():
+    """It covers no candidate then, nor does its line, and another label keeps off that line."""
+    crowd = [[x, y] for x in (-45, -15, 15, 45) for y in range(-28, 29, 14)]
+    points = np.array([[0, 0], *crowd, [-200, -150], [200, 150]], float)
+    texts = ["CaCu"] + [""] * (len(points) - 1)
+    soft, sizes = [True] * len(points), [SIZE] * len(points)
+    assert isinstance(place_labels(points, texts, [0], soft, sizes)[0], str)
+    offset = np.array(place_labels(points, texts, [0], soft, sizes, leads=True)[0])
+    half = np.array([CHARACTER * len(texts[0]) / 2, LINE / 2])
+    assert not (np.abs(points[1:] - offset) < half + gap(SIZE)).all(axis=1).any()
+    along = np.linspace(0, 1, 50)[:, None] * offset
+    assert np.linalg.norm(points[1:, None] - along, axis=2).min() > CLEAR
+    texts[-2] = "CaCu2"
+    points[-2] = 0.6 * offset
+    assert place_labels(points, texts, [len(points) - 2, 0], soft, sizes, leads=True)[0] != tuple(
+        offset
+    )

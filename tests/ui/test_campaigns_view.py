@@ -44,6 +44,14 @@ def row_of(view, **facts) -> dict:
     return row
 
 
+def test_a_row_names_what_drew_and_how_many_sites(store):
+    """Searches of one system by other generators can be told apart; one site is one."""
+    kinds = ({"generator": "substitution"}, {"sites": ("225:4a=Ca",)})
+    facts = [campaign_row(store.campaign(put(store, **kind)), None)["facts"] for kind in kinds]
+    assert facts[0].startswith("substitution, chgnet · ")
+    assert facts[1].startswith("1 Wyckoff site, chgnet · ")
+
+
 def test_a_row_tells_what_was_asked_and_found(view):
     """Name or system, state, counts, the lowest energy; only what is at rest can be resumed."""
     first = row_of(view, name=HOSTILE)

@@ -1,5 +1,6 @@
 """A search and its views in a notebook: results at hand, and the page's views in a frame."""
 
+import json
 import subprocess
 import sys
 
@@ -53,6 +54,21 @@ def test_what_was_found_is_at_hand(found):
     assert list(found.table.index) == ["000001", "000020", "000002"]
     assert found.table["energy_above_hull"].iloc[0] == pytest.approx(0.01)
     assert repr(found).startswith("Ca-Cu: 3 drawn, 2 relaxed, 1 failed; the lowest at +0.010 eV")
+
+
+def test_the_summary_tells_what_is_held_of_the_sites_asked_for(tmp_path, store):
+    """One line for each and one for all; a search that asked for none has no such entry."""
+    told = []
+    for name, asked in (("any", {}), ("sites", {"sites": ("225:4a=Ca", "225:8c")})):
+        campaign = put(store, candidate(20), candidate(2, State.FAILED), **asked)
+        (tmp_path / name).mkdir()
+        found = store.candidates(campaign)[0]
+        write_results(tmp_path / name, store.campaign(campaign), found, NO_TARGETS)
+        told.append(json.loads((tmp_path / name / "summary.json").read_text()))
+    assert "asked_and_held" not in told[0]
+    counts = [(line["as_drawn"]["held"], line["relaxed"]) for line in told[1]["asked_and_held"]]
+    kept, lost = (2, {"held": 1, "of": 1}), (0, {"held": 0, "of": 1})
+    assert counts == [kept, kept, lost, lost]  # the space group comes with its sites
 
 
 def test_a_folder_keeps_its_own_search(found, tmp_path):

@@ -18,11 +18,14 @@ export function render({model}) {
 
   const ask = (action, id, text = "") => { model.request = [action, id, text, ++requests] }
 
+  // Several campaigns may have one name; the start of the id is shown beside it, too.
+  const named = (row) => `${row.title} · ${row.id.slice(0, 4)}`
+
   const button = (row, action, text) => {
     const node = make("button", action, text)
     node.type = "button"
     node.dataset.action = action
-    node.setAttribute("aria-label", `${text}: ${row.title}`)
+    node.setAttribute("aria-label", `${text}: ${named(row)}`)
     node.addEventListener("click", () => {
       if (action === "rename") { renaming = row.id; draw() } else { ask(action, row.id) }
     })
@@ -34,6 +37,7 @@ export function render({model}) {
     const link = make("a", "title", row.title)
     link.href = row.href
     link.title = row.title
+    link.setAttribute("aria-label", named(row))
     link.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) { return }
       event.preventDefault()
@@ -86,7 +90,7 @@ export function render({model}) {
     node.checked = model.ticked.includes(row.id)
     node.dataset.action = "tick"
     node.title = "Tick to compare"
-    node.setAttribute("aria-label", `Compare: ${row.title}`)
+    node.setAttribute("aria-label", `Compare: ${named(row)}`)
     node.addEventListener("change", () => {
       const others = model.ticked.filter((id) => id !== row.id)
       model.ticked = node.checked ? [...others, row.id] : others

@@ -4,7 +4,29 @@
 const ROW = ".tabulator-row"
 const numberOf = (row) => row?.querySelector("[tabulator-field=number]")?.textContent
 
+// Panel hands a table all of its rows anew, even where one dot moves, and Tabulator then goes back to
+// the first row; whoever looked at the hundredth would lose it. What replaces rows keeps the place.
+function keepPlace() {
+  const {prototype} = window.Tabulator ?? {}
+  if (prototype && prototype.setData !== prototype.replaceData) {
+    prototype.setData = prototype.replaceData
+  }
+}
+
+// Tabulator calls every tick box alike.
+function nameTicks(table) {
+  for (const row of table.querySelectorAll(ROW)) {
+    const box = row.querySelector("input[type=checkbox]")
+    const formula = row.querySelector("[tabulator-field=formula]")?.textContent ?? ""
+    box?.setAttribute("aria-label", `Tick ${formula.trim()} ${numberOf(row)}`)
+  }
+  table.querySelector(".tabulator-header input[type=checkbox]")
+    ?.setAttribute("aria-label", "Tick all rows")
+}
+
 export function render({model}) {
+  keepPlace()
+  const here = document.createElement("span")
   let drawn = null   // watches the table from a key press on a button to the next key or click
 
   const leave = () => { drawn?.disconnect(); drawn = null }
@@ -36,5 +58,13 @@ export function render({model}) {
       document.removeEventListener(kind, listener, true)
     }
   })
-  return document.createElement("span")
+  model.on("after_render", () => {
+    const card = here.getRootNode().host?.getRootNode()
+    const table = card?.querySelector(".bk-panel-models-tabulator-DataTabulator")?.shadowRoot
+    if (!table) { return }
+    const named = new MutationObserver(() => nameTicks(table))
+    named.observe(table, {childList: true, subtree: true})
+    nameTicks(table)
+  })
+  return here
 }

@@ -1,0 +1,148 @@
+"""The table of candidates in Chromium: its room, its clicks, its place; names of all controls."""
+
+import pytest
+from chromium import opened, wait_for
+from handmade import candidate, put
+
+from explorer.candidate import State
+from explorer.store import Store
+
+TABLE = """() => {
+  const roots = [document]
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (node.classList.contains("tabulator-tableholder") && node.offsetWidth) { return node }
+    }
+  }
+}"""
+COLUMNS = """(holder) => [...holder.getRootNode().querySelectorAll(".tabulator-col")]
+  .filter((column) => column.offsetWidth)
+  .map((each) => [each.getAttribute("tabulator-field"), each.getBoundingClientRect().right])"""
+DRAWN = """(holder) => {
+  window.drawn = 0
+  const count = (changes) => changes.forEach((each) => { window.drawn += each.addedNodes.length })
+  new MutationObserver(count).observe(holder, {childList: true, subtree: true})
+}"""
+# What a pointer or a key can use and a screen reader meets; a menu's hidden twin is no such thing.
+NAMELESS = """() => {
+  const kinds = "a[href], button, input, select, textarea, [role=button], [role=slider], " +
+    "[role=combobox], [role=checkbox], [role=tab], [role=menuitem], [role=switch], [role=radio]"
+  const textOf = (node) => (node?.textContent ?? "").replaceAll("\u200b", "").trim()
+  const roots = [document], found = []
+  for (const root of roots) {
+    const named = (ids) => (ids ?? "").split(" ").filter(Boolean)
+      .map((id) => textOf(root.getElementById?.(id))).join(" ")
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (!node.matches(kinds) || node.closest("[aria-hidden=true]")) { continue }
+      const names = [node.getAttribute("aria-label"), named(node.getAttribute("aria-labelledby")),
+        ...[...node.labels ?? []].map(textOf), node.title, textOf(node),
+        node.querySelector("img")?.alt]
+      if (!names.some((name) => name?.trim())) { found.push(node.outerHTML.slice(0, 200)) }
+      else { window.controls = (window.controls ?? 0) + 1 }
+    }
+  }
+  return found
+}"""
+
+
+@pytest.fixture(scope="module")
+def crowded(site, home):
+    """Return the address of a campaign of sixty candidates, some of which say why they are lost."""
+    store = Store(home / "campaigns.db")
+    lost = [
+        candidate(k, State.DUPLICATE, reason="same crystal", matched="1") for k in range(50, 60)
+    ]
+    campaign = put(store, *map(candidate, range(50)), *lost, name="Crowded")
+    store.close()
+    return f"{site[0]}?campaign={campaign}"
+
+
+def table_of(page):
+    """Return the part of the table that scrolls, once it has rows."""
+    page.locator(".tabulator-row", has_text="000000").wait_for()
+    return page.evaluate_handle(TABLE)
+
+
+@pytest.mark.parametrize("width", [1280, 1680, 1920])
+def test_every_column_is_seen_whole_at_usual_widths(crowded, width):
+    """Also beside a scroll bar that takes room, as most desktops draw it."""
+    with opened(crowded) as page:
+        page.set_viewport_size({"width": width, "height": 900})
+        table = table_of(page)
+        bar = 15  # pixels; the browser of the tests draws none
+        right = table.evaluate("(holder) => holder.getBoundingClientRect().right")
+        edges = dict(table.evaluate(COLUMNS))
+        assert list(edges)[-1] == "reason"
+        assert edges["novelty"] + 90 <= right - bar
+        assert max(edges.values()) <= right + 1
+
+
+def test_every_pixel_of_a_row_selects_it_and_the_place_is_kept(crowded):
+    """A click where two columns meet counts; a row far down stays under the mouse."""
+    with opened(crowded) as page:
+        table = table_of(page)
+        table.evaluate("(holder) => { holder.scrollIntoView(); holder.scrollTop = 595 }")
+        edges = dict(table.evaluate(COLUMNS))
+        for name, other in (("state", "000019"), ("relaxed", "000020"), ("formula", "000021")):
+            row = page.locator(".tabulator-row", has_text=other)
+            box = row.bounding_box()
+            page.mouse.click(edges[name] - 1, box["y"] + box["height"] / 2)
+            row.filter(has_text="●").wait_for()
+            page.locator("dd", has_text=other).first.wait_for()
+            assert table.evaluate("(holder) => holder.scrollTop") == 595
+        row.locator("[tabulator-field=star]").click()
+        row.filter(has_text="★").wait_for()
+        assert table.evaluate("(holder) => holder.scrollTop") == 595
+
+
+def test_a_click_into_a_filter_draws_no_row(crowded):
+    """What is typed there does."""
+    with opened(crowded) as page:
+        table = table_of(page)
+        filters = page.locator(".tabulator-header-filter input")
+        table.evaluate(DRAWN)
+        for place in (0, 1, 0):
+            filters.nth(place).click()
+        assert page.evaluate("window.drawn") == 0
+        filters.nth(1).press_sequentially("dup")
+        wait_for(lambda: page.evaluate("window.drawn") > 0, 30, "other rows")
+        page.locator(".tabulator-row", has_text="000050").wait_for()
+
+
+def test_frozen_columns_hide_what_is_scrolled_below_them(crowded):
+    """With all columns shown the formula stays, and nothing shines through it."""
+    with opened(crowded) as page:
+        table = table_of(page)
+        page.get_by_role("button", name="Columns").click()
+        for name in ("log p", "Generated", "Asked", "Note"):
+            page.get_by_role("menuitem", name=name).click()
+        page.keyboard.press("Escape")
+        wait_for(lambda: "note" in dict(table.evaluate(COLUMNS)), 30, "the columns")
+        table.evaluate("(holder) => { holder.scrollLeft = 200 }")
+        for place in (".tabulator-header .tabulator-col", ".tabulator-row .tabulator-cell"):
+            cell = page.locator(f"{place}[tabulator-field=formula]").first
+            colour = cell.evaluate("(node) => getComputedStyle(node).backgroundColor")
+            assert colour == "rgb(255, 255, 255)", place
+            assert cell.is_visible()
+
+
+def test_every_control_has_a_name_of_its_own(crowded, site):
+    """At the start, in a campaign with a crystal, in its dialogs: a screen reader can tell them."""
+    with opened(site[0]) as page:
+        page.get_by_role("link", name="Crowded").wait_for()
+        assert page.evaluate(NAMELESS) == []
+        assert page.evaluate("window.controls") > 150
+        page.goto(crowded)
+        page.locator(".tabulator-row", has_text="000003").locator("[tabulator-field=state]").click()
+        page.locator("dt", has_text="Competes with").wait_for()
+        for tab in ("Sites", "Relaxation", "Match", "Powder", "Notes"):
+            page.get_by_role("button", name=tab, exact=True).click()
+            assert page.evaluate(NAMELESS) == []
+        for kind in ("Star", "Show", "Tick"):
+            labels = page.locator(f".tabulator-row [aria-label^={kind}]").evaluate_all(
+                "(nodes) => nodes.map((node) => node.getAttribute('aria-label'))"
+            )
+            assert len(labels) > 5
+            assert len(set(labels)) == len(labels)
