@@ -204,5 +204,3 @@ class _Work:
         one = len(self.systems) == 1
         what = "-".join(self.systems[0]) if one else f"{len(self.systems)} systems"
         self.say(f"relaxing {number} reference phases of {what} with {name}{pace}")
-
-
