@@ -296,6 +296,7 @@ def phase_details(phase: Phase) -> str:
             "Space group": spacegroup_label(phase.spacegroup),
             "Above the hull": f"{energy_label(phase.e_above_hull_dft)} (published, DFT)",
             "Source": phase.source,
+            "Geometry": f"{phase.geometry}: {phase.remark}" if phase.remark else phase.geometry,
             **_of_structure(phase.structure),
         }
     )
