@@ -114,22 +114,41 @@ class Usage:
         return cls(len(rows), sum(row.state in OPEN for row in rows), crystals)
 
 
+class UnseenError(StoreError):
+    """There is no such campaign, or the user may not know of it: the same words for both."""
+
+    def __init__(self, campaign_id: str, user: User | None) -> None:
+        where = "may be in another database" if user is None else "is not shared with you"
+        super().__init__(f"there is no campaign {campaign_id}, or it {where}")
+
+
 def visible_row(connection: Connection, campaign_id: str, user: User | None) -> Row:
     """Return the row of a campaign that a user may look at.
 
     Raises
     ------
-    StoreError
-        In the same words whether there is none or the user may not know of it.
+    UnseenError
+        When there is none, or the user may not look at it.
     """
     here = campaigns.c.id == campaign_id
     if user is not None and not user.admin:
         here &= (campaigns.c.person == user.name) | (campaigns.c.shared != 0)
     row = connection.execute(select(campaigns).where(here)).first()
     if row is None:
-        where = "may be in another database" if user is None else "is not shared with you"
-        raise StoreError(f"there is no campaign {campaign_id}, or it {where}")
+        raise UnseenError(campaign_id, user)
     return row
+
+
+def refuse_strangers(campaign_id: str, user: User | None, person: str, shared: bool) -> None:
+    """Say of a person's campaign that was read already what `visible_row` says of one that is not.
+
+    Raises
+    ------
+    UnseenError
+        When the user may not look at it.
+    """
+    if user is not None and not user.admin and user.name != person and not shared:
+        raise UnseenError(campaign_id, user)
 
 
 def own_row(connection: Connection, campaign_id: str, user: User | None) -> Row:

@@ -14,8 +14,9 @@ from explorer.ui.distributions_view import DistributionsView
 from explorer.ui.export_view import ExportView
 from explorer.ui.hull_view import HullView
 from explorer.ui.retrieval_view import RetrievalView
-from explorer.ui.table_view import TableView
+from explorer.ui.table_view import TableView, listed, rows_of
 from explorer.ui.viewer import ViewerView
+from explorer.ui.watched import FRESH
 from explorer.ui.workbench import News, Workbench
 
 GRID = """
@@ -66,7 +67,13 @@ class CampaignViews(Viewer):
 
 
 async def news_of(bench: Workbench) -> News:
-    """Read beside the event loop what is new, and what is known of the campaign's system."""
-    news = await asyncio.to_thread(bench.look)
-    await asyncio.to_thread(known_of, news.campaign.spec if news.campaign else None)
+    """Read beside the event loop what is new, and get ready what all pages need of it."""
+    return await asyncio.to_thread(_news_of, bench)
+
+
+def _news_of(bench: Workbench) -> News:
+    news = bench.look(FRESH)
+    if news.snapshot is not None:
+        known_of(news.snapshot.campaign.spec)
+        rows_of(listed(news.snapshot.gathered, news.snapshot.summary))
     return news

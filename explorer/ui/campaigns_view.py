@@ -19,7 +19,8 @@ from explorer.figures.words import escape
 from explorer.store import Store, StoreError
 from explorer.ui.campaign_list import CampaignList, campaign_row
 from explorer.ui.theme import card, heading, words
-from explorer.ui.workbench import BATCH, Workbench, lowest
+from explorer.ui.watched import BATCH
+from explorer.ui.workbench import Workbench, lowest
 
 NONE_YET = (
     "No campaign yet: the first one that you run stands here, also after this page is closed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -15,6 +16,7 @@ from explorer.figures.distributions import (
 )
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import card, heading, words
+from explorer.ui.watched import Gathered
 from explorer.ui.workbench import Workbench
 
 
@@ -34,18 +36,25 @@ class DistributionsView(Viewer):
 
     async def _redraw(self, *_: Any) -> None:
         async with self._drawing:
-            figure, note = await asyncio.to_thread(self._draw)
+            bench, campaign_id = self.bench, self.bench.campaign_id
+            gathered, limit, dark = bench.summed_up, bench.threshold, bench.dark
+            drawing, note = await gathered.drawn(
+                ("distributions", limit, dark), partial(_drawn, gathered, limit, dark)
+            )
+            if bench.campaign_id != campaign_id:  # a redraw of the new one comes next
+                return
             with pn.io.hold():
-                self.plot.figure = figure
+                self.plot.drawing = drawing
                 self.note.object = f"<p class='muted'>{note}</p>"
-
-    def _draw(self) -> tuple[dict[str, Any], str]:
-        shown = distributions_of(list(self.bench.candidates.values()), self.bench.threshold)
-        figure = distributions_figure(shown, dark=self.bench.dark)
-        return figure_json(figure), told(shown, self.bench.threshold)
 
     def __panel__(self) -> pn.Column:
         return card(heading("Distributions"), self.plot, self.note, name="distributions")
+
+
+def _drawn(gathered: Gathered, limit: float, dark: bool) -> tuple[str, str]:
+    """Return the figure and what stands below it."""
+    shown = distributions_of(gathered.by_id.values(), limit)
+    return figure_json(distributions_figure(shown, dark=dark)), told(shown, limit)
 
 
 def told(shown: Distributions, limit: float) -> str:

@@ -6,6 +6,7 @@ Panel has no setting for any of it, hence the private names.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -20,6 +21,9 @@ from panel.util import edit_readonly
 LITTER = 10_000
 """Objects made before Python looks for garbage among them: a page is 75,000 that all stay."""
 
+TURN = 5e-4
+"""Seconds for which a thread may compute while the one that answers clicks waits."""
+
 
 @cache
 def settle() -> None:
@@ -31,6 +35,9 @@ def settle() -> None:
     # Panel searches everything once sessions have ended. To do that while a page is built, too,
     # would take an eighth of its time.
     gc.set_threshold(LITTER, *gc.get_threshold()[1:])
+    # A message to a page is some writes to a socket, and before each goes on the threads that draw
+    # may keep what runs Python for so long: five milliseconds, left alone.
+    sys.setswitchinterval(TURN)
     # Bokeh would check the signature of each of a page's 2,000 callbacks, which are Panel's, and
     # then all of its models.
     settings.perform_error_diagnostics = False

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from explorer.candidate import Candidate
+from explorer.campaign import CampaignSpec
 from explorer.figures.facets import facets_of, products_of
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import (
@@ -19,12 +21,12 @@ from explorer.figures.hull_picture import (
     with_candidates,
     with_live_hull,
 )
-from explorer.figures.known import NOTHING, known_of
+from explorer.figures.known import NOTHING, Known, known_of
 from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.words import escape
-from explorer.hull import Hull
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import HEADING, HIDDEN_LABEL, TAB_LOOK, WRAP, card, heading, words
+from explorer.ui.watched import Gathered
 from explorer.ui.workbench import Workbench, is_placed
 
 LIMIT = "Largest energy above the hull that is shown, in eV per atom"
@@ -50,14 +52,66 @@ WARNING = """
 CROWD = 4  # candidates on the hull, from which on so many of them say more of the hull
 
 
+class Asked(NamedTuple):
+    """What a page wants to see of the candidates on the hull.
+
+    Attributes
+    ----------
+    campaign_id
+        While this and the elements stay, zoom and camera do.
+    time
+        Whose hull: `BEFORE`, `BOTH` or `AFTER`.
+    surface
+        Whether three elements have a surface.
+    facet
+        Products, with blanks, that the candidates compete with; "" for any.
+    selected
+        Key of what is selected.
+    threshold
+        eV/atom.
+    dark
+        For a dark page.
+    """
+
+    campaign_id: str
+    time: str
+    surface: bool
+    facet: str
+    selected: str
+    threshold: float
+    dark: bool
+
+
+class Drawn(NamedTuple):
+    """A hull as it is shown, and what it was drawn from.
+
+    Attributes
+    ----------
+    drawing
+        See `figure_json`.
+    known, picture
+        The system's known phases alone, and with the candidates.
+    facets
+        Where there are too many elements to draw them: their words, with what `Asked` calls them.
+    limit, crowd
+        See `limit_words` and `crowd_words`.
+    """
+
+    drawing: str = ""
+    known: Known = NOTHING
+    picture: HullPicture = HullPicture(())
+    facets: Mapping[str, str] = MappingProxyType({})
+    limit: str = ""
+    crowd: str = ""
+
+
 class HullView(Viewer):
     """Redraws when candidates, selection, threshold or theme change; zoom and camera stay."""
 
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
-        self.known = NOTHING
-        self.picture = HullPicture(())
+        self.known, self.picture = NOTHING, HullPicture(())
         self._drawing = asyncio.Lock()
         self.plot = PlotView(sizing_mode="stretch_both", min_height=390, margin=0)
         self.title = words("<h2>Convex hull</h2>", align="center", min_width=HEADING)
@@ -95,76 +149,45 @@ class HullView(Viewer):
         if {event.name for event in events} == {"campaign"} and self._same_system(events[0]):
             return
         async with self._drawing:
-            figure = await asyncio.to_thread(self._figure)
+            bench, asked = self.bench, self._asked()
+            if bench.campaign is None:  # still being read
+                drawn = Drawn(limit=limit_words(HullPicture(()), bench.threshold))
+            else:
+                gathered = bench.gathered
+                draw = partial(_draw, gathered, bench.campaign.spec, asked)
+                drawn = await gathered.drawn(asked, draw)
+            if bench.campaign_id != asked.campaign_id:  # a redraw of the new one comes next
+                return
+            self.known, self.picture = drawn.known, drawn.picture
             with pn.io.hold():
-                self.plot.figure = figure
-                self._describe()
+                self.plot.drawing = drawn.drawing
+                self._describe(drawn)
+
+    def _asked(self) -> Asked:
+        bench = self.bench
+        return Asked(
+            bench.campaign_id, self.time.value, self.view.value == UPRIGHT, self.facet.value,
+            bench.selected, bench.threshold, bench.dark,
+        )  # fmt: skip
 
     @staticmethod
     def _same_system(event: Any) -> bool:
         old, new = event.old, event.new
         return old is not None and new is not None and old.spec == new.spec
 
-    def _figure(self) -> dict[str, Any]:
-        bench = self.bench
-        campaign = bench.campaign
-        if campaign is None:  # still being read
-            self.picture = HullPicture(())
-            return {}
-        self.known = known_of(campaign.spec)
-        candidates = self._over_facet(bench.candidates.values())
-        self.picture = with_candidates(self.known.picture, candidates)
-        if self.known.hull is not None:
-            self.picture = self._at_time(self.picture, self.known.hull, candidates)
-        figure = hull_figure(
-            self.picture,
-            selected=self._selected_key(),
-            threshold=bench.threshold,
-            dark=bench.dark,
-            revision=f"{bench.campaign_id} {len(self.picture.elements)} {self.view.value}",
-            surface=self.view.value == UPRIGHT,
-        )
-        return figure_json(figure)
-
-    def _over_facet(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Return the candidates over the facet that was chosen; all of them when none was."""
-        chosen = self.facet.value
-        return [c for c in candidates if not chosen or " ".join(products_of(c)) == chosen]
-
-    def _offer_facets(self) -> None:
+    def _offer_facets(self, facets: Mapping[str, str]) -> None:
         """List the facets where there are too many elements to draw them."""
-        pictured = 0 < len(self.picture.elements) <= PICTURED or self.bench.campaign is None
-        placed = [] if pictured else filter(is_placed, self.bench.candidates.values())
-        facets = {facet.words: " ".join(facet.products) for facet in facets_of(placed)}
-        options = {EVERY_FACET: ""} | facets
+        options = {EVERY_FACET: "", **facets}
         if options != self.facet.options:
             self.facet.options = options
         self.facet.visible = bool(facets)
 
-    def _at_time(
-        self, picture: HullPicture, hull: Hull, candidates: Sequence[Candidate]
-    ) -> HullPicture:
-        if self.time.value == BEFORE:
-            return before_campaign(picture)
-        if self.time.value == AFTER:
-            return after_campaign(picture, hull, candidates)
-        return with_live_hull(picture, hull, candidates)
-
-    def _selected_key(self) -> str:
-        """A candidate that equals a known phase is shown where that phase lies."""
-        candidate = self.bench.selected_candidate
-        if candidate is not None and self.picture.find(self.bench.selected) is None:
-            return f"phase:{candidate.matched}" if candidate.matched else self.bench.selected
-        return self.bench.selected
-
-    def _describe(self) -> None:
+    def _describe(self, drawn: Drawn) -> None:
         picture = self.picture
         self.view.visible = len(picture.elements) == 3
         self.time.visible = self.known.hull is not None
-        self._offer_facets()
-        self.limit.object = (
-            f"<span class='muted'>{limit_words(picture, self.bench.threshold)}</span>"
-        )
+        self._offer_facets(drawn.facets)
+        self.limit.object = f"<span class='muted'>{drawn.limit}</span>"
         system = "–".join(picture.elements)
         title = (
             TITLES.get(len(picture.elements), TITLES[0]) if self.bench.campaign else "Convex hull"
@@ -176,7 +199,7 @@ class HullView(Viewer):
         else:
             level = f"Energies: {picture.level}. " if picture.level else ""
             said = escape(level + self.known.competition)
-            crowd = escape(crowd_words(picture)) if self.time.value == BOTH else ""
+            crowd = escape(drawn.crowd) if self.time.value == BOTH else ""
             warning = f"<p class='warning'>{crowd}</p>" if crowd else ""
             self.level.object = f"{warning}<p class='muted'>{said}</p>"
 
@@ -189,6 +212,62 @@ class HullView(Viewer):
             margin=0, sizing_mode="stretch_width", stylesheets=[WRAP],
         )  # fmt: skip
         return card(line, self.plot, below, self.level, name="hull")
+
+
+def _draw(gathered: Gathered, spec: CampaignSpec, asked: Asked) -> Drawn:
+    """Draw the hull; safe in a thread."""
+    known = known_of(spec)
+    picture = gathered.once(
+        ("hull", asked.time, asked.facet), partial(_picture, gathered, known, asked)
+    )
+    figure = hull_figure(
+        picture,
+        selected=_selected_key(gathered, picture, asked.selected),
+        threshold=asked.threshold,
+        dark=asked.dark,
+        revision=f"{asked.campaign_id} {len(picture.elements)} {asked.surface}",
+        surface=asked.surface,
+    )
+    pictured = 0 < len(picture.elements) <= PICTURED
+    return Drawn(
+        figure_json(figure),
+        known,
+        picture,
+        {} if pictured else gathered.once("facets", partial(_facets, gathered)),
+        limit_words(picture, asked.threshold),
+        crowd_words(picture),
+    )
+
+
+def _facets(gathered: Gathered) -> dict[str, str]:
+    placed = filter(is_placed, gathered.by_id.values())
+    return {facet.words: " ".join(facet.products) for facet in facets_of(placed)}
+
+
+def _picture(gathered: Gathered, known: Known, asked: Asked) -> HullPicture:
+    """Place the candidates over the facet that was chosen, all of them when none was."""
+    candidates = [
+        candidate
+        for candidate in gathered.by_id.values()
+        if not asked.facet or " ".join(products_of(candidate)) == asked.facet
+    ]
+    picture = with_candidates(known.picture, candidates)
+    if known.hull is None:
+        return picture
+    if asked.time == BEFORE:
+        return before_campaign(picture)
+    if asked.time == AFTER:
+        return after_campaign(picture, known.hull, candidates)
+    return with_live_hull(picture, known.hull, candidates)
+
+
+def _selected_key(gathered: Gathered, picture: HullPicture, selected: str) -> str:
+    """A candidate that equals a known phase is shown where that phase lies."""
+    kind, _, name = selected.partition(":")
+    candidate = gathered.by_id.get(name) if kind == "candidate" else None
+    if candidate is not None and picture.find(selected) is None:
+        return f"phase:{candidate.matched}" if candidate.matched else selected
+    return selected
 
 
 def limit_words(picture: HullPicture, threshold: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import panel as pn
@@ -81,16 +80,16 @@ class PatternView(Viewer):
         self.note.object = HELP
         self.clear.visible, self.slot.visible = False, True
 
-    def draw(self, structure: Structure, dark: bool) -> dict[str, Any]:
-        """Return the pattern of a structure; {} when it has none. Safe in a thread."""
+    def draw(self, structure: Structure, dark: bool) -> str:
+        """Return the pattern of a structure; "" when it has none. Safe in a thread."""
         if gate(structure) or spacegroup_of(structure) is None:
-            return {}
+            return ""
         cell = structure.to_conventional()
         return figure_json(diffraction_figure(cell, dark, self.wavelength, self.measured))
 
-    def show(self, pattern: Mapping[str, Any]) -> None:
-        """Show a pattern; {} hides it."""
-        self.plot.figure = dict(pattern)
+    def show(self, pattern: str) -> None:
+        """Show a pattern; "" hides it."""
+        self.plot.drawing = pattern
         self.box.visible = bool(pattern)
 
     def __panel__(self) -> pn.Column:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import param
 import plotly.graph_objects as go
 from panel.custom import JSComponent
+from plotly.io.json import to_json_plotly
 
 from explorer.ui.scripts import plotly_urls
 
@@ -26,7 +27,7 @@ STYLES = """
 class PlotView(JSComponent):
     """A figure whose points carry a key in ``customdata``; the last one clicked is `clicked`."""
 
-    figure = param.Dict(default={}, doc="data and layout, plain JSON values")
+    drawing = param.String(default="", doc="data and layout as JSON, see `figure_json`")
     label = param.String(default="Figure", doc="what it shows, for screen readers")
     clicked = param.List(default=[], doc="[key of the point, number of the click]")
     scripts = param.List(default=[], item_type=str, doc="URLs in loading order")
@@ -39,13 +40,22 @@ class PlotView(JSComponent):
         super().__init__(**params)
 
     @property
+    def figure(self) -> dict[str, Any]:
+        """Data and layout of what is drawn; {} when nothing is."""
+        return json.loads(self.drawing) if self.drawing else {}
+
+    @property
     def clicked_key(self) -> str:
         """Key of the point that was clicked last, "" before any click."""
         return str(self.clicked[0]) if self.clicked else ""
 
 
-def figure_json(figure: go.Figure) -> dict[str, Any]:
-    """Return data and layout of a figure as plain JSON values, without a template."""
-    content = json.loads(figure.to_json())
+def figure_json(figure: go.Figure) -> str:
+    """Return data and layout of a figure as JSON, without a template.
+
+    As a text it goes to any number of pages as it is: Bokeh looks into each value of a dictionary,
+    for each page.
+    """
+    content = figure.to_dict()
     content["layout"].pop("template", None)
-    return content
+    return to_json_plotly(content)

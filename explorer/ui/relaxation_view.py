@@ -30,7 +30,7 @@ class Path(NamedTuple):
     scene
         The frame.
     figure
-        The curves, JSON of Plotly.
+        The curves, see `figure_json`.
     steps
         Numbers of the kept frames.
     shown
@@ -38,7 +38,7 @@ class Path(NamedTuple):
     """
 
     scene: CrystalScene
-    figure: dict[str, Any]
+    figure: str
     steps: list[int]
     shown: int
 
@@ -114,7 +114,7 @@ class RelaxationView(Viewer):
         self._showing = True
         self.player.param.update(options=path.steps, value=path.steps[path.shown])
         self._showing = False
-        self.plot.figure = path.figure
+        self.plot.drawing = path.figure
 
     def __panel__(self) -> pn.Column:
         return self.box

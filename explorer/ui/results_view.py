@@ -93,7 +93,7 @@ class ResultsView(Viewer):
             self.body.extend(self.plots)
         for plot, (file, draw, _, _) in zip(self.plots, FIGURES, strict=True):
             told = json.loads((DATA / file).read_text(encoding="utf-8"))
-            plot.figure = figure_json(draw(told, self.bench.dark))
+            plot.drawing = figure_json(draw(told, self.bench.dark))
 
     def __panel__(self) -> pn.Column:
         title = heading("How good is it? Measured results, beside other generators", self.button)

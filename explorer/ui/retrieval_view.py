@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -30,6 +31,7 @@ from explorer.retrieval import Curve
 from explorer.targets import TargetList
 from explorer.ui.live_retrieval import LiveRetrieval
 from explorer.ui.theme import LINE, card, heading, words
+from explorer.ui.watched import Gathered
 from explorer.ui.workbench import Workbench
 
 WORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="baselines")
@@ -89,10 +91,14 @@ class RetrievalView(Viewer):
     def _update(self, *events: Any) -> None:
         if {event.name for event in events} == {"campaign"} and not _other_question(events[0]):
             return
+        gathered = self.bench.summed_up
         spec = self.bench.campaign.spec if self.bench.campaign else None
-        targets, candidates = targets_of(spec, self.bench.targets), self.bench.in_order()
-        self.live.show(curve_of(candidates, targets.names), self._beside)
-        self._tell(targets, finders(candidates, targets.names))
+        targets = targets_of(spec, self.bench.targets)
+        curve, found = gathered.once(
+            ("targets", targets.names), partial(_found, gathered, targets.names)
+        )
+        self.live.show(curve, self._beside)
+        self._tell(targets, found)
 
     async def _compare(self, event: Any) -> None:
         """Draw what known prototypes alone would have found, once that is computed."""
@@ -132,6 +138,11 @@ class RetrievalView(Viewer):
 
     def __panel__(self) -> pn.Column:
         return card(heading("Targets found"), self.key, self.stage, self.note, name="retrieval")
+
+
+def _found(gathered: Gathered, targets: Collection[str]) -> tuple[Curve, Mapping[str, Candidate]]:
+    """Return how many targets were found when, and by whom."""
+    return curve_of(gathered.in_order, targets), finders(gathered.in_order, targets)
 
 
 def key_html(beside: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from explorer.candidate import Candidate, State
 from explorer.figures.words import spacegroup_label
 from explorer.marks import Mark
 from explorer.ui.theme import card, heading
+from explorer.ui.watched import Gathered
 from explorer.ui.workbench import Workbench, is_placed
 
 COLUMNS = {
@@ -181,7 +182,7 @@ class TableView(Viewer):
         self.bench, self._tools = bench, tools
         self._ids: list[str] = []
         self.table = pn.widgets.Tabulator(
-            frame([], "", {}),
+            frame([]),
             titles=COLUMNS,
             widths=WIDTHS,
             header_tooltips=TIPS,
@@ -254,11 +255,12 @@ class TableView(Viewer):
 
     def _fill(self, *_: Any) -> None:
         bench = self.bench
-        candidates = by_interest(bench.in_order())
+        rows = rows_of(listed(bench.gathered, bench.summed_up))
         if bench.starred_only:
-            candidates = [item for item in candidates if bench.is_starred(item.id)]
-        self._ids = [candidate.id for candidate in candidates]
-        self.table.value = frame(candidates, bench.selected, bench.marks)
+            starred = [bench.is_starred(name) for name in rows["number"]]
+            rows = rows.loc[starred].reset_index(drop=True)
+        self._ids = rows["number"].tolist()
+        self.table.value = with_marks(rows, bench.selected, bench.marks)
         self._tick()
 
     def _tick(self, *_: Any) -> None:
@@ -329,7 +331,7 @@ def header_filter(name: str, example: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def by_interest(candidates: list[Candidate]) -> list[Candidate]:
+def by_interest(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return candidates lowest above the hull first; those that never got there by how far."""
 
     def place(candidate: Candidate) -> tuple[int, float, int]:
@@ -340,13 +342,34 @@ def by_interest(candidates: list[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=place)
 
 
-def frame(candidates: list[Candidate], selected: str, marks: Mapping[str, Mark]) -> pd.DataFrame:
-    """Return the table's rows, in the order given."""
-    rows = [
-        _row(candidate, selected) | said_of(marks.get(candidate.id, Mark()))
-        for candidate in candidates
-    ]
+def listed(gathered: Gathered, summary: Gathered) -> Gathered:
+    """Return what the table shows of a campaign: if that is much, it follows at a slower pace."""
+    return gathered if len(gathered.by_id) <= MANY else summary
+
+
+def rows_of(gathered: Gathered) -> pd.DataFrame:
+    """Return the rows that all pages have in common, which nobody may change. Safe in a thread."""
+    return gathered.once("rows", lambda: frame(by_interest(gathered.in_order)))
+
+
+def frame(candidates: Iterable[Candidate]) -> pd.DataFrame:
+    """Return rows in the order given, without what people said of them."""
+    rows = [_row(candidate) | said_of(Mark()) for candidate in candidates]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"above_hull": float, "log_p": float})
+
+
+def with_marks(rows: pd.DataFrame, selected: str, marks: Mapping[str, Mark]) -> pd.DataFrame:
+    """Return a copy with the dot of what is selected, and what people said of candidates."""
+    rows = rows.copy()
+    places = {name: place for place, name in enumerate(rows["number"])}
+    kind, _, name = selected.partition(":")
+    if kind == "candidate" and name in places:
+        rows.loc[places[name], "mark"] = SELECTED
+    for name, mark in marks.items():
+        if name in places:
+            said = said_of(mark)
+            rows.loc[places[name], list(said)] = list(said.values())
+    return rows
 
 
 def said_of(mark: Mark) -> dict[str, str]:
@@ -354,10 +377,10 @@ def said_of(mark: Mark) -> dict[str, str]:
     return {"star": STARS[mark.starred], "tags": ", ".join(mark.tags), "note": mark.note}
 
 
-def _row(candidate: Candidate, selected: str) -> dict[str, Any]:
+def _row(candidate: Candidate) -> dict[str, Any]:
     energy = candidate.energy_above_hull
     return {
-        "mark": SELECTED if selected == f"candidate:{candidate.id}" else "",
+        "mark": "",
         "number": candidate.id,
         "formula": candidate.formula,
         "above_hull": math.nan if energy is None else energy,

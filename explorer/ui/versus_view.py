@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import panel as pn
@@ -36,7 +35,8 @@ from explorer.store import Store, StoreError
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import HIDDEN_LABEL, TAB_LOOK, card, heading, words
 from explorer.ui.versus_table import TABLE_LOOK, versus_html
-from explorer.ui.workbench import BATCH, Workbench
+from explorer.ui.watched import BATCH
+from explorer.ui.workbench import Workbench
 
 TITLE = "Campaigns compared"
 HELP = (
@@ -73,16 +73,16 @@ NO_PICTURE = f"A hull of more than {LARGEST_PICTURE} elements, or of any element
 
 
 class Drawn(NamedTuple):
-    """What the cards show; a figure that cannot be drawn is {} and has a note instead."""
+    """What the cards show; a figure that cannot be drawn is "" and has a note instead."""
 
     problem: str = ""
     table: str = ""
     warning: str = ""
     budget: str = ""
-    found: Mapping[str, Any] = MappingProxyType({})
+    found: str = ""
     found_note: str = ""
-    energies: Mapping[str, Any] = MappingProxyType({})
-    hull: Mapping[str, Any] = MappingProxyType({})
+    energies: str = ""
+    hull: str = ""
     hull_note: str = ""
 
 
@@ -200,7 +200,7 @@ class VersusView(Viewer):
             table=versus_html(cut, colours, unlike),
             warning=warning_of(unlike),
             budget=budget_words(cut, budget),
-            found=figure_json(retrieval_versus(cut, dark)) if sought else {},
+            found=figure_json(retrieval_versus(cut, dark)) if sought else "",
             found_note=seed_words(cut) if sought else NO_TARGETS,
             energies=figure_json(energies_versus(cut, limit, dark)),
             hull=hull,
@@ -212,15 +212,15 @@ class VersusView(Viewer):
         targets = targets_of(campaign.spec, given)
         return Contender(campaign, self._reader.of(campaign), targets)
 
-    def _hull(self, cut: Sequence[Contender], dark: bool) -> tuple[dict[str, Any], str]:
+    def _hull(self, cut: Sequence[Contender], dark: bool) -> tuple[str, str]:
         """Draw the hull that all campaigns share, or say why there is none."""
         if len({contender.campaign.spec.chemical_system for contender in cut}) > 1:
-            return {}, OTHER_SYSTEMS
+            return "", OTHER_SYSTEMS
         picture = known_of(cut[0].campaign.spec).picture
         if not 0 < len(picture.elements) <= LARGEST_PICTURE:
-            return {}, NO_PICTURE
+            return "", NO_PICTURE
         if picture.message:
-            return {}, picture.message
+            return "", picture.message
         return figure_json(hull_versus(cut, picture, self.bench.threshold, dark)), ""
 
     def _present(self, drawn: Drawn) -> None:
@@ -233,7 +233,7 @@ class VersusView(Viewer):
                 self.notes[name].object = f"<p class='muted'>{escape(note)}</p>" if note else ""
             figures = {"found": drawn.found, "energies": drawn.energies, "hull": drawn.hull}
             for name, figure in figures.items():
-                self.plots[name].figure = dict(figure)
+                self.plots[name].drawing = figure
                 self.stages[name].visible = bool(figure)
             self.budget.visible = not drawn.problem
             limit = f"up to {self.bench.threshold:.2f} eV/atom"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import panel as pn
@@ -82,7 +81,7 @@ class Shown(NamedTuple):
     drawn: CrystalScene | None = None
     details: str = ""
     note: str = ""
-    pattern: Mapping[str, Any] = MappingProxyType({})
+    pattern: str = ""
     nearest: str = ""
     path: Path | None = None
 

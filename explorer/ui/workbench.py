@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import param
@@ -15,10 +15,8 @@ from explorer.candidate import Candidate, State
 from explorer.marks import Mark
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
+from explorer.ui.watched import Gathered, Snapshot, Watched, watch
 from explorer.users import may_change
-
-BATCH = 2000  # candidates read at once, so that opening a long campaign stays responsive
-PACE = 2.0  # seconds between two summaries of a campaign that runs: each costs a redrawing
 
 
 @dataclass(frozen=True)
@@ -29,33 +27,28 @@ class News:
     ----------
     campaign_id
         The campaign that was asked for.
-    campaign
-        None when it does not exist.
-    changed
-        Candidates that are new or different, without structures.
-    sequence
-        Number to ask with next time.
-    targets
-        What the campaign was given to look for; read once, at the first look.
-    marks
-        Stars, tags and notes by candidate id.
+    snapshot
+        None when no campaign was asked for, or it could not be read.
     writes
         How many marks this page had written when the look began.
-    runner_alive
-        Whether anybody works.
     error
         Why the store could not be read; "" when it could.
     """
 
     campaign_id: str
-    campaign: Campaign | None = None
-    changed: tuple[Candidate, ...] = ()
-    sequence: int = 0
-    targets: tuple[NamedStructure, ...] = ()
-    marks: Mapping[str, Mark] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
     writes: int = 0
-    runner_alive: bool = True
     error: str = ""
+
+    @property
+    def campaign(self) -> Campaign | None:
+        """The campaign, when it could be read."""
+        return self.snapshot and self.snapshot.campaign
+
+    @property
+    def runner_alive(self) -> bool:
+        """Whether anybody works, or nobody has to."""
+        return self.snapshot is None or self.snapshot.runner_alive
 
 
 class Workbench(param.Parameterized):
@@ -65,7 +58,7 @@ class Workbench(param.Parameterized):
     versus = param.String(default="", doc="campaigns to compare, ids with commas; in the address")
     campaign = param.ClassSelector(class_=Campaign, allow_None=True)
     revision = param.Integer(default=0, doc="grows when candidates changed")
-    summary = param.Integer(default=0, doc="the revision that plots of everything show; follows it")
+    summary = param.Integer(default=0, doc="grows when what plots of everything show changed")
     selected = param.String(default="", doc='"candidate:ID", "phase:ID" or empty')
     chosen = param.List(default=[], item_type=str, doc="ids of the candidates in the basket")
     compared = param.List(default=[], item_type=str, doc="keys of what stands side by side")
@@ -79,16 +72,26 @@ class Workbench(param.Parameterized):
 
     def __init__(self, store: Store, **params: Any) -> None:
         self.store = store
-        self.candidates: dict[str, Candidate] = {}
         self.targets: tuple[NamedStructure, ...] = ()
-        self._sequence = self._writes = 0
-        self._summed_up = -math.inf
+        self._writes = 0
+        self._wrote = -math.inf  # when this page changed the store last
         super().__init__(**params)
+        self._turn_to(self.campaign_id)
+
+    def _turn_to(self, campaign_id: str) -> None:
+        self._watched: Watched | None = watch(self.store, campaign_id) if campaign_id else None
+        self.gathered = self.summed_up = Gathered()
+        self.targets = ()
+        self._read = -math.inf  # when the reading that is shown began
+
+    @property
+    def candidates(self) -> Mapping[str, Candidate]:
+        """The campaign's candidates so far, by id, without structures."""
+        return self.gathered.by_id
 
     @param.depends("campaign_id", watch=True)
     def _forget(self) -> None:
-        self.candidates, self.targets, self._sequence = {}, (), 0
-        self._summed_up = -math.inf
+        self._turn_to(self.campaign_id)
         self.param.update(
             campaign=None,
             selected="",
@@ -97,7 +100,7 @@ class Workbench(param.Parameterized):
             marks={},
             error="",
             revision=self.revision + 1,
-            summary=self.revision + 1,
+            summary=self.summary + 1,
         )
 
     @param.depends("campaign_id", watch=True)
@@ -110,65 +113,57 @@ class Workbench(param.Parameterized):
         if self.versus:
             self.campaign_id = ""
 
-    def look(self) -> News:
-        """Read what is new; safe in a thread because it changes nothing."""
-        campaign_id, since, writes = self.campaign_id, self._sequence, self._writes
-        if not campaign_id:
+    def look(self, age: float = 0.0) -> News:
+        """Read what is new; safe in a thread because it changes nothing.
+
+        Parameters
+        ----------
+        age
+            A reading that another page began so many seconds ago is good enough; one that this page
+            has overtaken by a change of its own never is.
+        """
+        watched, writes = self._watched, self._writes
+        if watched is None:
             return News("")
         try:
-            # The candidates first: a campaign read later never shows fewer than its own counts.
-            changed, sequence = self.store.candidates(
-                campaign_id, since, structures=False, limit=BATCH
-            )
-            campaign = self.store.campaign(campaign_id)
-            targets = self.targets
-            if campaign.spec.targets and not targets:
-                targets = tuple(self.store.targets(campaign_id))
-            marks = self.store.marks(campaign_id)
-            alive = not campaign.active or self.store.runner_alive()
+            snapshot = watched.look(self.store, max(time.monotonic() - age, self._wrote))
         except StoreError as error:
-            return News(campaign_id, error=str(error))
-        return News(campaign_id, campaign, tuple(changed), sequence, targets, marks, writes, alive)
+            return News(watched.id, error=str(error))
+        return News(watched.id, snapshot, writes)
 
     def take(self, news: News) -> None:
         """Take over a look; one that belongs to another campaign is dropped."""
         if news.campaign_id != self.campaign_id:
             return
-        if news.error:
+        if news.snapshot is None:
             self.error = news.error
             return
-        for candidate in news.changed:
-            self.candidates[candidate.id] = candidate
-        self.targets = news.targets
-        self._sequence = max(self._sequence, news.sequence)
+        snapshot = news.snapshot
+        if snapshot.began < self._read:  # looks overtake one another
+            return
+        self._read = snapshot.began
+        changed = snapshot.gathered is not self.gathered and snapshot.gathered.by_id
+        summed_up = snapshot.summary is not self.summed_up and snapshot.summary.by_id
+        self.gathered, self.summed_up = snapshot.gathered, snapshot.summary
+        self.targets = snapshot.targets
         if news.writes == self._writes:  # else it was read before the last star was set
-            self.marks = dict(news.marks)
-        revision = self.revision + bool(news.changed)
+            self.marks = dict(snapshot.marks)
         self.param.update(
-            campaign=news.campaign,
-            runner_alive=news.runner_alive,
+            campaign=snapshot.campaign,
+            runner_alive=snapshot.runner_alive,
             error="",
-            revision=revision,
-            summary=revision if self._is_time(news.campaign) else self.summary,
+            revision=self.revision + bool(changed),
+            summary=self.summary + bool(summed_up),
         )
-
-    def _is_time(self, campaign: Campaign | None) -> bool:
-        """Whether to sum up now: while candidates keep coming only now and then, else at once."""
-        now = time.monotonic()
-        more = campaign and (campaign.active or self._sequence < campaign.sequence)
-        if more and now - self._summed_up < PACE:
-            return False
-        self._summed_up = now
-        return True
 
     @property
     def caught_up(self) -> bool:
         """Whether all of the campaign's candidates are here."""
-        return self.campaign is None or self._sequence >= self.campaign.sequence
+        return self.campaign is None or self.gathered.sequence >= self.campaign.sequence
 
-    def in_order(self) -> list[Candidate]:
+    def in_order(self) -> tuple[Candidate, ...]:
         """Return the candidates as they were drawn."""
-        return sorted(self.candidates.values(), key=lambda candidate: candidate.index)
+        return self.gathered.in_order
 
     def placed(self) -> list[Candidate]:
         """Return the candidates with a distance from the hull."""
@@ -197,6 +192,7 @@ class Workbench(param.Parameterized):
         except StoreError as error:
             return str(error)
         self._writes += 1
+        self._wrote = time.monotonic()
         others = {name: kept for name, kept in self.marks.items() if name != candidate_id}
         self.marks = others | ({candidate_id: mark} if mark else {})
         return ""

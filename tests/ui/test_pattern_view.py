@@ -1,6 +1,7 @@
 """The powder tab: wavelength, upload, and what is said of a file that cannot be read."""
 
 import asyncio
+import json
 
 import param
 from handmade import HOSTILE, candidate
@@ -17,9 +18,9 @@ def drop(view, name: str, content: str) -> None:
     asyncio.run(view._take())
 
 
-def names(figure: dict) -> list[str]:
+def names(drawing: str) -> list[str]:
     """Return the names of the traces that have one."""
-    return [trace["name"] for trace in figure["data"] if "name" in trace]
+    return [trace["name"] for trace in json.loads(drawing)["data"] if "name" in trace]
 
 
 def test_a_measured_pattern_is_drawn_and_removed():
@@ -51,7 +52,7 @@ def test_a_bad_file_says_why_and_leaves_the_last():
 def test_another_radiation_moves_the_peaks():
     """The choice is made by what people call it."""
     view, salt = PatternView(), candidate(0).initial
-    before = view.draw(salt, False)["data"][0]["x"]
+    before = json.loads(view.draw(salt, False))["data"][0]["x"]
     view.radiation.value = "MoKa"
-    after = view.draw(salt, False)["data"][0]["x"]
+    after = json.loads(view.draw(salt, False))["data"][0]["x"]
     assert after[0] < before[0] / 2

@@ -23,7 +23,7 @@ from explorer.ui.periodic_table import element_cells
 from explorer.ui.retrieval_view import RetrievalView, key_html
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
 from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
-from explorer.ui.table_view import TableView, by_interest, frame
+from explorer.ui.table_view import TableView, by_interest, frame, with_marks
 from explorer.ui.targets_view import TargetsView, read_upload
 from explorer.ui.upload_view import MAX_MEGABYTES
 from explorer.ui.viewer import candidate_details, staged
@@ -91,7 +91,7 @@ def test_a_problem_stands_at_its_field(name, value, label):
 
 def test_the_table_has_a_row_for_every_crystal(bench):
     """Missing energies stay missing, and data is data: no cell is HTML."""
-    rows = frame(bench.in_order(), "candidate:000001", {})
+    rows = with_marks(frame(bench.in_order()), "candidate:000001", {})
     assert list(rows["number"]) == ["000000", "000001", "000002"]  # as in the card and in files
     assert list(rows["mark"]) == ["", "●", ""]
     assert math.isnan(rows["above_hull"][2])

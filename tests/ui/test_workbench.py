@@ -32,8 +32,9 @@ def test_candidates_arrive_and_change(store):
     assert look(bench).revision == before
 
 
-def test_plots_of_everything_follow_a_running_campaign_at_a_slower_pace(store):
+def test_plots_of_everything_follow_a_running_campaign_at_a_slower_pace(store, monkeypatch):
     """A summary at the first look, none at the next, and one of all when the campaign ends."""
+    monkeypatch.setattr("explorer.ui.watched.PACE", 600.0)
     campaign_id = put(store, candidate(0), state=CampaignState.QUEUED)
     bench = look(Workbench(store, campaign_id=campaign_id))
     first = bench.summary

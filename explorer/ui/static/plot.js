@@ -82,7 +82,7 @@ export function render({model}) {
 
   const drawOnce = async () => {
     if (!box.isConnected) { return }
-    if (!model.figure.data) {
+    if (!model.drawing) {
       if (Plotly !== null) { Plotly.purge(plot) }
       return
     }
@@ -93,9 +93,9 @@ export function render({model}) {
     }
     const {width, height} = box.getBoundingClientRect()
     if (width < 20 || height < 20) { return }
-    const buttons = [["toImage", ...turning(model.figure.layout)]]
     const fresh = !plot.classList.contains("js-plotly-plot")
-    const {data, layout} = structuredClone(model.figure)
+    const {data, layout} = JSON.parse(model.drawing)
+    const buttons = [["toImage", ...turning(layout)]]
     if (layout.uirevision !== revision) {
       revision = layout.uirevision
       for (const part of Object.keys(view)) { delete view[part] }
@@ -127,7 +127,7 @@ export function render({model}) {
 
   const observer = new ResizeObserver(() => draw())
   observer.observe(box)
-  model.on("figure", draw)
+  model.on("drawing", draw)
   model.on("remove", () => {
     observer.disconnect()
     if (Plotly !== null) { Plotly.purge(plot) }
