@@ -3,8 +3,10 @@
 `python tests/benchmarks/sessions.py --open 300 --watching 30 --clicks 200` starts the server and a
 runner, opens pages as a browser does (document and websocket, without drawing them), lets some of
 them watch a campaign that is being relaxed, clicks a checkbox of one, and prints the figures as
-JSON. A click is answered when the server has handled it and says so. With `--visits 1000` so many
-pages are opened and closed one after the other instead, and the figure is the memory that stays.
+JSON. A click is answered when the server has handled it and says so. Seconds of the processor and
+the longest callbacks of the server's loop mean the same on a busy machine, too. With
+`--visits 1000` so many pages are opened and closed one after the other instead, and the figure is
+the memory that stays.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -139,28 +142,39 @@ async def measure(machine: Machine, address: str, options: argparse.Namespace) -
     first = await Page.open(address)
     while not machine.store.campaign(campaign).counts["relaxed"]:
         await asyncio.sleep(0.2)
-    before = server.memory_info().rss
+    blocks = address.removesuffix("/app") + "/blocks"
+    before, worked = server.memory_info().rss, processor_seconds(server)
     pages, loads = [first], []
     for number in range(options.open):
         began = time.perf_counter()
         watched = f"{address}?campaign={campaign}" if number < options.watching else address
         pages.append(await Page.open(watched))
         loads.append(time.perf_counter() - began)
-    after = server.memory_info().rss
-    began, busy = time.perf_counter(), sum(server.cpu_times()[:2])
+    after, worked = server.memory_info().rss, processor_seconds(server) - worked
+    while_opening = json.loads((await AsyncHTTPClient().fetch(blocks)).body)
+    began, busy = time.perf_counter(), processor_seconds(server)
     took = await clicks(first, options.clicks)
-    busy = (sum(server.cpu_times()[:2]) - busy) / (time.perf_counter() - began)
+    busy = (processor_seconds(server) - busy) / (time.perf_counter() - began)
+    while_clicking = json.loads((await AsyncHTTPClient().fetch(blocks)).body)
     for page in pages:
         await page.close()
     return {
         "pages": {"open": len(pages), "watching": min(options.watching, options.open)},
         "page_load_seconds": quantiles(loads),
+        "processor_seconds_for_each_page": round(worked / max(options.open, 1), 2),
         "click_milliseconds": quantiles(took),
         "server_cores_used": round(busy, 2),
+        "loop_while_pages_open": while_opening,
+        "loop_while_clicking": while_clicking,
         "megabytes_for_each_page": round((after - before) / 1e6 / max(options.open, 1), 2),
         "relaxed_meanwhile": machine.store.campaign(campaign).counts["relaxed"],
         "load_average": round(psutil.getloadavg()[0], 1),
     }
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """Return what a process has worked, in all its threads."""
+    return sum(process.cpu_times()[:2])
 
 
 async def visit(machine: Machine, address: str, times: int) -> dict[str, Any]:
@@ -206,8 +220,11 @@ def main() -> int:
     options = parser.parse_args()
     with (
         TemporaryDirectory(prefix="hullscape-bench-") as folder,
-        Machine(Path(folder), web=True) as machine,
+        Machine(Path(folder), web=False) as machine,
     ):
+        here = str(Path(__file__).parent)
+        os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+        machine.web = machine.start_web("--plugins", "loop_blocks")
         while not machine.page_answers():
             time.sleep(0.5)
         address = f"http://127.0.0.1:{machine.port}/app"

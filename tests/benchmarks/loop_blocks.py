@@ -1,0 +1,73 @@
+"""How long a server's event loop is held at a time: ``panel serve ... --plugins loop_blocks``.
+
+`/blocks` tells the longest callbacks since it was asked last, in milliseconds of the wall's clock
+and of the processor's: on a busy machine a callback also waits for others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+
+from tornado.web import RequestHandler
+
+LONG = 0.03
+"""Seconds of the processor after which a callback keeps clicks waiting that one notices."""
+TOLD = 10
+
+
+class Blocks:
+    """What the loop did: how many callbacks, how many long ones, and the longest."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.callbacks = self.long = 0
+        self.processor = 0.0
+        self.longest: list[tuple[float, float]] = []
+
+    def count(self, wall: float, processor: float) -> None:
+        """Take a callback that took so many seconds of both clocks."""
+        self.callbacks += 1
+        self.processor += processor
+        self.long += processor > LONG
+        keep = heapq.heappush if len(self.longest) < TOLD else heapq.heappushpop
+        keep(self.longest, (processor, wall))
+
+
+BLOCKS = Blocks()
+_run = asyncio.Handle._run
+
+
+def _timed(handle: asyncio.Handle) -> None:
+    wall, processor = time.perf_counter(), time.thread_time()
+    try:
+        _run(handle)
+    finally:
+        BLOCKS.count(time.perf_counter() - wall, time.thread_time() - processor)
+
+
+asyncio.Handle._run = _timed
+
+
+class Told(RequestHandler):
+    """Tells the blocks and begins anew."""
+
+    def get(self) -> None:
+        """Answer."""
+        longest = sorted(BLOCKS.longest, reverse=True)
+        self.write(
+            {
+                "callbacks": BLOCKS.callbacks,
+                "longer_than_30_ms_of_processor": BLOCKS.long,
+                "longest_milliseconds_of_processor": [round(1000 * p, 1) for p, _ in longest],
+                "their_milliseconds_of_wall": [round(1000 * w, 1) for _, w in longest],
+            }
+        )
+        BLOCKS.forget()
+
+
+ROUTES = [("/blocks", Told, {})]
