@@ -29,6 +29,8 @@ from explorer.phase_build import gather_phases
 from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
 from explorer.template_build import collect, entries
+from explorer.tree_build import grow
+from model.checkpoint import SHIPPED as WEIGHTS
 from model.crystal import WyckoffCrystal
 from model.phases import SHIPPED as PHASES
 from model.phases import save_phases
@@ -36,6 +38,8 @@ from model.shards import Shards, write_shards
 from model.templates import SHIPPED as TEMPLATES
 from model.templates import save_templates
 from model.tokens import Row, TokenError, crystal_to_row, row_to_crystal
+from model.trees import FILE as TREES
+from model.trees import save_trees
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -97,6 +101,14 @@ def phases(shard: Path, energies: Path, without: Path, output: Path = PHASES) ->
     known = gather_phases(_crystals(shard), *energies_of, energies, _crystals(without))
     save_phases(output, known)
     print(f"{output}: {len(known)} crystals and {len(known.others)} further compositions")
+
+
+@app.command()
+def trees(shard: Path, folder: Path = WEIGHTS, seed: int = 0) -> None:
+    """Write the trees that tell, with the stability networks, how likely a crystal is stable."""
+    grown = grow(_crystals(shard), Shards(shard).e_above_hull, seed)
+    save_trees(grown, folder)
+    print(f"{folder / TREES}: {len(grown.roots)} trees")
 
 
 def _crystals(shard: Path) -> list[WyckoffCrystal]:

@@ -5,17 +5,15 @@ size of cell and atoms, and the facts of `model.facts`. Their mistakes are other
 stability networks, so the mean of both ranks crystals better than either (Friedman, Annals of
 Statistics 29, 1189, 2001; grown by scikit-learn's histogram gradient boosting).
 
-Run as ``python -m model.trees --shards FOLDER``; it writes ``stability-trees.npz`` beside the
-weights. A file of plain arrays is all that is read back: it holds no code.
+The file beside the weights is written by ``python -m explorer.prepare trees`` and holds plain
+arrays, no code.
 
 Letters in shapes: B crystals, I numbers, T trees, N nodes of all trees.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -23,24 +21,11 @@ import numpy as np
 
 from model.crystal import CENTERING_BASIS, WyckoffCrystal, lattice_vectors
 from model.elements import atomic_number, elements
-from model.facts import Fact, facts_of
-from model.phases import describe, load_phases
-from model.shards import LOW_LIMIT, Shards
-from model.tokens import row_to_crystal
+from model.facts import Fact
+from model.phases import describe
 from model.wyckoff import table
 
 FILE = "stability-trees.npz"
-MEMBERS = 4
-"""Ensembles of other seeds whose mean is told."""
-GROWTH = {
-    "max_iter": 300,
-    "learning_rate": 0.04,
-    "max_leaf_nodes": 127,
-    "min_samples_leaf": 30,
-    "l2_regularization": 1.0,
-    "max_features": 0.3,
-}
-"""Settings of scikit-learn's ``HistGradientBoostingClassifier``."""
 TOGETHER = 256
 """Crystals that go down the trees at a time."""
 
@@ -153,49 +138,6 @@ def _of_cell(crystal: WyckoffCrystal) -> np.ndarray:
     return np.array([crystal.spacegroup, *size, filled, middle / short, long / short])
 
 
-def fit(numbers: np.ndarray, low: np.ndarray, seed: int, members: int = MEMBERS) -> Trees:
-    """Grow trees.
-
-    Parameters
-    ----------
-    numbers : ndarray, shape (B, I)
-        What `measure` tells of the training crystals.
-    low : ndarray of bool, shape (B,)
-        Which of them lie within ``LOW_LIMIT`` of the hull.
-    members : int
-        Ensembles of other seeds, from ``seed`` on, whose mean the trees tell.
-    """
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415 - to train only
-
-    grown = []
-    for number in range(members):
-        model = HistGradientBoostingClassifier(**GROWTH, random_state=seed + number)
-        grown.append(model.fit(numbers, low))
-        print(f"ensemble {number + 1} of {members} grown", file=sys.stderr, flush=True)
-    # scikit-learn has no public way to its histogram trees; a test compares what both tell
-    nodes = [predictor.nodes for model in grown for (predictor,) in model._predictors]
-    start = np.mean([model._baseline_prediction.item() for model in grown])
-    return _joined(nodes, members, float(start))
-
-
-def _joined(trees: Sequence[np.ndarray], members: int, start: float) -> Trees:
-    """Put the nodes of all trees into one list."""
-    roots = np.cumsum([0, *map(len, trees)])[:-1]
-    nodes = np.concatenate(trees)
-    first = np.repeat(roots, list(map(len, trees)))
-    leaf = nodes["is_leaf"].astype(bool)
-    return Trees(
-        roots.astype(np.int32),
-        np.where(leaf, -1, nodes["feature_idx"]).astype(np.int16),
-        nodes["num_threshold"],
-        nodes["missing_go_to_left"].astype(bool),
-        (first + nodes["left"]).astype(np.int32),
-        (first + nodes["right"]).astype(np.int32),
-        np.where(leaf, nodes["value"] / members, 0.0).astype(np.float32),
-        np.array([start]),
-    )
-
-
 def save_trees(trees: Trees, folder: Path) -> None:
     """Write trees beside the weights of a drawing network."""
     partial = folder / f".{FILE}"
@@ -216,34 +158,3 @@ def load_trees(folder: Path) -> Trees | None:
         return None
     with np.load(path, allow_pickle=False) as stored:
         return Trees(**{field.name: stored[field.name] for field in fields(Trees)})
-
-
-def _blocks(shards: Shards, size: int = 512) -> Iterator[list[WyckoffCrystal]]:
-    """Yield the crystals of a shard, some at a time."""
-    for start in range(0, len(shards), size):
-        some = range(start, min(start + size, len(shards)))
-        plain = {"stability": "any", "spacegroup_first": False, "formula": False}
-        rows = [shards.row(k, **plain) for k in some]
-        yield [row_to_crystal(row.tokens, row.fine) for row in rows]
-
-
-def main() -> None:
-    """Run from the shell."""
-    from model.checkpoint import SHIPPED  # noqa: PLC0415 - it imports this module
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shards", type=Path, required=True, help="folder with train.npz")
-    parser.add_argument("--weights", type=Path, default=SHIPPED)
-    parser.add_argument("--members", type=int, default=MEMBERS)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    train, known = Shards(options.shards / "train.npz"), load_phases()
-    blocks = (measure(some, facts_of(some, known)) for some in _blocks(train))
-    numbers = np.concatenate(list(blocks))
-    trees = fit(numbers, train.e_above_hull <= LOW_LIMIT, options.seed, options.members)
-    save_trees(trees, options.weights)
-    print(f"{options.weights / FILE}: {len(trees.roots)} trees", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from explorer.tree_build import GROWTH, fit
 from model.checkpoint import SHIPPED, CheckpointError, LoadedNetwork, load_network
 from model.constraints import Constraints
 from model.crystal import Site, WyckoffCrystal
 from model.facts import Fact, facts_of
 from model.phases import load_phases
 from model.sample import sample, stability_score
-from model.trees import FILE, GROWTH, fit, load_trees, measure, save_trees
+from model.trees import FILE, load_trees, measure, save_trees
 
 
 def toy(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

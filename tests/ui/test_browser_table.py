@@ -132,14 +132,15 @@ def test_every_control_has_a_name_of_its_own(crowded, site):
     """At the start, in a campaign with a crystal, in its dialogs: a screen reader can tell them."""
     with opened(site[0]) as page:
         page.get_by_role("link", name="Crowded").wait_for()
-        assert page.evaluate(NAMELESS) == []
+        # names of steppers are set once the page is drawn
+        wait_for(lambda: page.evaluate(NAMELESS) == [], 30, "names")
         assert page.evaluate("window.controls") > 150
         page.goto(crowded)
         page.locator(".tabulator-row", has_text="000003").locator("[tabulator-field=state]").click()
         page.locator("dt", has_text="Competes with").wait_for()
         for tab in ("Sites", "Relaxation", "Match", "Powder", "Notes"):
             page.get_by_role("button", name=tab, exact=True).click()
-            assert page.evaluate(NAMELESS) == []
+            wait_for(lambda: page.evaluate(NAMELESS) == [], 30, "names")
         for kind in ("Star", "Show", "Tick"):
             labels = page.locator(f".tabulator-row [aria-label^={kind}]").evaluate_all(
                 "(nodes) => nodes.map((node) => node.getAttribute('aria-label'))"
