@@ -96,8 +96,7 @@ def dft_references(
     """
     refuse_scale(known.level)
     fit = fit_of(known.level)
-    published = replace(known, phases=[phase for phase in known.phases if phase.published])
-    elements = {symbol: _at_zero(phase, fit) for symbol, phase in published.elemental.items()}
+    elements = {symbol: _at_zero(phase, fit) for symbol, phase in known.published.elemental.items()}
     zero = {symbol: phase.energy_per_atom for symbol, phase in elements.items()}
     compounds = [
         _raised(row, zero)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import isfinite
@@ -119,6 +119,11 @@ class ReferencePhases:
             if "-" not in phase.chemsys and isfinite(phase.energy_per_atom):
                 lowest.setdefault(phase.chemsys, phase)
         return lowest
+
+    @property
+    def published(self) -> ReferencePhases:
+        """The same without what nobody published: predicted compounds and relaxed forms."""
+        return replace(self, phases=tuple(phase for phase in self.phases if phase.published))
 
     @property
     def bare_pairs(self) -> tuple[str, ...]:
