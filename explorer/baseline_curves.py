@@ -25,6 +25,9 @@ MOST = 5000
 """Crystals drawn by each baseline; its curve ends there."""
 PATIENCE = 300.0
 """Seconds of processor time after which there is no curve."""
+BEHIND = 4
+"""How nice the child is: it gets less than others, but potentials that relax on every core for
+hours leave it enough that its seconds do not become minutes (at 10 eight became 175)."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,20 @@ class Question:
     spec: CampaignSpec = field(compare=False)
     targets: tuple[NamedStructure, ...] = field(compare=False)
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The baselines that are asked; the campaign's own generator is none."""
+        if not self.targets or not self.spec.elements:
+            return ()
+        return tuple(method for method in METHODS if method != self.spec.generator)
+
 
 def baselines(question: Question) -> dict[str, Curve]:
     """Return the curve of each baseline, by crystals drawn; without those that cannot be asked.
 
-    The campaign's own generator is none. Where the child fails there is no curve, and the next
-    page that asks tries again.
+    Where the child fails there is no curve, and the next page that asks tries again.
     """
-    if not question.targets or not question.spec.elements:
+    if not question.methods:
         return {}
     try:
         return _answer(question)
@@ -54,18 +63,17 @@ def baselines(question: Question) -> dict[str, Curve]:
 @lru_cache(maxsize=256)
 def _answer(question: Question) -> dict[str, Curve]:
     with Sandbox() as child:
-        return child.run(curves_of, question.spec, question.targets, seconds=PATIENCE)
+        return child.run(curves_of, question, seconds=PATIENCE)
 
 
-def curves_of(spec: CampaignSpec, targets: tuple[NamedStructure, ...]) -> dict[str, Curve]:
+def curves_of(question: Question) -> dict[str, Curve]:
     """Return what `baselines` does, computed in this very process, a disposable one."""
     with suppress(OSError):
-        os.nice(10)
+        os.nice(BEHIND)
     curves = {}
-    for method in METHODS:
-        if method != spec.generator:
-            with suppress(ValueError):  # it takes no such constraints
-                curves[method] = baseline(spec, targets, method)
+    for method in question.methods:
+        with suppress(ValueError):  # it takes no such constraints
+            curves[method] = baseline(question.spec, question.targets, method)
     return curves
 
 

@@ -52,10 +52,12 @@ LINES = (
     (ALL_LINE, "2.5px dotted", CEILING),
 )
 UNSEEN = " style='visibility: hidden'"
+AWAITED = " class='awaited' title='is being drawn'"
 KEY_LOOK = """
 div { display: flex; flex-wrap: wrap; align-items: center; gap: 2px 14px; font-size: 12px;
   color: var(--muted); }
 i { display: inline-block; width: 18px; margin-right: 6px; vertical-align: middle; }
+.awaited { opacity: 0.5; }
 """
 LIST = """
 .empty { max-width: 40ch; margin: 12px auto; text-align: center; color: var(--muted); }
@@ -104,20 +106,21 @@ class RetrievalView(Viewer):
         """Draw what known prototypes alone would have found, once that is computed."""
         if not _other_question(event):
             return
-        self._show_beside(ALONE)
         campaign = event.new
         if campaign is None:
+            self._show_beside(ALONE)
             return
         targets = targets_of(campaign.spec, self.bench.targets)
         question = Question(campaign.id, campaign.spec, targets.structures)
+        self._show_beside(ALONE, awaited=question.methods)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(WORKER, baselines, question)
         if self.bench.campaign_id == campaign.id:
             self._show_beside(found)
 
-    def _show_beside(self, found: Mapping[str, Curve]) -> None:
+    def _show_beside(self, found: Mapping[str, Curve], awaited: Collection[str] = ()) -> None:
         self._beside = found
-        self.key.object = key_html(found)
+        self.key.object = key_html(found, awaited)
         self._update()
 
     def _tell(self, targets: TargetList, found: Mapping[str, Candidate]) -> None:
@@ -145,18 +148,19 @@ def _found(gathered: Gathered, targets: Collection[str]) -> tuple[Curve, Mapping
     return curve_of(gathered.in_order, targets), finders(gathered.in_order, targets)
 
 
-def key_html(beside: Collection[str]) -> str:
-    """Return what each line of the figure means; of baselines those that are drawn.
+def key_html(beside: Collection[str], awaited: Collection[str] = ()) -> str:
+    """Return what each line of the figure means; of baselines those that are drawn or awaited.
 
     The others keep their place unseen: a figure that moves for one more line of words covers what
     stands below it.
     """
-    lines = [(*line, True) for line in LINES]
+    lines = [(*line, "") for line in LINES]
     for method, (label, colour, dash) in BASELINES.items():
-        lines.append((label, f"1.5px {dash}", colour, method in beside))
+        look = "" if method in beside else AWAITED if method in awaited else UNSEEN
+        lines.append((label, f"1.5px {dash}", colour, look))
     told = "".join(
-        f"<span{'' if drawn else UNSEEN}><i style='border-top: {line} {colour}'></i>{label}</span>"
-        for label, line, colour, drawn in lines
+        f"<span{look}><i style='border-top: {line} {colour}'></i>{label}</span>"
+        for label, line, colour, look in lines
     )
     return f"<div>{told}</div>"
 

@@ -45,6 +45,7 @@ def test_baselines_obey_the_constraints() -> None:
 def test_a_generator_is_not_its_own_baseline() -> None:
     """And without targets or elements there is nothing to compare."""
     own = SPEC.model_copy(update={"generator": "similarity", "n": 2})
+    assert Question("own", own, TARGETS).methods == ("substitution",)
     assert set(baselines(Question("own", own, TARGETS))) == {"substitution"}
     assert baselines(Question("none", SPEC, ())) == {}
     anything = CampaignSpec.parse(n=2)

@@ -320,6 +320,8 @@ def test_the_key_takes_its_place_before_the_baselines_are_known():
     before, after = key_html(()), key_html(BASELINES)
     assert before.count("visibility: hidden") == len(BASELINES)
     assert before.replace(" style='visibility: hidden'", "") == after
+    awaited = key_html((), ["similarity"])  # told, but not as a line that is there
+    assert awaited.count("is being drawn") == awaited.count("visibility: hidden") == 1
 
 
 def test_without_targets_the_card_offers_the_upload(bench):
