@@ -271,15 +271,13 @@ class TableView(Viewer):
     def _star(self, event: Any) -> None:
         """Show what was said of candidates, without sending the whole table again."""
         rows = {name: place for place, name in enumerate(self._ids)}
-        changed = {
-            name
-            for name in {*event.old, *event.new}
-            if event.old.get(name) != event.new.get(name) and name in rows
-        }
-        if not changed:
+        marked = {*event.old, *event.new}
+        changed = {name for name in marked if event.old.get(name) != event.new.get(name)}
+        if self.bench.starred_only and changed:
+            self._fill()  # one that has no row yet may get one
             return
-        if self.bench.starred_only:
-            self._fill()
+        changed &= rows.keys()
+        if not changed:
             return
         said = {name: said_of(event.new.get(name, Mark())) for name in changed}
         columns = ("star", "tags", "note")

@@ -190,7 +190,7 @@ def opened(address: str, before=lambda page: None, **options):
             page.locator("html[data-connected]").wait_for(state="attached")
         yield page
         browser.close()
-    assert faults == []
+    assert faults == [], faults  # no test module, so pytest would not tell them
 
 
 def is_local(url: str) -> bool:

@@ -3,6 +3,7 @@
 import csv
 import re
 import zipfile
+from contextlib import closing
 
 from chromium import (
     candidates_on_hull,
@@ -14,6 +15,8 @@ from chromium import (
     wait_for,
 )
 from pymatgen.core import Structure
+
+from explorer.store import Store
 
 
 def test_from_the_periodic_table_to_a_zip_of_cifs(site, tmp_path):
@@ -212,3 +215,29 @@ def test_a_candidate_is_starred_and_shown_by_keyboard(site):
         assert focused(page)[0] == "Show CaCu 000001"
         page.keyboard.press("Enter")
         page.locator("dt", has_text="Competes with").wait_for()
+
+
+def test_the_keyboard_keeps_its_row_while_the_table_is_filled_anew(site, home):
+    """Nobody has pressed a key in it: rows come and go while people read."""
+    address, campaign = site
+    with (
+        closing(Store(home / "campaigns.db")) as store,
+        opened(f"{address}?campaign={campaign}") as page,
+    ):
+        rows = page.locator(".tabulator-row")
+        for name in ("000001", "000004"):
+            store.mark(campaign, name, starred=True)
+        page.get_by_role("checkbox", name="Starred only").check()
+        wait_for(lambda: rows.count() == 2, 60, "two rows")
+        page.get_by_role("button", name="Show CaCu 000001").focus()
+        store.mark(campaign, "000004", starred=False)  # by somebody else
+        wait_for(lambda: rows.count() == 1, 60, "one row")
+        wait_for(lambda: focused(page)[0] == "Show CaCu 000001", 10, "the focus")
+        page.keyboard.press("Enter")
+        page.locator("dt", has_text="Competes with").wait_for()
+        page.get_by_role("searchbox", name="Only states that contain").focus()
+        store.mark(campaign, "000004", starred=True)
+        wait_for(lambda: rows.count() == 2, 60, "two rows")
+        assert focused(page)[0] == "Only states that contain"  # who left is not called back
+        for name in ("000001", "000004"):
+            store.mark(campaign, name, starred=False)

@@ -1,4 +1,4 @@
-// The table draws its rows anew when one of them changes, and their buttons with them. Who presses a
+// The table draws its rows anew when some of them change, and their buttons with them. Who is at a
 // button by key finds the focus on the new one of the same row, not at the start of the page.
 
 const ROW = ".tabulator-row"
@@ -24,46 +24,48 @@ function nameTicks(table) {
     ?.setAttribute("aria-label", "Tick all rows")
 }
 
+// The button of a row that has the keyboard's focus, found again where its row was drawn anew.
+class Held {
+  constructor(table) {
+    this.table = table
+    this.button = null
+    // A removed button leaves the focus to nobody; who goes elsewhere takes it along.
+    table.addEventListener("focusin", ({target}) => this.take(target))
+    table.addEventListener("focusout", ({relatedTarget}) => relatedTarget && this.take(relatedTarget))
+  }
+
+  take(button) {
+    const cell = button.closest(".tabulator-cell")
+    this.button = cell && button.tagName === "BUTTON" ? button : null
+    if (!this.button) { return }
+    this.number = numberOf(cell.closest(ROW))
+    this.place = `[tabulator-field=${cell.getAttribute("tabulator-field")}] button`
+  }
+
+  leave() { this.button = null }
+
+  find() {
+    if (!this.button || this.button.isConnected) { return }
+    if (document.activeElement !== document.body) { return this.leave() }
+    const row = [...this.table.querySelectorAll(ROW)].find((each) => numberOf(each) === this.number)
+    row?.querySelector(this.place)?.focus({preventScroll: true})
+  }
+}
+
 export function render({model}) {
   keepPlace()
   const here = document.createElement("span")
-  let drawn = null   // watches the table from a key press on a button to the next key or click
-
-  const leave = () => { drawn?.disconnect(); drawn = null }
-
-  const press = (event) => {
-    leave()
-    let [button] = event.composedPath()
-    const cell = button.closest?.(".tabulator-cell")
-    if (!cell || button.tagName !== "BUTTON" || !["Enter", " "].includes(event.key)) { return }
-    const table = cell.closest(".tabulator-table")
-    const number = numberOf(cell.closest(ROW))
-    const place = `[tabulator-field=${cell.getAttribute("tabulator-field")}] button`
-    drawn = new MutationObserver(() => {
-      if (button.isConnected) { return }
-      const row = [...table.querySelectorAll(ROW)].find((each) => numberOf(each) === number)
-      button = row?.querySelector(place) ?? button
-      button.focus()
-    })
-    drawn.observe(table, {childList: true, subtree: true})
-  }
-
-  const listeners = {keydown: press, pointerdown: leave}
-  for (const [kind, listener] of Object.entries(listeners)) {
-    document.addEventListener(kind, listener, true)
-  }
-  model.on("remove", () => {
-    leave()
-    for (const [kind, listener] of Object.entries(listeners)) {
-      document.removeEventListener(kind, listener, true)
-    }
-  })
+  let held = null
+  const leave = () => held?.leave()
+  document.addEventListener("pointerdown", leave, true)
+  model.on("remove", () => document.removeEventListener("pointerdown", leave, true))
   model.on("after_render", () => {
     const card = here.getRootNode().host?.getRootNode()
     const table = card?.querySelector(".bk-panel-models-tabulator-DataTabulator")?.shadowRoot
-    if (!table) { return }
-    const named = new MutationObserver(() => nameTicks(table))
-    named.observe(table, {childList: true, subtree: true})
+    if (!table || table === held?.table) { return }
+    const mine = held = new Held(table)
+    const drawn = new MutationObserver(() => { nameTicks(table); mine.find() })
+    drawn.observe(table, {childList: true, subtree: true})
     nameTicks(table)
   })
   return here
