@@ -241,3 +241,25 @@ def test_the_keyboard_keeps_its_row_while_the_table_is_filled_anew(site, home):
         assert focused(page)[0] == "Only states that contain"  # who left is not called back
         for name in ("000001", "000004"):
             store.mark(campaign, name, starred=False)
+
+
+def test_a_click_counts_though_the_row_was_drawn_anew_below_it(site, home):
+    """Rows of a running campaign are, every second: while the button is held down, too."""
+    address, campaign = site
+    with (
+        closing(Store(home / "campaigns.db")) as store,
+        opened(f"{address}?campaign={campaign}") as page,
+    ):
+        rows = page.locator(".tabulator-row")
+        for name in ("000001", "000004"):
+            store.mark(campaign, name, starred=True)
+        page.get_by_role("checkbox", name="Starred only").check()
+        wait_for(lambda: rows.count() == 2, 60, "two rows")
+        page.locator(".tabulator-row [tabulator-field=state]").first.hover()
+        page.mouse.down()
+        for name in ("000001", "000004"):
+            store.mark(campaign, name, starred=name == "000001")
+        wait_for(lambda: rows.count() == 1, 60, "one row")
+        page.mouse.up()
+        page.locator("dt", has_text="Competes with").wait_for(timeout=20_000)
+        store.mark(campaign, "000001", starred=False)

@@ -2,7 +2,12 @@
 // button by key finds the focus on the new one of the same row, not at the start of the page.
 
 const ROW = ".tabulator-row"
+const CELL = ".tabulator-cell"
 const numberOf = (row) => row?.querySelector("[tabulator-field=number]")?.textContent
+const placeOf = (target) => {
+  const cell = target.closest(CELL)
+  return cell && {target, number: numberOf(cell.closest(ROW)), field: cell.getAttribute("tabulator-field")}
+}
 
 // Panel hands a table all of its rows anew, even where one dot moves, and Tabulator then goes back to
 // the first row; whoever looked at the hundredth would lose it. What replaces rows keeps the place.
@@ -24,6 +29,19 @@ function nameTicks(table) {
     ?.setAttribute("aria-label", "Tick all rows")
 }
 
+// A click is one only where down and up meet the same element: a row that is drawn anew in between, as
+// rows of a running campaign are every second, would swallow it.
+function keepClicks(table) {
+  let pressed = null
+  table.addEventListener("pointerdown", ({target}) => { pressed = placeOf(target) })
+  table.addEventListener("pointerup", ({target}) => {
+    const place = placeOf(target)
+    const same = pressed?.number === place?.number && pressed?.field === place?.field
+    if (pressed && same && !pressed.target.isConnected) { target.click() }
+    pressed = null
+  })
+}
+
 // The button of a row that has the keyboard's focus, found again where its row was drawn anew.
 class Held {
   constructor(table) {
@@ -35,11 +53,10 @@ class Held {
   }
 
   take(button) {
-    const cell = button.closest(".tabulator-cell")
-    this.button = cell && button.tagName === "BUTTON" ? button : null
-    if (!this.button) { return }
-    this.number = numberOf(cell.closest(ROW))
-    this.place = `[tabulator-field=${cell.getAttribute("tabulator-field")}] button`
+    const place = placeOf(button)
+    this.button = place && button.tagName === "BUTTON" ? button : null
+    this.number = place?.number
+    this.place = `[tabulator-field=${place?.field}] button`
   }
 
   leave() { this.button = null }
@@ -64,6 +81,7 @@ export function render({model}) {
     const table = card?.querySelector(".bk-panel-models-tabulator-DataTabulator")?.shadowRoot
     if (!table || table === held?.table) { return }
     const mine = held = new Held(table)
+    keepClicks(table)
     const drawn = new MutationObserver(() => { nameTicks(table); mine.find() })
     drawn.observe(table, {childList: true, subtree: true})
     nameTicks(table)
