@@ -45,6 +45,11 @@ NAMELESS = """() => {
   }
   return found
 }"""
+COUNT_POSTS = """
+window.posts = 0
+const post = MessagePort.prototype.postMessage
+MessagePort.prototype.postMessage = function (...given) { window.posts++; post.apply(this, given) }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +152,21 @@ def test_every_control_has_a_name_of_its_own(crowded, site):
             )
             assert len(labels) > 5
             assert len(set(labels)) == len(labels)
+
+
+def test_a_page_that_nobody_touches_leaves_the_browser_at_rest(site):
+    """The table does not ask for ever whether the styles that its theme replaced have come."""
+    address, campaign = site
+
+    def count(page):
+        page.add_init_script(COUNT_POSTS)
+
+    with opened(f"{address}?campaign={campaign}", before=count) as page:
+        page.locator(".tabulator-row").first.wait_for()
+
+        def rests() -> bool:
+            posts = page.evaluate("window.posts")
+            page.wait_for_timeout(500)
+            return page.evaluate("window.posts") - posts < 10
+
+        wait_for(rests, 30, "a browser at rest")

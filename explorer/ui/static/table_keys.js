@@ -24,6 +24,15 @@ function nameTicks(table) {
     ?.setAttribute("aria-label", "Tick all rows")
 }
 
+// Panel asks without a rest whether the table's style sheets have come, and misses those that its
+// theme replaced on their way: that would keep a core of the browser busy for as long as it is open.
+function noteStyles(table) {
+  const view = [...window.Bokeh.index.all_views()].find((each) => each.shadow_el === table)
+  const note = (link) => view?._initialized_stylesheets?.set(link.href, true)
+  table.addEventListener("load", ({target}) => { if (target.tagName === "LINK") { note(target) } }, true)
+  for (const link of table.querySelectorAll("link")) { if (link.sheet) { note(link) } }
+}
+
 export function render({model}) {
   keepPlace()
   const here = document.createElement("span")
@@ -65,6 +74,7 @@ export function render({model}) {
     const named = new MutationObserver(() => nameTicks(table))
     named.observe(table, {childList: true, subtree: true})
     nameTicks(table)
+    noteStyles(table)
   })
   return here
 }
