@@ -13,13 +13,14 @@ from explorer.audit import COUNTED, NOTHING_ASKED, Audit
 from explorer.audit import HEADS as ASKED_AND_HELD
 from explorer.campaign import Campaign
 from explorer.candidate import Candidate, State
+from explorer.figures.asked import asked_words
 from explorer.figures.distributions import distributions_figure, distributions_of
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import with_candidates, with_live_hull
 from explorer.figures.known import Known
 from explorer.figures.retrieval import DRAWN, SPENT, curve_of, whole_ticks
 from explorer.figures.style import LIGHT, layout
-from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
+from explorer.figures.words import NOT_KNOWN, energy_number, escape, formula_label, spacegroup_label
 from explorer.marks import Mark
 from explorer.retrieval import Curve
 from explorer.track_record import prospects
@@ -99,7 +100,7 @@ def campaign_report(contents: Contents) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "
         f"{escape(campaign.state.value)}</p>",
-        _section("What was asked", _asked(campaign)),
+        _section("What was asked", _facts(asked_words(campaign.spec))),
         _section("What came out", _counts(campaign) + _prospects(contents)),
         _section("Asked for and held", _audit(contents.audit)),
         _section("Convex hull", _hull(contents)),
@@ -118,18 +119,6 @@ def _section(title: str, content: str) -> str:
 def _facts(facts: Mapping[str, object]) -> str:
     rows = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     return f"<dl>{''.join(rows)}</dl>" if facts else ""
-
-
-def _asked(campaign: Campaign) -> str:
-    """Return the fields that were given, those with their usual value left out."""
-    given = campaign.spec.model_dump(mode="json", exclude_defaults=True)
-    given |= {"n": campaign.spec.n, "seed": campaign.spec.seed, "hull": campaign.spec.hull}
-    given["elements"] = sorted(campaign.spec.elements) or "any"
-    return _facts({name: _plain(value) for name, value in given.items()})
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _counts(campaign: Campaign) -> str:
@@ -189,7 +178,8 @@ def _retrieval(contents: Contents) -> str:
     if not contents.targets:
         return ""
     curve = curve_of(contents.candidates, contents.targets)
-    told = f"<p>{curve.found_by_crystals[-1]} of {curve.total} targets were found.</p>"
+    found = curve.found_by_crystals[-1]
+    told = f"<p>{found} of {curve.total} {'target' if curve.total == 1 else 'targets'} found.</p>"
     return told + _plot(retrieval_lines(curve), "300px")
 
 
@@ -250,7 +240,7 @@ def _row(candidate: Candidate, mark: Mark) -> str:
         "★" if mark.starred else "",
         candidate.id,
         formula_label(candidate.formula),
-        f"{candidate.energy_above_hull:.3f}",
+        energy_number(candidate.energy_above_hull),
         spacegroup_label(candidate.spacegroup_relaxed),
         formula_label(candidate.decomposition or NOT_KNOWN),
         said,

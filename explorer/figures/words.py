@@ -68,9 +68,13 @@ def energy_label(energy: float | None, signed: bool = False) -> str:
     """Three decimals and the unit, "0.042 eV/atom"; a dash when there is no energy."""
     if energy is None or not math.isfinite(energy):
         return NOT_KNOWN
+    return f"{energy_number(energy, signed)} eV/atom"
+
+
+def energy_number(energy: float, signed: bool = False) -> str:
+    """Three decimals with a true minus sign, for a column whose heading has the unit."""
     value = round(energy, 3) + 0.0  # no "-0.000"
-    number = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return f"{number.replace('-', MINUS)} eV/atom"
+    return (f"{value:+.3f}" if signed else f"{value:.3f}").replace("-", MINUS)
 
 
 @cache

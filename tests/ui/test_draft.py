@@ -5,9 +5,10 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
+from explorer.figures.asked import LABELS
 from explorer.samples import Sample
 from explorer.structure_files import NamedStructure
-from explorer.ui.draft import LABELS, NO_UPLOAD, PRESETS, Draft, Upload, examine
+from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine
 from explorer.ui.elements import fields_of_states, states_of
 from explorer.ui.periodic_table import MAY, MUST, NEVER
 
