@@ -50,6 +50,11 @@ def _opened(group: re.Match[str]) -> str:
     return "".join(f"{symbol}{int(count or 1) * int(group[2])}" for symbol, count in atoms)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, "1 crystal" or "2 crystals"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 @cache
 def spacegroup_symbol(number: int) -> str:
     """Short Hermann-Mauguin symbol with its screw axes, such as I4/mmm for 139, P2₁/c for 14."""

@@ -31,7 +31,7 @@ from explorer.marks import Mark
 from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.scene import CrystalView
-from explorer.ui.table_view import novelty_words
+from explorer.ui.table_view import novelty_words, reason_words
 from explorer.ui.theme import TOOLTIP_BELOW, words
 from explorer.ui.workbench import Workbench
 
@@ -164,7 +164,7 @@ def compared_candidate(candidate: Candidate, mark: Mark) -> Compared:
         "Foreseen": odds_label(candidate.stability),
         "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
         "Novelty": novelty_words(candidate),
-        "State": ": ".join(filter(None, (candidate.state.value, candidate.reason))),
+        "State": ": ".join(filter(None, (candidate.state.value, reason_words(candidate)))),
         "Largest force": _largest_force(candidate),
         "Tags": ", ".join(mark.tags),
         "Note": mark.note,

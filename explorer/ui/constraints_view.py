@@ -12,7 +12,7 @@ from panel.viewable import Viewer
 
 from explorer.campaign import CampaignSpec
 from explorer.figures.asked import LABELS, options
-from explorer.figures.words import escape
+from explorer.figures.words import counted, escape
 from explorer.ui.draft import Draft, count_in_words, examine
 from explorer.ui.elements import fields_of_states, model_elements, states_of
 from explorer.ui.periodic_table import PeriodicTable
@@ -242,7 +242,7 @@ class ConstraintsView(Viewer):
 
 def _summary(draft: Draft) -> str:
     composition = draft.spec.chemical_system or draft.spec.composition if draft.spec else ""
-    asked = f"{draft.n} crystals of {composition or 'any elements'}"
+    asked = f"{counted(draft.n, 'crystal')} of {composition or 'any elements'}"
     asked += f" in {draft.samples.name}" if draft.generator == "file" else ""
     asked += f", relaxed with {draft.potential}"
     return f"{asked}; {draft.skeletons}" if draft.skeletons else asked

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import Campaign, CampaignState
-from explorer.figures.words import escape, spacegroup_symbol
+from explorer.figures.words import counted, escape, spacegroup_symbol
 from explorer.schema import StoreError
 from explorer.ui.theme import WRAP, card, words
 from explorer.ui.workbench import Workbench, may
@@ -251,4 +251,4 @@ def campaign_label(campaign: Campaign) -> str:
         what += f" in {', '.join(map(spacegroup_symbol, spec.spacegroups[:2]))}"
         what += " …" if len(spec.spacegroups) > 2 else ""
     when = time.strftime("%d %b %H:%M", time.localtime(campaign.created))
-    return f"{what} · {spec.n} crystals · {when} · {campaign.id[:4]}"
+    return f"{what} · {counted(spec.n, 'crystal')} · {when} · {campaign.id[:4]}"

@@ -387,7 +387,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "state": candidate.state.value,
         "relaxed": spacegroup_label(candidate.spacegroup_relaxed),
         "novelty": novelty_words(candidate),
-        "reason": candidate.reason,
+        "reason": reason_words(candidate),
         "log_p": candidate.log_likelihood,
         "generated": spacegroup_label(candidate.spacegroup_generated),
         "asked": spacegroup_label(candidate.spacegroup_asked),
@@ -401,3 +401,8 @@ def novelty_words(candidate: Candidate) -> str:
     if candidate.novel is None:
         return ""
     return "new" if candidate.novel else f"known: {candidate.matched}"
+
+
+def reason_words(candidate: Candidate) -> str:
+    """Say why a candidate went no further, where `novelty_words` does not tell it already."""
+    return "" if candidate.state in {State.KNOWN, State.DUPLICATE} else candidate.reason

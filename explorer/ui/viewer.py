@@ -36,7 +36,7 @@ from explorer.ui.notes_view import NotesView
 from explorer.ui.pattern_view import PatternView
 from explorer.ui.relaxation_view import Path, RelaxationView
 from explorer.ui.scene import CrystalView
-from explorer.ui.table_view import novelty_words
+from explorer.ui.table_view import novelty_words, reason_words
 from explorer.ui.theme import TAB_LOOK, card, heading, words
 from explorer.ui.viewer_tabs import (
     BONDS,
@@ -278,7 +278,7 @@ def candidate_details(
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
-            "Reason": candidate.reason,
+            "Reason": reason_words(candidate),
             "Drawn geometry": geometry_words(candidate.template),
             "Foreseen": odds_label(candidate.stability),
             "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),

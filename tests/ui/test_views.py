@@ -70,6 +70,15 @@ def test_run_waits_for_a_valid_question():
     assert "Al-Ca" in view.reason.object
 
 
+def test_switches_work_while_a_question_is_missing():
+    """What another choice makes idle is so, too, before any element was chosen."""
+    view = ConstraintsView(Draft(), ["chgnet"], lambda _: {}, nothing)
+    assert view.inputs["best_of"].disabled
+    view.draft.search = "independent"
+    assert not view.inputs["best_of"].disabled
+    assert view.inputs["again"].disabled
+
+
 @pytest.mark.parametrize(
     ("name", "value", "label"),
     [
@@ -140,6 +149,16 @@ def test_details_escape_what_comes_from_data(bench):
     details = candidate_details(bench.candidates["000002"])
     assert "<img" not in details
     assert "&lt;img" in details
+
+
+def test_what_a_crystal_equals_is_told_once():
+    """Novelty names the twin; only what it does not tell stands under Reason."""
+    twin = candidate(3, State.DUPLICATE, reason="same crystal as an earlier one", matched="000001")
+    told = candidate_details(twin)
+    assert "same as 000001" in told
+    assert "Reason" not in told
+    assert "not converged" in candidate_details(candidate(2, State.FAILED, reason="not converged"))
+    assert list(frame([twin, candidate(2, State.FAILED, reason="lost")])["reason"]) == ["", "lost"]
 
 
 def test_the_stage_falls_back_to_what_exists():
