@@ -26,6 +26,7 @@ from explorer.ui.theme import LINE, STEPPERS, words
 FOOT = f"""
 :host {{ position: sticky; bottom: 0; z-index: 5; background: var(--panel-surface-color);
   border-top: 1px solid {LINE}; padding: 10px 16px 12px; box-sizing: border-box; }}
+@media (max-height: 480px) {{ :host {{ position: static; }} }}  /* zoomed in: room to read */
 """
 ELEMENT_FIELDS = ("elements", "required", "excluded", "subset")
 """Fields that the periodic table shows."""

@@ -80,8 +80,8 @@ class RunBar(Viewer):
         super().__init__(**params)
         self.bench, self._wake, self._reuse = bench, wake, reuse
         self.chooser = pmui.Select(
-            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="", width=340,
-            margin=(4, 12, 0, 0),
+            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="", min_width=270,
+            max_width=340, sizing_mode="stretch_width", margin=(4, 12, 0, 0),
         )  # fmt: skip
         self.chip = words(extra=CHIP, sizing_mode=None, align="center", margin=(0, 12, 0, 0))
         self.buttons = {
