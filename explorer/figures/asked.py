@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from explorer.campaign import CampaignSpec
-from explorer.figures.words import MINUS
+from explorer.figures.words import MINUS, formula_label
 
 LABELS = {
     "formula": "Formula",
@@ -89,6 +89,8 @@ def value_words(field: str, value: object) -> str:
         return Path(str(value)).name
     if field == "elements":
         return "-".join(sorted(value)) or "any"
+    if field == "formula":
+        return formula_label(str(value))
     if field in CHOICES:
         return CHOICES[field][str(value)]
     if isinstance(value, bool):

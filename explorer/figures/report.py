@@ -95,7 +95,7 @@ class Contents:
 def campaign_report(contents: Contents) -> str:
     """Return the report as one HTML document with its plots and their script inside."""
     campaign = contents.campaign
-    title = campaign.spec.name or campaign.spec.composition
+    title = campaign.spec.name or formula_label(campaign.spec.composition)
     sections = [
         f"<h1>{escape(title)}</h1>",
         f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "

@@ -13,6 +13,7 @@ from explorer.candidate import Candidate, State
 from explorer.figures.asked import FIELDS, value_words
 from explorer.figures.picture import ON_HULL
 from explorer.figures.retrieval import curve_of
+from explorer.figures.words import formula_label
 from explorer.retrieval import Curve
 from explorer.targets import NO_TARGETS, TargetList
 
@@ -54,7 +55,7 @@ class Contender:
         """The campaign's name, else what it searches, with its generator or its file."""
         spec = self.campaign.spec
         whose = spec.samples_of or _file(spec.samples) or spec.generator
-        return spec.name or f"{spec.composition}, {whose}"
+        return spec.name or f"{formula_label(spec.composition)}, {whose}"
 
     @property
     def curve(self) -> Curve:

@@ -37,7 +37,10 @@ from explorer.ui.workbench import Workbench
 
 FEWEST, MOST = 2, 4
 NAMES = 130  # pixels of the first column
-TITLE = {"& .MuiDialogTitle-root": {"padding": "8px 16px"}}
+TITLE = {
+    "& .MuiDialogTitle-root": {"padding": "8px 16px"},
+    "& .MuiIconButton-root": {"color": "text.secondary"},  # seen on the dark theme, too
+}
 LOOK = """
 table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 13px;
   font-variant-numeric: tabular-nums; }

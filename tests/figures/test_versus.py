@@ -107,6 +107,8 @@ def test_differences_name_the_scale_first(contenders):
         ("Crystals to judge", ("mine.zip", "yours.zip"))
     ]
     assert mine.title == "Al-Ca, mine.zip"
+    ranged = Contender(campaign("z", formula="CaAl1-4"), ())
+    assert ranged.title == "CaAl₁₋₄, transformer"
     other = Contender(campaign("x", {"hull": "DFT"}, elements=("Al", "Cu"), temperature=2.0), ())
     before = replace(contenders[0], campaign=campaign("y", {"hull": "potential"}))
     found = differences((before, other, contenders[1]))
