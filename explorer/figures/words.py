@@ -64,6 +64,11 @@ def spacegroup_symbol(number: int) -> str:
     return SCREW_AXIS.sub(lambda match: match[1].translate(SUBSCRIPTS), symbol)
 
 
+def unbroken(text: str) -> str:
+    """Keep a text on one line, also at the hyphen of Fm-3m, where a line would break."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "-\N{WORD JOINER}")
+
+
 def spacegroup_label(number: int | None) -> str:
     """Symbol and number, "I4/mmm (139)"; a dash when there is none."""
     return f"{spacegroup_symbol(number)} ({number})" if number else NOT_KNOWN

@@ -81,7 +81,8 @@ class RunBar(Viewer):
         self.bench, self._wake, self._reuse = bench, wake, reuse
         self.chooser = pmui.Select(
             label="Campaign", size="small", searchable=True, options={NEW: ""}, value="",
-            min_width=270, max_width=340, sizing_mode="stretch_width", margin=(4, 12, 0, 0),
+            max_width=340, sizing_mode="stretch_width", margin=(4, 12, 0, 0),
+            styles={"flex": "0 1 340px", "min-width": "0"},
         )  # fmt: skip
         self.chip = words(extra=CHIP, sizing_mode=None, align="center", margin=(0, 12, 0, 0))
         self.buttons = {

@@ -27,6 +27,7 @@ from explorer.figures.words import (
     odds_label,
     record_label,
     spacegroup_label,
+    unbroken,
 )
 from explorer.phases import Phase
 from explorer.store import StoreError
@@ -271,7 +272,7 @@ def candidate_details(
         {
             "Candidate": f"{candidate.id} · {formula_label(candidate.formula) or NOT_KNOWN}",
             "Space group": " → ".join(
-                f"{when} {spacegroup_label(group)}" for when, group in groups.items()
+                unbroken(f"{when} {spacegroup_label(group)}") for when, group in groups.items()
             ),
             "Above the hull": energy_label(candidate.energy_above_hull),
             "By experience": record_label(track_record(candidate, hull)),

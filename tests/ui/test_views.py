@@ -11,8 +11,10 @@ from handmade import HOSTILE, candidate, put
 
 from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import State
+from explorer.figures.distributions import distributions_of
 from explorer.figures.retrieval import BASELINES
 from explorer.structure_files import NamedStructure
+from explorer.ui import distributions_view
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
 from explorer.ui.drop_area import drop_area
@@ -28,6 +30,15 @@ from explorer.ui.targets_view import TargetsView, read_upload
 from explorer.ui.upload_view import MAX_MEGABYTES
 from explorer.ui.viewer import candidate_details, staged
 from explorer.ui.workbench import Workbench
+
+
+def test_histograms_say_of_how_many_crystals_they_are(bench):
+    """Energies are those of relaxed crystals, the rest is as drawn."""
+    shown = distributions_of(bench.candidates.values(), 0.005)
+    assert distributions_view.told(shown, 0.005) == (
+        "Energies of 1 relaxed crystal up to 0.01 eV/atom (1 beyond); all else of 3 crystals as "
+        "drawn."
+    )
 
 
 @pytest.fixture
@@ -149,6 +160,15 @@ def test_details_escape_what_comes_from_data(bench):
     details = candidate_details(bench.candidates["000002"])
     assert "<img" not in details
     assert "&lt;img" in details
+
+
+def test_a_space_group_is_not_torn_apart():
+    """Lines of the card's facts break at the arrows, not at the bar of Fm-3m."""
+    told = re.search("<dt>Space group</dt><dd>(.*?)</dd>", candidate_details(candidate(1)))[1]
+    assert told.split(" ") == [
+        "asked\xa0Fm-\u20603m\xa0(225)", "→", "generated\xa0Fm-\u20603m\xa0(225)", "→",
+        "relaxed\xa0Fm-\u20603m\xa0(225)",
+    ]  # fmt: skip
 
 
 def test_what_a_crystal_equals_is_told_once():
