@@ -313,6 +313,8 @@ class Draft(param.Parameterized):
     def problem_words(self) -> str:
         """The problem, with the field as the form calls it, to be read elsewhere in the form."""
         label = LABELS.get(self.problem_field, "")
+        if label and self.problem.startswith(f"{label.lower()} "):  # it names the field itself
+            return label + self.problem[len(label) :]
         return f"{label}: {self.problem}" if label else self.problem
 
     def check(self, blocked: Mapping[str, str] | None = None) -> None:

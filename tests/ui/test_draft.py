@@ -104,6 +104,13 @@ def test_a_problem_is_told_as_the_form_calls_its_field(values, words):
     assert f"{draft.problem_field}:" not in draft.problem
 
 
+def test_a_problem_that_names_its_field_is_not_headed_by_it():
+    """Not "Formula: formula CaMg2 …"."""
+    draft = checked(formula="CaMg2")
+    assert draft.problem.startswith("formula CaMg2 has Mg")
+    assert draft.problem_words.startswith("Formula CaMg2 has Mg")
+
+
 def test_every_field_has_a_label():
     """But the elements, which are a table."""
     elements = {"elements", "required", "excluded", "subset"}
