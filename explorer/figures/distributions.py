@@ -22,7 +22,7 @@ from model.wyckoff import table
 MOST_GROUPS = 8
 MOST_ELEMENTS = 10
 ENERGY_BINS, DENSITY_BINS = 24, 20
-MOST_TICKS = 4
+MOST_TICKS = 5
 COUNTS = 3  # of the four, the first ones, count crystals
 GRAMS_PER_CM3 = 1.66053906660
 """Of one atomic mass unit in a cubic angstrom."""

@@ -113,9 +113,13 @@ def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> 
     if math.isnan(whole):
         return NOT_KNOWN
     told = ", ".join(
-        f"{PARTS.get(name, name)} {value:.2f}" for name, value in (parts or {}).items()
+        f"{PARTS.get(name, name)} {_hundredths(value)}" for name, value in (parts or {}).items()
     )
-    return (f"{whole:.2f} ({told})" if told else f"{whole:.2f}").replace("-", MINUS)
+    return f"{_hundredths(whole)} ({told})" if told else _hundredths(whole)
+
+
+def _hundredths(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)  # + 0.0: no "−0.00"
 
 
 def record_label(record: Record | None) -> str:
