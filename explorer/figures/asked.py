@@ -33,11 +33,13 @@ LABELS = {
     "samples": "Crystals to judge",
 }
 """What the form calls the fields; the elements are a table without a label."""
-OTHERS = {
+OF_THE_TABLE = {
     "elements": "Elements",
     "required": "Must appear",
     "excluded": "Must not appear",
     "subset": "Fewer elements allowed",
+}
+OTHERS = {
     "samples_of": "Generator in the file",
     "top_p": "Top p",
     "retry_every": "Prototypes before a retry",
@@ -48,8 +50,8 @@ OTHERS = {
     "references": "References",
     "checkpoint": "Checkpoint of the model",
 }
-"""What only commands and files ask, and what the table of elements does."""
-FIELDS = OTHERS | LABELS
+"""What only commands and files ask."""
+FIELDS = OF_THE_TABLE | LABELS | OTHERS
 CHOICES = {
     "stability": {"low": "near the hull", "high": "far from the hull", "any": "anywhere"},
     "search": {

@@ -53,6 +53,7 @@ NOTE = (
     "be a new stable phase of that potential. Check it with DFT before you claim it."
 )
 FATES = tuple(str(state) for state in State if state != State.DRAWN)
+FATE_WORDS = {str(State.SKIPPED): "not relaxed"}
 HEADS = (
     "",
     "Candidate",
@@ -95,6 +96,7 @@ class Contents:
 def campaign_report(contents: Contents) -> str:
     """Return the report as one HTML document with its plots and their script inside."""
     campaign = contents.campaign
+    instruments = {key.capitalize(): value for key, value in campaign.provenance.items()}
     title = campaign.spec.name or formula_label(campaign.spec.composition)
     sections = [
         f"<h1>{escape(title)}</h1>",
@@ -107,7 +109,10 @@ def campaign_report(contents: Contents) -> str:
         _section("Distributions", _distributions(contents)),
         _section("Targets found", _retrieval(contents)),
         _section("Candidates", _table(contents)),
-        _section("Made with", _facts(campaign.provenance)),
+        _section(
+            "Made with",
+            _facts(instruments),
+        ),
     ]
     return PAGE.format(title=escape(title), plotly=get_plotlyjs(), body="\n".join(sections))
 
@@ -123,10 +128,10 @@ def _facts(facts: Mapping[str, object]) -> str:
 
 def _counts(campaign: Campaign) -> str:
     counts = campaign.counts
-    told = {name: counts[name] for name in FATES if counts.get(name)}
+    told = {FATE_WORDS.get(n, n).capitalize(): counts[n] for n in FATES if counts.get(n)}
     reasons = counts.get("reasons", {})
-    lost = {f"lost: {reason}": number for reason, number in reasons.items()}
-    return _facts({"drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
+    lost = {f"Lost: {reason}": number for reason, number in reasons.items()}
+    return _facts({"Drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
 
 
 def _audit(held: Audit) -> str:

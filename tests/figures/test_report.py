@@ -56,6 +56,7 @@ def test_a_report_speaks_as_the_form_does(contents) -> None:
     page = campaign_report(asked)
     part = page[page.index("What was asked") : page.index("What came out")]
     told = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", part))
+    assert list(told)[:2] == ["Elements", "Must not appear"]  # as the form goes on
     assert told["Elements"] == "Al-Ca"
     assert told["Crystals to draw"] == "5"
     assert told["Most atoms"] == "8"
@@ -64,6 +65,9 @@ def test_a_report_speaks_as_the_form_does(contents) -> None:
     assert told["Known geometries first"] == "yes"
     assert told["Give up above hull (eV/atom)"] == "1"
     assert not set(told) & set(CampaignSpec.model_fields)
+    counts = COUNTS | {"skipped": 4}
+    skipped = replace(contents, campaign=replace(contents.campaign, counts=counts))
+    assert "<dt>Not relaxed</dt><dd>4</dd>" in campaign_report(skipped)
 
 
 def test_a_report_needs_no_network_and_runs_no_data(contents) -> None:
