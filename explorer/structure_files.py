@@ -238,7 +238,9 @@ def parse_cif(text: str, name: str) -> list[NamedStructure]:
             found = parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:
             hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
-            detail = f"{error}" + (f" ({hints})" if hints else "")
+            # What else a parser stumbles over says nothing to who wrote the file.
+            flaw = str(error) if isinstance(error, ValueError) else "it is garbled or cut off"
+            detail = flaw + (f" ({hints})" if hints else "")
             raise StructureFileError(f"cannot read the CIF {name}: {detail}") from error
     stem = PurePosixPath(name).stem
     if len(found) == 1:

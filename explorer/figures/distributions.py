@@ -13,14 +13,17 @@ from plotly.subplots import make_subplots
 from pymatgen.core import Element
 
 from explorer.candidate import Candidate, State
+from explorer.figures.retrieval import whole_ticks
 from explorer.figures.style import layout, palette
-from explorer.figures.words import spacegroup_symbol
+from explorer.figures.words import MINUS, spacegroup_symbol
 from model.crystal import lattice_vectors
 from model.wyckoff import table
 
 MOST_GROUPS = 8
 MOST_ELEMENTS = 10
 ENERGY_BINS, DENSITY_BINS = 24, 20
+MOST_TICKS = 5
+COUNTS = 3  # of the four, the first ones, count crystals
 GRAMS_PER_CM3 = 1.66053906660
 """Of one atomic mass unit in a cubic angstrom."""
 TITLES = (
@@ -123,6 +126,10 @@ def distributions_figure(shown: Distributions, columns: int = 2, dark: bool = Fa
         if not values:  # numbers on an axis of nothing would be invented
             figure.update_xaxes(showticklabels=False, **where)
             figure.update_yaxes(showticklabels=False, **where)
+        elif place < COUNTS:  # of crystals, of which there are no halves
+            flat = bar.orientation == "h"
+            ticks = whole_ticks(int(max(bar.x if flat else bar.y)), MOST_TICKS)
+            (figure.update_xaxes if flat else figure.update_yaxes)(tickvals=ticks, **where)
     return figure
 
 
@@ -152,7 +159,10 @@ def _histogram(values: Sequence[float], bins: int, colour: str) -> go.Bar:
     """Bars with whole edges, so that they do not jump while values arrive."""
     counts, edges = np.histogram(values, bins=_edges(values, bins))
     middle = (edges[1:] + edges[:-1]) / 2
-    told = [f"{a:.3g} to {b:.3g}: {n}" for a, b, n in zip(edges, edges[1:], counts, strict=False)]
+    told = [
+        f"{a:.3g} to {b:.3g}: {n}".replace("-", MINUS)
+        for a, b, n in zip(edges, edges[1:], counts, strict=False)
+    ]
     return go.Bar(
         x=middle.tolist(), y=counts.tolist(), width=float(edges[1] - edges[0]) * 0.92,
         marker={"color": colour}, hovertext=told, hoverinfo="text",

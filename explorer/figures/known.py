@@ -12,12 +12,13 @@ from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
 from explorer.hull import Hull
 from explorer.known_phases import known_file, known_phases
-from explorer.phases import PREDICTED, Phase, ReferenceFileError
+from explorer.phases import PREDICTED, CompetingPhase, Phase, ReferenceFileError
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.structure_files import NamedStructure
 from explorer.targets import NO_TARGETS, TargetList, default_targets, given_targets
 
 LARGEST_SYSTEM = 6  # a hull of more elements takes too long to build for a figure
+LISTED_PAIRS = 6  # pairs of elements without a known compound that are named
 
 
 @dataclass(frozen=True)
@@ -48,30 +49,34 @@ class Known:
     def competition(self) -> str:
         """How many known phases candidates compete with, and what follows from that."""
         elements = self.picture.elements
-        if self.competing is None or len(elements) < 2:
+        if self.competing is None or not elements:
             return ""
         phases = [phase for phase in self.competing.phases if phase.published]
         guessed = sum(phase.source == PREDICTED for phase in self.competing.phases)
-        names = [phase.chemsys.split("-") for phase in phases]
-        compounds = sum(len(name) > 1 for name in names)
-        whole = sum(len(name) == len(elements) for name in names)
-        listed = f"{', '.join(elements[:-1])} and {elements[-1]}"
-        hull = HULL_WORDS[self.competing.mode]
-        bare = ", ".join(self.competing.bare_pairs)
-        none = f", none of {bare}" if bare else ""
-        predicted = f", and with {guessed} predicted ones of pairs of elements" if guessed else ""
+        predicted = f" and with {guessed} predicted ones of pairs of elements" if guessed else ""
+        told = _counted(elements, phases, self.competing.bare_pairs)
         return (
-            f"Hull: {hull}. Candidates compete with {_counted(compounds, whole, listed)}{none}"
-            f"{predicted}; a known phase that is not among these makes them look too stable."
+            f"Hull: {HULL_WORDS[self.competing.mode]}. Candidates compete with {told}{predicted}; "
+            "a known phase that is not among these makes them look too stable."
         )
 
 
-def _counted(compounds: int, whole: int, listed: str) -> str:
-    """Count known compounds, and those that hold all the elements listed, in words."""
-    if compounds < 2:
-        number = "1 known compound" if compounds else "no known compound"
-        return f"{number}{f', of {listed}' if whole else ''}"
-    return f"{compounds} known compounds, {whole or 'none'} of them of {listed}"
+def _counted(elements: Sequence[str], phases: Sequence[CompetingPhase], bare: Sequence[str]) -> str:
+    """Count known phases in words: forms of one element, else compounds, and what lacks any."""
+    system, sizes = "–".join(elements), [phase.chemsys.count("-") + 1 for phase in phases]
+    if len(elements) == 1:
+        return f"{_number(len(phases), 'known form')} of {system}"
+    compounds = _number(sum(size > 1 for size in sizes), "known compound")
+    if len(elements) == 2 or not sum(size > 1 for size in sizes):
+        return f"{compounds} of {system}"
+    pairs = [pair.replace("-", "–") for pair in bare]
+    more = [f"{len(pairs) - LISTED_PAIRS} pairs more"] if len(pairs) > LISTED_PAIRS else []
+    lacking = f", none of {', '.join(pairs[:LISTED_PAIRS] + more)}" if pairs else ""
+    return f"{compounds} ({sizes.count(len(elements)) or 'none'} of {system}{lacking})"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count < 2 else 's'}"
 
 
 def without_structure(competing: ReferencePhases, at_hand: Container[str]) -> str:

@@ -35,6 +35,7 @@ SIZES_3D = {
     Kind.CANDIDATE: 5,
     Kind.FOUND: 7,
 }
+LABELLED = (Kind.STABLE, Kind.PREDICTED, Kind.FOUND)
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
 ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.PREDICTED, Kind.STABLE, Kind.FOUND)
 FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
@@ -127,12 +128,13 @@ def trace(
     `sides` maps the keys of the points that get a label to where it stands.
     """
     three_d = points.shape[1] == 3
-    labelled = kind in {Kind.STABLE, Kind.PREDICTED, Kind.FOUND}
+    labelled = kind in LABELLED
     axes = dict(zip("xyz", points.T.tolist(), strict=False))
     return {
         "type": "scatter3d" if three_d else "scatter",
         "name": kind.value,
         "uid": kind.name,
+        "legendgroup": kind.name,
         "mode": "markers+text" if labelled else "markers",
         "text": [formula_label(d.formula) if d.key in sides else "" for d in dots],
         "textposition": [sides.get(d.key, "top center") for d in dots],
@@ -231,21 +233,33 @@ def kind_traces(
             item.pop("cliponaxis")
         traces.append(item)
     if points.shape[1] == 2:
-        traces += _labels_apart(shown, points, apart, colours)
+        for kind in LABELLED:
+            traces += _labels_apart(kind, by_kind[kind], place(by_kind[kind]), apart, colours)
     return traces
 
 
 def _labels_apart(
-    dots: Sequence[Dot], points: np.ndarray, apart: Mapping[str, np.ndarray], colours: Palette
+    kind: Kind,
+    dots: Sequence[Dot],
+    points: np.ndarray,
+    apart: Mapping[str, np.ndarray],
+    colours: Palette,
 ) -> list[dict[str, Any]]:
-    """Return the labels that found no room beside their points, and the lines that lead to them."""
+    """Return the labels that found no room beside their points, and the lines that lead to them.
+
+    Who hides a kind of points by the legend hides these with it. They are there without labels,
+    too, or those that come later would stay.
+    """
     named = [(dot, point) for dot, point in zip(dots, points, strict=True) if dot.key in apart]
     ends = np.array([apart[dot.key] for dot, _ in named]).reshape(-1, 2)
     steps = [row for (_, a), b in zip(named, ends, strict=True) for row in (a, b, (None, None))]
-    quiet = {"type": "scatter", "hoverinfo": "skip", "showlegend": False, "cliponaxis": False}
+    quiet = {
+        "type": "scatter", "hoverinfo": "skip", "showlegend": False, "cliponaxis": False,
+        "legendgroup": kind.name,
+    }  # fmt: skip
     leaders = quiet | {
         "name": "lines to labels",
-        "uid": "LEADERS",
+        "uid": f"LEADERS {kind.name}",
         "mode": "lines",
         "x": [None if step[0] is None else float(step[0]) for step in steps],
         "y": [None if step[1] is None else float(step[1]) for step in steps],
@@ -253,7 +267,7 @@ def _labels_apart(
     }
     labels = quiet | {
         "name": "labels",
-        "uid": "LABELS",
+        "uid": f"LABELS {kind.name}",
         "mode": "text",
         "x": ends[:, 0].tolist(),
         "y": ends[:, 1].tolist(),

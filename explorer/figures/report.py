@@ -13,13 +13,14 @@ from explorer.audit import COUNTED, NOTHING_ASKED, Audit
 from explorer.audit import HEADS as ASKED_AND_HELD
 from explorer.campaign import Campaign
 from explorer.candidate import Candidate, State
+from explorer.figures.asked import asked_words
 from explorer.figures.distributions import distributions_figure, distributions_of
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import with_candidates, with_live_hull
 from explorer.figures.known import Known
 from explorer.figures.retrieval import DRAWN, SPENT, curve_of, whole_ticks
 from explorer.figures.style import LIGHT, layout
-from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
+from explorer.figures.words import NOT_KNOWN, energy_number, escape, formula_label, spacegroup_label
 from explorer.marks import Mark
 from explorer.retrieval import Curve
 from explorer.track_record import prospects
@@ -52,6 +53,7 @@ NOTE = (
     "be a new stable phase of that potential. Check it with DFT before you claim it."
 )
 FATES = tuple(str(state) for state in State if state != State.DRAWN)
+FATE_WORDS = {str(State.SKIPPED): "not relaxed"}
 HEADS = (
     "",
     "Candidate",
@@ -94,19 +96,23 @@ class Contents:
 def campaign_report(contents: Contents) -> str:
     """Return the report as one HTML document with its plots and their script inside."""
     campaign = contents.campaign
-    title = campaign.spec.name or campaign.spec.composition
+    instruments = {key.capitalize(): value for key, value in campaign.provenance.items()}
+    title = campaign.spec.name or formula_label(campaign.spec.composition)
     sections = [
         f"<h1>{escape(title)}</h1>",
         f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "
         f"{escape(campaign.state.value)}</p>",
-        _section("What was asked", _asked(campaign)),
+        _section("What was asked", _facts(asked_words(campaign.spec))),
         _section("What came out", _counts(campaign) + _prospects(contents)),
         _section("Asked for and held", _audit(contents.audit)),
         _section("Convex hull", _hull(contents)),
         _section("Distributions", _distributions(contents)),
         _section("Targets found", _retrieval(contents)),
         _section("Candidates", _table(contents)),
-        _section("Made with", _facts(campaign.provenance)),
+        _section(
+            "Made with",
+            _facts(instruments),
+        ),
     ]
     return PAGE.format(title=escape(title), plotly=get_plotlyjs(), body="\n".join(sections))
 
@@ -120,24 +126,12 @@ def _facts(facts: Mapping[str, object]) -> str:
     return f"<dl>{''.join(rows)}</dl>" if facts else ""
 
 
-def _asked(campaign: Campaign) -> str:
-    """Return the fields that were given, those with their usual value left out."""
-    given = campaign.spec.model_dump(mode="json", exclude_defaults=True)
-    given |= {"n": campaign.spec.n, "seed": campaign.spec.seed, "hull": campaign.spec.hull}
-    given["elements"] = sorted(campaign.spec.elements) or "any"
-    return _facts({name: _plain(value) for name, value in given.items()})
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
 def _counts(campaign: Campaign) -> str:
     counts = campaign.counts
-    told = {name: counts[name] for name in FATES if counts.get(name)}
+    told = {FATE_WORDS.get(n, n).capitalize(): counts[n] for n in FATES if counts.get(n)}
     reasons = counts.get("reasons", {})
-    lost = {f"lost: {reason}": number for reason, number in reasons.items()}
-    return _facts({"drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
+    lost = {f"Lost: {reason}": number for reason, number in reasons.items()}
+    return _facts({"Drawn": f"{counts['drawn']} of {campaign.spec.n}"} | told | lost)
 
 
 def _audit(held: Audit) -> str:
@@ -189,7 +183,8 @@ def _retrieval(contents: Contents) -> str:
     if not contents.targets:
         return ""
     curve = curve_of(contents.candidates, contents.targets)
-    told = f"<p>{curve.found_by_crystals[-1]} of {curve.total} targets were found.</p>"
+    found = curve.found_by_crystals[-1]
+    told = f"<p>{found} of {curve.total} {'target' if curve.total == 1 else 'targets'} found.</p>"
     return told + _plot(retrieval_lines(curve), "300px")
 
 
@@ -250,7 +245,7 @@ def _row(candidate: Candidate, mark: Mark) -> str:
         "★" if mark.starred else "",
         candidate.id,
         formula_label(candidate.formula),
-        f"{candidate.energy_above_hull:.3f}",
+        energy_number(candidate.energy_above_hull),
         spacegroup_label(candidate.spacegroup_relaxed),
         formula_label(candidate.decomposition or NOT_KNOWN),
         said,

@@ -9,6 +9,7 @@ import holoviews as hv
 import numpy as np
 
 from explorer.candidate import Candidate, State
+from explorer.figures.words import counted
 from explorer.retrieval import Curve
 
 hv.extension("bokeh", logo=False)
@@ -106,6 +107,20 @@ def points_of(
     lines[DRAWN_LINE] = _steps(curve.crystals, curve.found_by_crystals)
     lines[SPENT_LINE] = _steps(curve.relaxations, curve.found_by_relaxations)
     return lines
+
+
+def curve_words(curve: Curve, baselines: Mapping[str, Curve] = ALONE) -> str:
+    """Tell what the figure shows to who does not see it."""
+    drawn, spent = int(curve.crystals[-1]), int(curve.relaxations[-1])
+    told = [
+        f"{curve.found_by_crystals[-1]} of {counted(curve.total, 'target')} found within "
+        f"{counted(drawn, 'crystal')} drawn and {counted(spent, 'relaxation')}"
+    ]
+    for method, (label, _, _) in BASELINES.items():
+        other = baselines.get(method, NO_LINE)
+        found = other.found_by_crystals[other.crystals <= drawn]
+        told += [f"{label} found {found[-1]}"] if len(found) else []
+    return "; ".join(told)
 
 
 def ranges_of(curve: Curve) -> tuple[tuple[int, int], tuple[float, float]]:

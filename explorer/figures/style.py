@@ -82,6 +82,7 @@ def layout(colours: Palette, revision: str, **more: Any) -> dict[str, Any]:
             "font": {"size": 11, "color": colours.muted},
             "bgcolor": "rgba(0,0,0,0)",
             "itemsizing": "constant",
+            "traceorder": "normal",  # a line, also where kinds are groups
         },
         "modebar": {
             "bgcolor": "rgba(0,0,0,0)",

@@ -17,6 +17,7 @@ from explorer.figures.style import Palette, layout, palette
 from explorer.relaxed import SMAX
 
 SYMPREC = 0.1
+MOST_DECADES = 3  # powers of ten that a small logarithmic axis has room to label
 INSIDE = 1e-3
 """An atom so little outside the first cell, in fractions of an edge, counts as inside."""
 NAMES = (
@@ -112,13 +113,14 @@ def trace_figure(trace: Trace, shown: int, fmax: float, dark: bool = False) -> g
     for row, (values, tint) in enumerate(zip(curves, tints, strict=True), start=1):
         figure.add_trace(_line(values, tint), row=row, col=1)
         figure.add_trace(_marks(trace, values, shown, tint, colours), row=row, col=1)
-    for row, limit in ((2, fmax), (3, SMAX)):
+    for row, values, limit in ((2, trace.forces, fmax), (3, trace.stresses, SMAX)):
         figure.add_hline(
             limit, line={"dash": "dot", "width": 1.2, "color": colours.muted}, row=row, col=1
         )
         figure.update_yaxes(
-            type="log", dtick=1, automargin=True, exponentformat="power", row=row, col=1
-        )
+            type="log", dtick=_decades(values, limit), automargin=True, exponentformat="power",
+            row=row, col=1,
+        )  # fmt: skip
     step = int(trace.frames[shown])
     for axis in ("", "2", "3"):  # within each curve, not across the names between them
         figure.add_shape(
@@ -127,6 +129,12 @@ def trace_figure(trace: Trace, shown: int, fmax: float, dark: bool = False) -> g
         )  # fmt: skip
     figure.update_yaxes(**_ends(trace.energies), row=1, col=1)
     return _framed(figure, len(trace.energies), colours)
+
+
+def _decades(values: np.ndarray, limit: float) -> int:
+    """Return every how many powers of ten a logarithmic axis has a label: there is room for few."""
+    seen = np.append(values[values > 0], limit)
+    return max(1, int(np.ceil((np.log10(seen.max()) - np.log10(seen.min())) / MOST_DECADES)))
 
 
 def _ends(energies: np.ndarray) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from explorer.campaign import TRANSFORMER, Campaign
 from explorer.candidate import Candidate, State
+from explorer.figures.asked import FIELDS, value_words
 from explorer.figures.picture import ON_HULL
 from explorer.figures.retrieval import curve_of
+from explorer.figures.words import formula_label
 from explorer.retrieval import Curve
 from explorer.targets import NO_TARGETS, TargetList
 
@@ -53,7 +55,7 @@ class Contender:
         """The campaign's name, else what it searches, with its generator or its file."""
         spec = self.campaign.spec
         whose = spec.samples_of or _file(spec.samples) or spec.generator
-        return spec.name or f"{spec.composition}, {whose}"
+        return spec.name or f"{formula_label(spec.composition)}, {whose}"
 
     @property
     def curve(self) -> Curve:
@@ -178,38 +180,18 @@ class Difference:
     scale: bool = False
 
 
-ENERGY_SCALE = {"elements": "Elements", "potential": "Potential", "references": "References"}
-ASKED = {
-    "formula": "Formula",
-    "spacegroups": "Space groups",
-    "sites": "Wyckoff sites",
-    "max_atoms": "Most atoms",
-    "stability": "Aim",
-    "subset": "Fewer elements allowed",
-    "generator": "Generator",
-    "samples": "Crystals of",
-    "samples_of": "Generator in the file",
-    "n": "Crystals to draw",
-    "fmax": "Largest force when converged, eV/Å",
-    "max_steps": "Most relaxation steps",
-    "relax_known": "Known phases relaxed too",
-    "seed": "Seed",
-}
-OF_THE_MODEL = {
-    "search": "Order of skeletons",
-    "temperature": "Temperature",
-    "top_p": "Top p",
-    "geometry_temperature": "Geometry temperature",
-    "again": "Cost of another try",
-    "templates": "Known geometries first",
-    "unknown": "Cost if unknown",
-    "prototypes": "Known prototypes",
-    "variants": "Ordered variants",
-    "retry_every": "Prototypes before a retry",
-    "best_of": "Best of so many draws",
-}
+ENERGY_SCALE = ("elements", "hull", "potential", "references")
+ASKED = (
+    *("formula", "required", "excluded", "subset", "spacegroups", "sites", "max_atoms"),
+    *("stability", "generator", "samples", "samples_of", "n", "first", "relax_below", "give_up"),
+    *("fmax", "max_steps", "relax_known", "seed"),
+)
+OF_THE_MODEL = (
+    *("checkpoint", "search", "temperature", "top_p", "geometry_temperature", "again"),
+    *("templates", "unknown", "prototypes", "variants", "retry_every", "best_of"),
+)
 """Nothing to the other generators."""
-WRITTEN_DOWN = {"hull": "Hull", "potential": "Energy level"}
+WRITTEN_DOWN = {"hull": "Competing energies", "potential": "Energy level"}
 """By the runner, once it has begun; energy scales too."""
 
 
@@ -219,18 +201,18 @@ def differences(contenders: Sequence[Contender]) -> list[Difference]:
     facts = [contender.campaign.provenance for contender in contenders]
     drawn_by_model = [spec.generator == TRANSFORMER for spec in specs]
     found = [
-        Difference(what, tuple(_plain(name, getattr(spec, name)) for spec in specs), scale)
+        Difference(FIELDS[name], tuple(value_words(name, getattr(s, name)) for s in specs), scale)
         for names, scale in ((ENERGY_SCALE, True), (ASKED, False))
-        for name, what in names.items()
+        for name in names
     ]
     found += [
         Difference(what, tuple(fact.get(name) for fact in facts), scale=True)
         for name, what in WRITTEN_DOWN.items()
     ]
-    for name, what in OF_THE_MODEL.items():
-        values = (_plain(name, getattr(spec, name)) for spec in specs)
+    for name in OF_THE_MODEL:
+        values = (value_words(name, getattr(spec, name)) for spec in specs)
         kept = (v if model else None for v, model in zip(values, drawn_by_model, strict=True))
-        found.append(Difference(what, tuple(kept)))
+        found.append(Difference(FIELDS[name], tuple(kept)))
     if len({frozenset(contender.targets.names) for contender in contenders}) > 1:
         found.append(Difference("Looked for", tuple(c.targets.words for c in contenders)))
     unequal = [item for item in found if len(set(item.values) - {None}) > 1]
@@ -239,15 +221,3 @@ def differences(contenders: Sequence[Contender]) -> list[Difference]:
 
 def _file(path: str | None) -> str:
     return Path(path).name if path else ""
-
-
-def _plain(name: str, value: object) -> str:
-    if name == "samples":
-        return _file(value)
-    if name == "elements":
-        return "-".join(sorted(value)) or "any"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)

@@ -50,6 +50,11 @@ def _opened(group: re.Match[str]) -> str:
     return "".join(f"{symbol}{int(count or 1) * int(group[2])}" for symbol, count in atoms)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, "1 crystal" or "2 crystals"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 @cache
 def spacegroup_symbol(number: int) -> str:
     """Short Hermann-Mauguin symbol with its screw axes, such as I4/mmm for 139, P2₁/c for 14."""
@@ -57,6 +62,11 @@ def spacegroup_symbol(number: int) -> str:
     if crystal_system(number) == "monoclinic":  # P12_1/c1: only the unique axis b says something
         symbol = f"{symbol[0]}{symbol[2:-1]}"
     return SCREW_AXIS.sub(lambda match: match[1].translate(SUBSCRIPTS), symbol)
+
+
+def unbroken(text: str) -> str:
+    """Keep a text on one line, also at the hyphen of Fm-3m, where a line would break."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "-\N{WORD JOINER}")
 
 
 def spacegroup_label(number: int | None) -> str:
@@ -68,9 +78,13 @@ def energy_label(energy: float | None, signed: bool = False) -> str:
     """Three decimals and the unit, "0.042 eV/atom"; a dash when there is no energy."""
     if energy is None or not math.isfinite(energy):
         return NOT_KNOWN
+    return f"{energy_number(energy, signed)} eV/atom"
+
+
+def energy_number(energy: float, signed: bool = False) -> str:
+    """Three decimals with a true minus sign, for a column whose heading has the unit."""
     value = round(energy, 3) + 0.0  # no "-0.000"
-    number = f"{value:+.3f}" if signed else f"{value:.3f}"
-    return f"{number.replace('-', MINUS)} eV/atom"
+    return (f"{value:+.3f}" if signed else f"{value:.3f}").replace("-", MINUS)
 
 
 @cache
@@ -99,9 +113,13 @@ def likelihood_label(whole: float, parts: Mapping[str, float] | None = None) -> 
     if math.isnan(whole):
         return NOT_KNOWN
     told = ", ".join(
-        f"{PARTS.get(name, name)} {value:.2f}" for name, value in (parts or {}).items()
+        f"{PARTS.get(name, name)} {_hundredths(value)}" for name, value in (parts or {}).items()
     )
-    return (f"{whole:.2f} ({told})" if told else f"{whole:.2f}").replace("-", MINUS)
+    return f"{_hundredths(whole)} ({told})" if told else _hundredths(whole)
+
+
+def _hundredths(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)  # + 0.0: no "−0.00"
 
 
 def record_label(record: Record | None) -> str:

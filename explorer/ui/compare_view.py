@@ -31,13 +31,16 @@ from explorer.marks import Mark
 from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.scene import CrystalView
-from explorer.ui.table_view import novelty_words
+from explorer.ui.table_view import novelty_words, reason_words
 from explorer.ui.theme import TOOLTIP_BELOW, words
 from explorer.ui.workbench import Workbench
 
 FEWEST, MOST = 2, 4
 NAMES = 130  # pixels of the first column
-TITLE = {"& .MuiDialogTitle-root": {"padding": "8px 16px"}}
+TITLE = {
+    "& .MuiDialogTitle-root": {"padding": "8px 16px"},
+    "& .MuiIconButton-root": {"color": "text.secondary"},  # seen on the dark theme, too
+}
 LOOK = """
 table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 13px;
   font-variant-numeric: tabular-nums; }
@@ -164,7 +167,7 @@ def compared_candidate(candidate: Candidate, mark: Mark) -> Compared:
         "Foreseen": odds_label(candidate.stability),
         "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
         "Novelty": novelty_words(candidate),
-        "State": ": ".join(filter(None, (candidate.state.value, candidate.reason))),
+        "State": ": ".join(filter(None, (candidate.state.value, reason_words(candidate)))),
         "Largest force": _largest_force(candidate),
         "Tags": ", ".join(mark.tags),
         "Note": mark.note,

@@ -11,8 +11,9 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import CampaignSpec
-from explorer.figures.words import escape
-from explorer.ui.draft import LABELS, Draft, count_in_words, examine
+from explorer.figures.asked import LABELS, options
+from explorer.figures.words import counted, escape
+from explorer.ui.draft import Draft, count_in_words, examine
 from explorer.ui.elements import fields_of_states, model_elements, states_of
 from explorer.ui.periodic_table import PeriodicTable
 from explorer.ui.samples_view import SamplesView
@@ -25,15 +26,12 @@ from explorer.ui.theme import LINE, STEPPERS, words
 FOOT = f"""
 :host {{ position: sticky; bottom: 0; z-index: 5; background: var(--panel-surface-color);
   border-top: 1px solid {LINE}; padding: 10px 16px 12px; box-sizing: border-box; }}
+@media (max-height: 480px) {{ :host {{ position: static; }} }}  /* zoomed in: room to read */
 """
 ELEMENT_FIELDS = ("elements", "required", "excluded", "subset")
 """Fields that the periodic table shows."""
-STABILITIES = {
-    "near the hull": "low",
-    "far from the hull": "high",
-    "anywhere": "any",
-}
-SWITCHES = ("generator", "search", "templates")
+BOXES = ("templates", "prototypes", "variants")
+SWITCHES = ("generator", "search", *BOXES)
 """What decides which other fields have a meaning."""
 COUNTS = ("max_atoms", "n", "seed", "best_of")
 STEPS = {
@@ -45,28 +43,6 @@ STEPS = {
     "relax_below": 0.1,
 }
 """Fields that are numbers, and by how much the keys change them."""
-SEARCHES = {
-    "likeliest first": "likeliest",
-    "random, no repeats": "distinct",
-    "random": "independent",
-}
-GENERATORS = {
-    "transformer": "transformer",
-    "known prototypes": "substitution",
-    "similar prototypes": "similarity",
-    "random": "random",
-    "random, neutral": "random-neutral",
-    "crystals of a file": "file",
-}
-HULLS = {
-    "DFT, gaps filled": "filled",
-    "DFT, where it applies": "auto",
-    "DFT (MP2020)": "dft",
-    "of the potential": "potential",
-}
-
-
-SWITCHES = ("templates", "prototypes", "variants")
 
 
 class ConstraintsView(Viewer):
@@ -127,16 +103,16 @@ class ConstraintsView(Viewer):
 
         widgets = {
             "formula": made(pmui.TextInput, "formula", placeholder="any, CaAl2 or CaAl1-4Cu1-3"),
-            "stability": made(pmui.Select, "stability", options=STABILITIES),
-            "generator": made(pmui.Select, "generator", options=GENERATORS),
-            "hull": made(pmui.Select, "hull", options=HULLS),
-            "search": made(pmui.Select, "search", options=SEARCHES),
+            "stability": made(pmui.Select, "stability", options=options("stability")),
+            "generator": made(pmui.Select, "generator", options=options("generator")),
+            "hull": made(pmui.Select, "hull", options=options("hull")),
+            "search": made(pmui.Select, "search", options=options("search")),
             "potential": made(pmui.Select, "potential", options=potentials),
         }
         widgets |= {name: made(pmui.IntInput, name, sx=STEPPERS) for name in COUNTS}
         for name, step in STEPS.items():
             widgets[name] = made(pmui.FloatInput, name, step=step, sx=STEPPERS)
-        widgets |= {name: made(pmui.Checkbox, name) for name in SWITCHES}
+        widgets |= {name: made(pmui.Checkbox, name) for name in BOXES}
         return widgets | {"sites": self.sites.text}
 
     def _wire(self) -> None:
@@ -267,7 +243,7 @@ class ConstraintsView(Viewer):
 
 def _summary(draft: Draft) -> str:
     composition = draft.spec.chemical_system or draft.spec.composition if draft.spec else ""
-    asked = f"{draft.n} crystals of {composition or 'any elements'}"
+    asked = f"{counted(draft.n, 'crystal')} of {composition or 'any elements'}"
     asked += f" in {draft.samples.name}" if draft.generator == "file" else ""
     asked += f", relaxed with {draft.potential}"
     return f"{asked}; {draft.skeletons}" if draft.skeletons else asked

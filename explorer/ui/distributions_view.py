@@ -14,6 +14,7 @@ from explorer.figures.distributions import (
     distributions_figure,
     distributions_of,
 )
+from explorer.figures.words import counted
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import card, heading, words
 from explorer.ui.watched import Gathered
@@ -62,9 +63,8 @@ def told(shown: Distributions, limit: float) -> str:
     relaxed, decoded = len(shown.energies), len(shown.densities)
     if not decoded:
         return "No crystal yet: the bars grow as crystals are drawn and relaxed."
-    text = (
-        f"{relaxed} relaxed {'crystal' if relaxed == 1 else 'crystals'} up to {limit:.2f} eV/atom"
+    beyond = f" ({shown.above} beyond)" if shown.above else ""
+    return (
+        f"Energies of {counted(relaxed, 'relaxed crystal')} up to {limit:.2f} eV/atom{beyond}; "
+        f"all else of {counted(decoded, 'crystal')} as drawn."
     )
-    if shown.above:
-        text += f" ({shown.above} beyond)"
-    return f"{text}, {decoded} decoded {'one' if decoded == 1 else 'ones'}."

@@ -11,6 +11,7 @@ from typing import Any
 import param
 
 from explorer.campaign import CampaignSpec, SpecError
+from explorer.figures.asked import LABELS
 from explorer.samples import Sample, count_fitting
 from explorer.structure_files import NamedStructure
 from explorer.targets import of_system, within_reach
@@ -40,33 +41,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-
-LABELS = {
-    "formula": "Formula",
-    "sites": "Wyckoff sites",
-    "spacegroups": "Space groups",
-    "max_atoms": "Most atoms",
-    "stability": "Aim for crystals",
-    "n": "Crystals to draw",
-    "seed": "Seed",
-    "temperature": "Temperature",
-    "generator": "Generator",
-    "hull": "Hull",
-    "search": "Wyckoff skeletons",
-    "geometry_temperature": "Geometry temperature",
-    "again": "Cost of another try (nats)",
-    "templates": "Known geometries first",
-    "unknown": "Cost if unknown (nats)",
-    "prototypes": "Known prototypes",
-    "variants": "Ordered variants",
-    "best_of": "Best of so many draws",
-    "give_up": "Give up above hull (eV/atom)",
-    "relax_below": "Relax up to (eV/atom)",
-    "potential": "Potential",
-    "targets": "Target structures",
-    "samples": "Crystals to judge",
-}
-"""What the form calls the fields; the elements are a table without a label."""
 SECONDS_TO_COUNT = 0.12
 SPELLED_OUT = 10**6
 """Larger numbers are written as powers of ten."""
@@ -339,6 +313,8 @@ class Draft(param.Parameterized):
     def problem_words(self) -> str:
         """The problem, with the field as the form calls it, to be read elsewhere in the form."""
         label = LABELS.get(self.problem_field, "")
+        if label and self.problem.startswith(f"{label.lower()} "):  # it names the field itself
+            return label + self.problem[len(label) :]
         return f"{label}: {self.problem}" if label else self.problem
 
     def check(self, blocked: Mapping[str, str] | None = None) -> None:

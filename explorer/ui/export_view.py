@@ -30,7 +30,7 @@ class ExportView(Viewer):
         super().__init__(**params)
         self.bench = bench
         self.near = pmui.Button(
-            label="Tick near hull", icon="checklist", variant="text", size="small", margin=0,
+            label="Tick near hull", icon="checklist", variant="text", size="small", margin=(0, 6),
             description=f"Tick near hull: every candidate within {NEAR_HULL} eV/atom of it",
             align="center", stylesheets=[TOOLTIP_BELOW],
         )  # fmt: skip

@@ -15,6 +15,7 @@ from explorer.figures.retrieval import (
     BASELINES,
     NO_LINE,
     NOTHING,
+    curve_words,
     points_of,
     ranges_of,
     retrieval_figure,
@@ -56,5 +57,9 @@ class LiveRetrieval:
         with pn.io.hold():  # also where nobody holds the document's lock
             for label, source in self._sources.items():
                 source.data = dict(zip(names, points[label], strict=True))
+            # Bokeh draws on a canvas, of which nothing can be read aloud.
+            self.figure.html_attributes = {
+                "role": "img", "aria-label": curve_words(curve, baselines)
+            }  # fmt: skip
             self.figure.x_range.update(start=x_range[0], end=x_range[1])
             self.figure.y_range.update(start=y_range[0], end=y_range[1])

@@ -247,7 +247,13 @@ class Session:
         def fit(*_: Any) -> None:
             page.sidebar_open = not self.window.narrow
 
+        def uncover(*_: Any) -> None:
+            """Let a campaign be seen where the form would lie over it."""
+            if self.window.narrow:
+                fit()
+
         self.window.param.watch(fit, "narrow")
+        self.bench.param.watch(uncover, "campaign_id")
         fit()
 
     async def _begin(self) -> None:

@@ -49,6 +49,7 @@ table { border-collapse: collapse; width: 100%; margin: 10px 0 14px !important; 
 th, td { text-align: left !important; vertical-align: top; padding: 6px 14px 6px 0 !important;
   border: none; background: none; color: inherit;
   border-bottom: 1px solid color-mix(in srgb, var(--panel-on-surface-color) 16%, transparent); }
+@media (max-width: 1000px) { table { display: block; overflow-x: auto; } }
 tr { background: none !important; }
 th { font-weight: 600; }
 code { font-size: 12px; overflow-wrap: anywhere; background: none; color: inherit; }

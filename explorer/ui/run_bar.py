@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from explorer.campaign import Campaign, CampaignState
-from explorer.figures.words import escape, spacegroup_symbol
+from explorer.figures.words import counted, escape, formula_label, spacegroup_symbol
 from explorer.schema import StoreError
 from explorer.ui.theme import WRAP, card, words
 from explorer.ui.workbench import Workbench, may
@@ -80,8 +80,9 @@ class RunBar(Viewer):
         super().__init__(**params)
         self.bench, self._wake, self._reuse = bench, wake, reuse
         self.chooser = pmui.Select(
-            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="", width=340,
-            margin=(4, 12, 0, 0),
+            label="Campaign", size="small", searchable=True, options={NEW: ""}, value="",
+            max_width=340, sizing_mode="stretch_width", margin=(4, 12, 0, 0),
+            styles={"flex": "0 1 340px", "min-width": "0"},
         )  # fmt: skip
         self.chip = words(extra=CHIP, sizing_mode=None, align="center", margin=(0, 12, 0, 0))
         self.buttons = {
@@ -246,9 +247,9 @@ def duration(seconds: float) -> str:
 def campaign_label(campaign: Campaign) -> str:
     """Name a campaign in the chooser; the start of its id keeps names apart."""
     spec = campaign.spec
-    what = spec.name or spec.composition
+    what = spec.name or formula_label(spec.composition)
     if spec.spacegroups and not (spec.name or spec.elements):  # all that was asked
         what += f" in {', '.join(map(spacegroup_symbol, spec.spacegroups[:2]))}"
         what += " …" if len(spec.spacegroups) > 2 else ""
     when = time.strftime("%d %b %H:%M", time.localtime(campaign.created))
-    return f"{what} · {spec.n} crystals · {when} · {campaign.id[:4]}"
+    return f"{what} · {counted(spec.n, 'crystal')} · {when} · {campaign.id[:4]}"

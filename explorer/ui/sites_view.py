@@ -8,10 +8,11 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from explorer.figures.asked import LABELS
 from explorer.figures.crystal import element_colour
 from explorer.figures.words import spacegroup_label
 from explorer.figures.wyckoff import position_cards
-from explorer.ui.draft import LABELS, Draft
+from explorer.ui.draft import Draft
 from explorer.ui.sites import Focus, focus_of, write_sites
 from explorer.ui.wyckoff_panel import WyckoffPanel
 

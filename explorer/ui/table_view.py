@@ -45,8 +45,8 @@ WIDTHS = {
     "above_hull": 104,
     "state": 72,
     "relaxed": 108,
-    "novelty": 122,
-    "reason": 110,
+    "novelty": 134,
+    "reason": 98,
     "log_p": 62,
     "generated": 112,
     "asked": 112,
@@ -385,7 +385,7 @@ def _row(candidate: Candidate) -> dict[str, Any]:
         "state": candidate.state.value,
         "relaxed": spacegroup_label(candidate.spacegroup_relaxed),
         "novelty": novelty_words(candidate),
-        "reason": candidate.reason,
+        "reason": reason_words(candidate),
         "log_p": candidate.log_likelihood,
         "generated": spacegroup_label(candidate.spacegroup_generated),
         "asked": spacegroup_label(candidate.spacegroup_asked),
@@ -399,3 +399,8 @@ def novelty_words(candidate: Candidate) -> str:
     if candidate.novel is None:
         return ""
     return "new" if candidate.novel else f"known: {candidate.matched}"
+
+
+def reason_words(candidate: Candidate) -> str:
+    """Say why a candidate went no further, where `novelty_words` does not tell it already."""
+    return "" if candidate.state in {State.KNOWN, State.DUPLICATE} else candidate.reason

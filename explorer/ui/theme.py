@@ -22,6 +22,16 @@ _SHARED = {
                 }
             }
         },
+        # In a narrow window the form lies over the header, which it need not leave room for, and
+        # beside it there must be a place to click that closes it.
+        "MuiDrawer": {
+            "styleOverrides": {
+                "modal": {
+                    "& .MuiDrawer-paper": {"maxWidth": "calc(100vw - 40px)"},
+                    "& .MuiDrawer-paper > .MuiToolbar-root": {"display": "none"},
+                }
+            }
+        },
         "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}},
     },
 }

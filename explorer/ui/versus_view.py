@@ -30,7 +30,7 @@ from explorer.figures.versus_figures import (
     hull_versus,
     retrieval_versus,
 )
-from explorer.figures.words import escape
+from explorer.figures.words import counted, escape
 from explorer.store import Store, StoreError
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import HIDDEN_LABEL, TAB_LOOK, card, heading, words
@@ -271,9 +271,11 @@ def budget_words(cut: Sequence[Contender], budget: Budget) -> str:
     if budget != Budget.ALL and not min(drawn):
         return f"One of them has nothing decided yet; {Budget.ALL} shows what there is."
     if budget == Budget.CRYSTALS:
-        return f"The first {drawn[0]} crystals of each campaign."
+        return f"The first {counted(drawn[0], 'crystal')} of each campaign."
     if budget == Budget.RELAXATIONS:
         spent = int(cut[0].curve.relaxations[-1])
         told = ", ".join(map(str, drawn))
-        return f"The first {spent} relaxations of each campaign, spent on {told} crystals."
+        return (
+            f"The first {counted(spent, 'relaxation')} of each campaign, spent on {told} crystals."
+        )
     return "All that was drawn so far; the campaigns differ in what they have spent."

@@ -27,6 +27,7 @@ from explorer.figures.words import (
     odds_label,
     record_label,
     spacegroup_label,
+    unbroken,
 )
 from explorer.phases import Phase
 from explorer.store import StoreError
@@ -36,7 +37,7 @@ from explorer.ui.notes_view import NotesView
 from explorer.ui.pattern_view import PatternView
 from explorer.ui.relaxation_view import Path, RelaxationView
 from explorer.ui.scene import CrystalView
-from explorer.ui.table_view import novelty_words
+from explorer.ui.table_view import novelty_words, reason_words
 from explorer.ui.theme import TAB_LOOK, card, heading, words
 from explorer.ui.viewer_tabs import (
     BONDS,
@@ -271,14 +272,14 @@ def candidate_details(
         {
             "Candidate": f"{candidate.id} · {formula_label(candidate.formula) or NOT_KNOWN}",
             "Space group": " → ".join(
-                f"{when} {spacegroup_label(group)}" for when, group in groups.items()
+                unbroken(f"{when} {spacegroup_label(group)}") for when, group in groups.items()
             ),
             "Above the hull": energy_label(candidate.energy_above_hull),
             "By experience": record_label(track_record(candidate, hull)),
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
-            "Reason": candidate.reason,
+            "Reason": reason_words(candidate),
             "Drawn geometry": geometry_words(candidate.template),
             "Foreseen": odds_label(candidate.stability),
             "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),

@@ -34,7 +34,9 @@ li::before { counter-increment: step; content: counter(step); position: absolute
   background: color-mix(in srgb, var(--panel-primary-color) 14%, transparent); }
 """
 CENTRE = """
-:host { max-width: 760px; margin: 24px auto !important; padding: 30px 40px 26px !important; }
+:host { width: calc(100% - 24px) !important; max-width: 760px; margin: 24px auto !important;
+  padding: 30px 40px 26px !important; }
+@media (max-width: 600px) { :host { padding: 20px !important; margin: 12px auto !important; } }
 """
 
 

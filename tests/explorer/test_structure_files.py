@@ -101,6 +101,7 @@ def test_a_cif_keeps_its_group_under_small_displacements() -> None:
     [
         ("a.cif", "", "cannot read"),
         ("a.cif", "data_x\n_cell_length_a 5\n", "cannot read"),
+        ("a.cif", "data_x\nloop_\n", "it is garbled or cut off"),
         ("a.cif", "\x00\x01binary\xff", "cannot read"),
         ("a.json", "{", "cannot read"),
         ("a.json", '{"a": 1}', "expected 'lattice' and 'sites'"),

@@ -59,6 +59,18 @@ def test_bars_hold_all_values(drawn):
     figure = distributions_figure(shown)
     assert sum(figure.data[0].y) == len(shown.energies)
     assert sum(figure.data[1].y) == len(shown.densities)
+    for axis in ("yaxis", "yaxis2", "xaxis3"):  # no tick stands at half a crystal
+        ticks = figure.layout[axis].tickvals or ()
+        assert bool(ticks) == bool(drawn)
+        assert all(tick == int(tick) for tick in ticks)
+
+
+def test_energies_below_the_hull_are_told_with_a_minus_sign():
+    """Also under the mouse."""
+    shown = distributions_of([candidate(0, energy=-0.02), candidate(1, energy=0.3)], 2.0)
+    told = distributions_figure(shown).data[0].hovertext
+    assert told[0].startswith("−0.0")
+    assert not any("-" in text for text in told)
 
 
 def test_sites_are_printed_with_their_coordinates():

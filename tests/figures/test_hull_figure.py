@@ -257,6 +257,12 @@ def test_before_and_after_the_campaign(make_hull, make_candidate):
     assert second.key not in after.named()
 
 
+def shared_groups(figure) -> set[str]:
+    """Return the groups of the legend that hold more than the points of a kind."""
+    groups = [trace.legendgroup for trace in figure.data if trace.legendgroup]
+    return {group for group in groups if groups.count(group) > 1}
+
+
 def test_a_label_amid_candidates_stands_apart_on_a_line_from_its_point():
     """No candidate's marker is covered; the line begins at the phase and the text ends it."""
     elements = ("Al", "Ca", "Cu")
@@ -275,8 +281,12 @@ def test_a_label_amid_candidates_stands_apart_on_a_line_from_its_point():
     stable = trace_of(figure, Kind.STABLE)
     place = list(stable.customdata).index("phase:m")
     lines, labels = (
-        next(trace for trace in figure.data if trace.uid == uid) for uid in ("LEADERS", "LABELS")
+        next(trace for trace in figure.data if trace.uid == f"{what} STABLE")
+        for what in ("LEADERS", "LABELS")
     )
+    # Who hides known phases by the legend hides both with them.
+    assert stable.legendgroup == lines.legendgroup == labels.legendgroup
+    assert shared_groups(figure) == {"STABLE", "PREDICTED", "FOUND"}
     assert list(labels.text) == ["CaAlCu"] and not stable.text[place]
     assert (lines.x[0], lines.y[0]) == (stable.x[place], stable.y[place])
     assert (lines.x[1], lines.y[1]) == (labels.x[0], labels.y[0])

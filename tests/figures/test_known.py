@@ -18,7 +18,7 @@ def test_competition_counts_the_compounds_that_are_there() -> None:
     systems = [p.chemsys.split("-") for p in ReferencePhases.shipped("Al-Ca-Cu").phases]
     compounds = sum(len(system) > 1 for system in systems)
     ternary = sum(len(system) == 3 for system in systems)
-    assert f"{compounds} known compounds, {ternary} of them of Al, Ca and Cu" in said
+    assert f"compete with {compounds} known compounds ({ternary} of Al–Ca–Cu" in said
 
 
 def test_the_hull_of_dft_counts_its_own_phases() -> None:
@@ -40,14 +40,26 @@ def test_the_hull_of_dft_counts_its_own_phases() -> None:
 @pytest.mark.parametrize(
     ("system", "said"),
     [
-        ("Mg-Si", "compete with 1 known compound, of Mg and Si;"),
-        ("Cu-W", "compete with no known compound, none of Cu-W;"),
-        ("Al-Li-Na-O-Si", "known compounds, none of them of Al, Li, Na, O and Si,"),
+        ("C", "compete with 1 known form of C;"),
+        ("Al-Cu", "compete with 2 known compounds of Al–Cu;"),
+        ("Mg-Si", "compete with 1 known compound of Mg–Si;"),
+        ("Cu-W", "compete with no known compound of Cu–W;"),
+        ("Mg-Si-W", "compete with 2 known compounds (none of Mg–Si–W, none of Mg–W);"),
+        ("Al-Ca-Cu-Mg", "(none of Al–Ca–Cu–Mg, none of Ca–Cu) and with 2 predicted ones of pairs"),
+        ("Al-Li-Na-O-Si", "(none of Al–Li–Na–O–Si, none of Al–Na, Al–Si, Li–Na, Na–Si);"),
     ],
 )
-def test_one_compound_and_none_are_told_as_such(system: str, said: str) -> None:
-    """No "1 compounds" and no "0 of them"."""
+def test_what_competes_is_told_once_for_any_number_of_elements(system: str, said: str) -> None:
+    """No "1 compounds", no "0 of them", and no count of a pair's compounds that repeats itself."""
     assert said in known_of(CampaignSpec.parse(elements=system)).competition
+
+
+def test_of_many_pairs_without_a_compound_the_first_are_named() -> None:
+    """A caption that lists dozens of pairs hides what it says."""
+    said = known_of(CampaignSpec.parse(elements="Cr-Cu-Mo-Nb-Ta-W")).competition
+    named = said[said.rindex("none of ") : said.index(")", said.rindex("none of "))]
+    assert named.count("–") == 6
+    assert named.endswith(" pairs more")
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:

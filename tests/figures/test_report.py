@@ -1,6 +1,7 @@
 """The HTML report: whole, self-contained, and no data is markup."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -38,11 +39,35 @@ def contents(make_hull, make_candidate):
 def test_a_report_holds_plots_numbers_and_provenance(contents) -> None:
     """The hull, the histograms and the curve are there; rows go from low to high."""
     page = campaign_report(contents)
-    for told in ("Convex hull", "Targets found", "3 of 3", "0 of 1 targets", "★", "Made with"):
+    for told in ("Convex hull", "Targets found", "3 of 3", "0 of 1 target found", "★", "Made with"):
         assert told in page
     body = page[page.index("<h2>Candidates") :]
-    assert body.index("-0.020") < body.index("0.070")
+    assert body.index("−0.020") < body.index("0.070")
+    assert "-0.0" not in body
     assert page.count("Plotly.newPlot") >= 2
+
+
+def test_a_report_speaks_as_the_form_does(contents) -> None:
+    """What was asked has the labels and the choices of the form, not the names of fields."""
+    spec = CampaignSpec.parse(
+        elements="Al-Ca", n=5, excluded=("Cu",), max_atoms=8, generator="random"
+    )
+    asked = replace(contents, campaign=replace(contents.campaign, spec=spec))
+    page = campaign_report(asked)
+    part = page[page.index("What was asked") : page.index("What came out")]
+    told = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", part))
+    assert list(told)[:2] == ["Elements", "Must not appear"]  # as the form goes on
+    assert told["Elements"] == "Al-Ca"
+    assert told["Crystals to draw"] == "5"
+    assert told["Most atoms"] == "8"
+    assert told["Generator"] == "random"
+    assert told["Hull"] == "DFT, gaps filled"
+    assert told["Known geometries first"] == "yes"
+    assert told["Give up above hull (eV/atom)"] == "1"
+    assert not set(told) & set(CampaignSpec.model_fields)
+    counts = COUNTS | {"skipped": 4}
+    skipped = replace(contents, campaign=replace(contents.campaign, counts=counts))
+    assert "<dt>Not relaxed</dt><dd>4</dd>" in campaign_report(skipped)
 
 
 def test_a_report_needs_no_network_and_runs_no_data(contents) -> None:

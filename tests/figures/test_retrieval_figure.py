@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from explorer.candidate import Candidate, State
 from explorer.figures.retrieval import (
     BASELINES,
+    NO_LINE,
     NOTHING,
     curve_of,
+    curve_words,
     finders,
     retrieval_figure,
     whole_ticks,
@@ -72,6 +74,19 @@ def test_the_figure_draws_with_and_without_data():
     """An empty campaign has an empty plot, not an error."""
     for curve in (NOTHING, curve_of([known(0, "a")], ["a"])):
         assert isinstance(hv.render(retrieval_figure(curve)), object)
+
+
+def test_the_figure_is_told_in_words():
+    """With the numbers at its end, of baselines those that had as many crystals."""
+    relaxed = [known(k, "a", state=State.RELAXED) for k in range(2)]
+    curve = curve_of([*relaxed, known(2)], ["a", "b"])
+    alone = "1 of 2 targets found within 3 crystals drawn and 2 relaxations"
+    assert curve_words(curve) == alone
+    far = Curve(np.array([0, 3, 900]), np.array([0, 1, 2]), np.zeros(1), np.zeros(1), total=2)
+    told = curve_words(curve, {"similarity": far})
+    assert told == f"{alone}; prototypes by similarity found 1"
+    empty = curve_words(NOTHING, {"similarity": NO_LINE})
+    assert empty == "0 of 0 targets found within 0 crystals drawn and 0 relaxations"
 
 
 def test_axes_reach_the_last_crystal_and_count_in_whole_numbers():

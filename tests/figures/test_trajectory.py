@@ -1,5 +1,7 @@
 """A relaxation as frames and curves, and a known phase laid over a crystal."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
@@ -30,6 +32,13 @@ def trace_of(*structures: Structure) -> Trace:
         coordinates=np.stack([s.frac_coords for s in structures]),
         species=np.array(structures[0].atomic_numbers),
     )
+
+
+def test_few_powers_of_ten_are_labelled(shrinking) -> None:
+    """However far forces fall, their labels do not run into one another."""
+    assert trace_figure(shrinking, 0, 0.05).layout.yaxis2.dtick == 1
+    forces = np.geomspace(10.0, 1e-7, len(shrinking.forces))
+    assert trace_figure(replace(shrinking, forces=forces), 0, 0.05).layout.yaxis2.dtick == 3
 
 
 @pytest.fixture

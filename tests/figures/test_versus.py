@@ -7,6 +7,7 @@ import pytest
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import State
+from explorer.figures.asked import FIELDS
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
 from explorer.figures.seeds import band, seed_words, seeds_alike
@@ -15,6 +16,18 @@ from explorer.figures.versus import Budget, Contender, differences, funnel, unde
 from explorer.figures.versus_figures import energies_versus, hull_versus, retrieval_versus
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList
+
+ANOTHER = {
+    "elements": ("Al", "Cu"), "formula": "CaAl2", "spacegroups": (1,), "sites": ("139:2a=Ca",),
+    "max_atoms": 8, "stability": "any", "subset": True, "required": ("Ca",), "excluded": ("Cu",),
+    "n": 7, "seed": 5, "temperature": 2.0, "top_p": 0.9, "search": "likeliest", "best_of": 2,
+    "geometry_temperature": 0.5, "again": 2.0, "templates": True, "unknown": 1.0, "variants": True,
+    "prototypes": True, "retry_every": 6, "generator": "random", "samples": "a.zip",
+    "samples_of": "b", "potential": "emt", "fmax": 0.1, "max_steps": 9, "first": "emt",
+    "give_up": 1.0, "relax_below": 0.2, "relax_known": True, "references": "c.parquet",
+    "hull": "filled", "checkpoint": "d",
+}  # fmt: skip
+"""A value of each field that no campaign here has."""
 
 
 def campaign(known_as, facts=None, **spec) -> Campaign:
@@ -91,16 +104,28 @@ def test_differences_name_the_scale_first(contenders):
         for name in ("mine", "yours")
     )
     assert [(item.what, item.values) for item in differences((mine, yours))] == [
-        ("Crystals of", ("mine.zip", "yours.zip"))
+        ("Crystals to judge", ("mine.zip", "yours.zip"))
     ]
     assert mine.title == "Al-Ca, mine.zip"
+    ranged = Contender(campaign("z", formula="CaAl1-4"), ())
+    assert ranged.title == "CaAl₁₋₄, transformer"
     other = Contender(campaign("x", {"hull": "DFT"}, elements=("Al", "Cu"), temperature=2.0), ())
     before = replace(contenders[0], campaign=campaign("y", {"hull": "potential"}))
     found = differences((before, other, contenders[1]))
-    assert [item.what for item in found if item.scale] == ["Elements", "Hull"]
+    assert [item.what for item in found if item.scale] == ["Elements", "Competing energies"]
     assert found[0].values == ("Al-Ca", "Al-Cu", "Al-Ca")
     temperature = next(item for item in found if item.what == "Temperature")
-    assert temperature.values == ("1.0", "2.0", None)
+    assert temperature.values == ("1", "2", None)
+
+
+def test_no_difference_between_questions_is_kept_back():
+    """Each field of a campaign is told where it differs; targets are compared as they are."""
+    assert set(ANOTHER) == {*CampaignSpec.model_fields} - {"name", "targets"}
+    for name, value in ANOTHER.items():
+        usual, other = (Contender(campaign("x", **spec), ()) for spec in ({}, {name: value}))
+        (found,) = differences((usual, other))
+        assert found.what == FIELDS[name]
+        assert found.values[1] not in {"", found.values[0]}
 
 
 def test_curves_are_drawn_for_each_against_both_costs(contenders):

@@ -79,4 +79,5 @@ def test_a_likelihood_is_told_with_its_parts_or_not_at_all():
     assert geometry_words("CaAl2Ni2") == "as in CaAl₂Ni₂"
     assert likelihood_label(-17.125, parts) == "−17.12 (skeleton −9.12, lattice −8.00)"
     assert likelihood_label(-17.125) == "−17.12"
+    assert likelihood_label(-1.0, {"coordinates": -0.001}) == "−1.00 (coordinates 0.00)"
     assert likelihood_label(float("nan")) == NOT_KNOWN

@@ -6,6 +6,7 @@ from handmade import candidate, put
 
 from explorer.candidate import State
 from explorer.store import Store
+from explorer.structure_files import NamedStructure
 
 TABLE = """() => {
   const roots = [document]
@@ -45,6 +46,11 @@ NAMELESS = """() => {
   }
   return found
 }"""
+COUNT_POSTS = """
+window.posts = 0
+const post = MessagePort.prototype.postMessage
+MessagePort.prototype.postMessage = function (...given) { window.posts++; post.apply(this, given) }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,9 @@ def crowded(site, home):
     lost = [
         candidate(k, State.DUPLICATE, reason="same crystal", matched="1") for k in range(50, 60)
     ]
-    campaign = put(store, *map(candidate, range(50)), *lost, name="Crowded")
+    sought = [NamedStructure("salt", candidate(0).relaxed)]
+    crystals = (*map(candidate, range(50)), *lost)
+    campaign = put(store, *crystals, given=sought, targets="salt.cif", name="Crowded")
     store.close()
     return f"{site[0]}?campaign={campaign}"
 
@@ -141,9 +149,32 @@ def test_every_control_has_a_name_of_its_own(crowded, site):
         for tab in ("Sites", "Relaxation", "Match", "Powder", "Notes"):
             page.get_by_role("button", name=tab, exact=True).click()
             wait_for(lambda: page.evaluate(NAMELESS) == [], 30, "names")
-        for kind in ("Star", "Show", "Tick"):
-            labels = page.locator(f".tabulator-row [aria-label^={kind}]").evaluate_all(
+        for kind, number in (("Star", 6), ("Show", 6), ("Tick", 6), ("Download plot", 2)):
+            labels = page.locator(f"[aria-label^='{kind}']").evaluate_all(
                 "(nodes) => nodes.map((node) => node.getAttribute('aria-label'))"
             )
-            assert len(labels) > 5
+            assert len(labels) >= number
             assert len(set(labels)) == len(labels)
+        with page.expect_download() as download:
+            page.get_by_role("figure", name="Binary hull").hover()
+            page.get_by_role("button", name="Download plot as a PNG: Binary hull").click()
+        assert download.value.suggested_filename == "Binary hull Ca–Cu.png"
+        page.get_by_role("img", name="0 of 1 target found within 60 crystals").wait_for()
+
+
+def test_a_page_that_nobody_touches_leaves_the_browser_at_rest(site):
+    """The table does not ask for ever whether the styles that its theme replaced have come."""
+    address, campaign = site
+
+    def count(page):
+        page.add_init_script(COUNT_POSTS)
+
+    with opened(f"{address}?campaign={campaign}", before=count) as page:
+        page.locator(".tabulator-row").first.wait_for()
+
+        def rests() -> bool:
+            posts = page.evaluate("window.posts")
+            page.wait_for_timeout(500)
+            return page.evaluate("window.posts") - posts < 10
+
+        wait_for(rests, 30, "a browser at rest")

@@ -5,9 +5,10 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
+from explorer.figures.asked import LABELS
 from explorer.samples import Sample
 from explorer.structure_files import NamedStructure
-from explorer.ui.draft import LABELS, NO_UPLOAD, PRESETS, Draft, Upload, examine
+from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine
 from explorer.ui.elements import fields_of_states, states_of
 from explorer.ui.periodic_table import MAY, MUST, NEVER
 
@@ -101,6 +102,13 @@ def test_a_problem_is_told_as_the_form_calls_its_field(values, words):
     assert draft.problem_words.startswith(words)
     assert draft.problem_words.endswith(draft.problem)
     assert f"{draft.problem_field}:" not in draft.problem
+
+
+def test_a_problem_that_names_its_field_is_not_headed_by_it():
+    """Not "Formula: formula CaMg2 …"."""
+    draft = checked(formula="CaMg2")
+    assert draft.problem.startswith("formula CaMg2 has Mg")
+    assert draft.problem_words.startswith("Formula CaMg2 has Mg")
 
 
 def test_every_field_has_a_label():

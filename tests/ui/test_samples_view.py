@@ -109,7 +109,7 @@ def test_the_form_makes_room_for_crystals_when_a_file_gives_them():
     assert view.run_button.disabled
     draft.take_samples(MADE)
     draft.check()
-    assert "1 crystals of Ca-Cu in made.zip, relaxed" in view.reason.object
+    assert "1 crystal of Ca-Cu in made.zip, relaxed" in view.reason.object
     assert not view.run_button.disabled
 
 

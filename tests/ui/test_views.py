@@ -11,8 +11,10 @@ from handmade import HOSTILE, candidate, put
 
 from explorer.campaign import CampaignSpec, CampaignState
 from explorer.candidate import State
+from explorer.figures.distributions import distributions_of
 from explorer.figures.retrieval import BASELINES
 from explorer.structure_files import NamedStructure
+from explorer.ui import distributions_view
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
 from explorer.ui.drop_area import drop_area
@@ -28,6 +30,15 @@ from explorer.ui.targets_view import TargetsView, read_upload
 from explorer.ui.upload_view import MAX_MEGABYTES
 from explorer.ui.viewer import candidate_details, staged
 from explorer.ui.workbench import Workbench
+
+
+def test_histograms_say_of_how_many_crystals_they_are(bench):
+    """Energies are those of relaxed crystals, the rest is as drawn."""
+    shown = distributions_of(bench.candidates.values(), 0.005)
+    assert distributions_view.told(shown, 0.005) == (
+        "Energies of 1 relaxed crystal up to 0.01 eV/atom (1 beyond); all else of 3 crystals as "
+        "drawn."
+    )
 
 
 @pytest.fixture
@@ -70,6 +81,15 @@ def test_run_waits_for_a_valid_question():
     assert "Al-Ca" in view.reason.object
 
 
+def test_switches_work_while_a_question_is_missing():
+    """What another choice makes idle is so, too, before any element was chosen."""
+    view = ConstraintsView(Draft(), ["chgnet"], lambda _: {}, nothing)
+    assert view.inputs["best_of"].disabled
+    view.draft.search = "independent"
+    assert not view.inputs["best_of"].disabled
+    assert view.inputs["again"].disabled
+
+
 @pytest.mark.parametrize(
     ("name", "value", "label"),
     [
@@ -86,7 +106,7 @@ def test_a_problem_stands_at_its_field(name, value, label):
     assert view.inputs[name].error_state
     assert view.inputs[name].helper_text == draft.problem != ""
     assert not view.inputs["sites"].error_state
-    assert f"{label}: " in view.reason.object
+    assert f">{label}" in view.reason.object
 
 
 def test_the_table_has_a_row_for_every_crystal(bench):
@@ -140,6 +160,25 @@ def test_details_escape_what_comes_from_data(bench):
     details = candidate_details(bench.candidates["000002"])
     assert "<img" not in details
     assert "&lt;img" in details
+
+
+def test_a_space_group_is_not_torn_apart():
+    """Lines of the card's facts break at the arrows, not at the bar of Fm-3m."""
+    told = re.search("<dt>Space group</dt><dd>(.*?)</dd>", candidate_details(candidate(1)))[1]
+    assert told.split(" ") == [
+        "asked\xa0Fm-\u20603m\xa0(225)", "→", "generated\xa0Fm-\u20603m\xa0(225)", "→",
+        "relaxed\xa0Fm-\u20603m\xa0(225)",
+    ]  # fmt: skip
+
+
+def test_what_a_crystal_equals_is_told_once():
+    """Novelty names the twin; only what it does not tell stands under Reason."""
+    twin = candidate(3, State.DUPLICATE, reason="same crystal as an earlier one", matched="000001")
+    told = candidate_details(twin)
+    assert "same as 000001" in told
+    assert "Reason" not in told
+    assert "not converged" in candidate_details(candidate(2, State.FAILED, reason="not converged"))
+    assert list(frame([twin, candidate(2, State.FAILED, reason="lost")])["reason"]) == ["", "lost"]
 
 
 def test_the_stage_falls_back_to_what_exists():

@@ -66,6 +66,23 @@ function keepView(plot, view) {
   })
 }
 
+// The button that saves a figure, in a file of the figure's own name.
+function saver(Plotly, model) {
+  return {
+    name: "toImage",
+    title: "Download plot as a PNG",
+    icon: Plotly.Icons.camera,
+    click: (plot) => Plotly.downloadImage(plot, {format: "png", scale: 2, filename: model.label}),
+  }
+}
+
+// Figures stand side by side: a button says which of them it is for where it is read aloud.
+function nameButtons(plot, label) {
+  for (const button of plot.querySelectorAll(".modebar-btn[data-title]")) {
+    button.setAttribute("aria-label", `${button.dataset.title}: ${label}`)
+  }
+}
+
 export function render({model}) {
   const box = document.createElement("div")
   box.className = "plot"
@@ -74,8 +91,12 @@ export function render({model}) {
   box.append(plot)
   box.setAttribute("role", "figure")
   box.setAttribute("aria-label", model.label)
-  model.on("label", () => box.setAttribute("aria-label", model.label))
+  model.on("label", () => {
+    box.setAttribute("aria-label", model.label)
+    nameButtons(plot, model.label)
+  })
   let Plotly = null
+  let save = null
   let clicks = 0
   let revision = null   // of the figure that the view belongs to
   const view = {}
@@ -90,18 +111,20 @@ export function render({model}) {
       window.hullscapePlotly ??= fetchPlotly(model.scripts)
       Plotly = await window.hullscapePlotly
       adoptStyles(box)
+      save = saver(Plotly, model)
     }
     const {width, height} = box.getBoundingClientRect()
     if (width < 20 || height < 20) { return }
     const fresh = !plot.classList.contains("js-plotly-plot")
     const {data, layout} = JSON.parse(model.drawing)
-    const buttons = [["toImage", ...turning(layout)]]
+    const buttons = [[save, ...turning(layout)]]
     if (layout.uirevision !== revision) {
       revision = layout.uirevision
       for (const part of Object.keys(view)) { delete view[part] }
     }
     for (const [part, kept] of Object.entries(view)) { layout[part] = {...layout[part], ...kept} }
     await Plotly.react(plot, data, {...layout, width, height}, {...CONFIG, modeBarButtons: buttons})
+    nameButtons(plot, model.label)
     if (fresh) {
       keepView(plot, view)
       plot.on("plotly_click", (event) => {

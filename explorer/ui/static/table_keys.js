@@ -6,7 +6,7 @@ const CELL = ".tabulator-cell"
 const numberOf = (row) => row?.querySelector("[tabulator-field=number]")?.textContent
 const placeOf = (target) => {
   const cell = target.closest(CELL)
-  return cell && {target, number: numberOf(cell.closest(ROW)), field: cell.getAttribute("tabulator-field")}
+  return cell && {number: numberOf(cell.closest(ROW)), field: cell.getAttribute("tabulator-field")}
 }
 
 // Panel hands a table all of its rows anew, even where one dot moves, and Tabulator then goes back to
@@ -29,17 +29,19 @@ function nameTicks(table) {
     ?.setAttribute("aria-label", "Tick all rows")
 }
 
-// A click is one only where down and up meet the same element: a row that is drawn anew in between, as
-// rows of a running campaign are every second, would swallow it.
+// A row may be drawn anew between down and up, as rows of a running campaign are every second, and the
+// browser then sees no click. Where none follows at once, it is made up for.
 function keepClicks(table) {
   let pressed = null
-  table.addEventListener("pointerdown", ({target}) => { pressed = placeOf(target) })
-  table.addEventListener("pointerup", ({target}) => {
+  let due = 0
+  table.addEventListener("mousedown", ({target}) => { pressed = placeOf(target) })
+  table.addEventListener("mouseup", ({target}) => {
     const place = placeOf(target)
-    const same = pressed?.number === place?.number && pressed?.field === place?.field
-    if (pressed && same && !pressed.target.isConnected) { target.click() }
+    const same = pressed && pressed.number === place?.number && pressed.field === place.field
+    if (same) { due = setTimeout(() => target.click()) }
     pressed = null
   })
+  table.addEventListener("click", () => clearTimeout(due), true)
 }
 
 // The button of a row that has the keyboard's focus, found again where its row was drawn anew.
@@ -69,6 +71,15 @@ class Held {
   }
 }
 
+// Panel asks without a rest whether the table's style sheets have come, and misses those that its
+// theme replaced on their way: that would keep a core of the browser busy for as long as it is open.
+function noteStyles(table) {
+  const view = [...window.Bokeh.index.all_views()].find((each) => each.shadow_el === table)
+  const note = (link) => view?._initialized_stylesheets?.set(link.href, true)
+  table.addEventListener("load", ({target}) => { if (target.tagName === "LINK") { note(target) } }, true)
+  for (const link of table.querySelectorAll("link")) { if (link.sheet) { note(link) } }
+}
+
 export function render({model}) {
   keepPlace()
   const here = document.createElement("span")
@@ -85,6 +96,7 @@ export function render({model}) {
     const drawn = new MutationObserver(() => { nameTicks(table); mine.find() })
     drawn.observe(table, {childList: true, subtree: true})
     nameTicks(table)
+    noteStyles(table)
   })
   return here
 }
