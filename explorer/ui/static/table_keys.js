@@ -34,7 +34,9 @@ function nameTicks(table) {
 function keepClicks(table) {
   let pressed = null
   let due = 0
-  table.addEventListener("mousedown", ({target}) => { pressed = placeOf(target) })
+  table.addEventListener("mousedown", ({target, button}) => {
+    pressed = button === 0 ? placeOf(target) : null
+  })
   table.addEventListener("mouseup", ({target}) => {
     const place = placeOf(target)
     const same = pressed && pressed.number === place?.number && pressed.field === place.field
