@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import panel as pn
@@ -40,6 +43,10 @@ GRID = """
 """
 
 
+PATIENCE = 20.0
+"""Seconds after which cards count as drawn: a browser may leave a page undrawn that nobody sees."""
+
+
 class CampaignViews(Viewer):
     """The campaign that a workbench looks at, in the page and in a notebook.
 
@@ -52,15 +59,30 @@ class CampaignViews(Viewer):
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
+        self._late_until = -math.inf
         self.compare = CompareView(bench)
-        tools = (self.compare.button, ExportView(bench))
+        self._table = TableView(bench, (self.compare.button, ExportView(bench)))
         self._views = (
             HullView(bench),
             ViewerView(bench),
-            TableView(bench, tools),
+            self._table,
             RetrievalView(bench),
             DistributionsView(bench),
         )
+
+    def await_browser(self, then: Callable[[], Awaitable[None]]) -> None:
+        """Call something once the browser, which has the page already, has drawn the cards."""
+        self._late_until = time.monotonic() + PATIENCE
+
+        async def drawn(_: Any) -> None:
+            await then()
+
+        self._table.keys.param.watch(drawn, "drawn")
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the browser has yet to draw them, see `await_browser`."""
+        return time.monotonic() < self._late_until and not self._table.keys.drawn
 
     def __panel__(self) -> pn.Column:
         return pn.Column(*self._views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")

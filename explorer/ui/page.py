@@ -83,8 +83,8 @@ class Session:
             self.draft, potential_names(), blocked_elements, self.run
         )
         self.run_bar = RunBar(self.bench, self.wake, self.reuse)
-        self.views = CampaignViews(self.bench)
-        self.results = pn.Column(self.views, **BODY)  # a grid itself cannot be hidden
+        self.views: CampaignViews | None = None
+        self.results = pn.Column(**BODY)
         self.campaigns = CampaignsView(self.bench, self.wake, self.reuse)
         self.versus = VersusView(self.bench)
         self.versus_page = pn.Column(self.versus, **BODY)
@@ -95,6 +95,7 @@ class Session:
         self._looks = 0
         self._looking = False
         self._recalling = False
+        self._begun = False  # whether the browser has the page
         self.bench.param.watch(self._arrange, ["campaign_id", "versus", "error"])
         self._arrange()
 
@@ -103,9 +104,22 @@ class Session:
         compared = bool(self.bench.versus)
         lost = bool(self.bench.error) and self.bench.campaign is None
         shown = bool(self.bench.campaign_id) and not lost
+        if shown and self.views is None:
+            self._make_views()
         self.results.visible = shown
         self.versus_page.visible = compared
         self.welcome.visible = not shown and not compared
+
+    def _make_views(self) -> None:
+        """Make a campaign's cards, a third of all that a page is: where a search starts are none.
+
+        All at once, since Bokeh makes two views of a card when another follows it too soon; and
+        what they show comes once they are there, since a table that is not drawn yet cannot change.
+        """
+        self.views = CampaignViews(self.bench)
+        if self._begun:
+            self.views.await_browser(self.look)
+        self.results.objects = [self.views, self.views.compare]
 
     async def run(self) -> None:
         """Queue a campaign of the form's spec, make sure that somebody works, and look at it."""
@@ -137,7 +151,7 @@ class Session:
 
     async def look(self) -> None:
         """Read what is new and hand it to the views in one batch."""
-        if self._looking:
+        if self._looking or (self.views is not None and self.views.awaited):
             return
         self._looking = True
         try:
@@ -198,7 +212,6 @@ class Session:
                     self.welcome,
                     self.results,
                     self.versus_page,
-                    self.views.compare,
                     **BODY,
                 )
             ],
@@ -259,6 +272,7 @@ class Session:
     async def _begin(self) -> None:
         """Start reading once the browser is there: Panel drops changes made while it connects."""
         send_at_once(pn.state.curdoc)
+        self._begun = True
         await self.look()
         self.window.restore(self.bench)
         Pulse(self.look).start()

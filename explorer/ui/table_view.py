@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
+import param
 from bokeh.models.widgets.tables import HTMLTemplateFormatter
 from panel.custom import JSComponent
 from panel.viewable import Viewer
@@ -165,6 +166,8 @@ class TableKeys(JSComponent):
     Shows nothing.
     """
 
+    drawn = param.Boolean(default=False, doc="whether the table is there and can be changed")
+
     _esm: ClassVar[Path] = Path(__file__).parent / "static" / "table_keys.js"
 
     def __init__(self, **params: Any) -> None:
@@ -217,6 +220,7 @@ class TableView(Viewer):
             stylesheets=[ROWS],
             sorters=[],
         )
+        self.keys = TableKeys()
         self.columns = pmui.MenuToggle(
             items=[
                 {
@@ -316,7 +320,7 @@ class TableView(Viewer):
         return card(
             heading("Candidates", self.starred, self.columns, *self._tools),
             self.table,
-            TableKeys(),
+            self.keys,
             name="table",
         )
 

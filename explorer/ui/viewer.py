@@ -94,7 +94,11 @@ class ViewerView(Viewer):
         super().__init__(**params)
         self.bench = bench
         self.scene = CrystalView(
-            placeholder=NOTHING_SELECTED, sizing_mode="stretch_both", min_height=300, margin=0
+            placeholder=NOTHING_SELECTED,
+            dark=bench.dark,
+            sizing_mode="stretch_both",
+            min_height=300,
+            margin=0,
         )
         self.stage = pmui.RadioButtonGroup.from_param(
             bench.param.stage, label="", options=STAGES, size="small", margin=0, align="center",

@@ -198,3 +198,36 @@ def test_a_tab_shows_again_what_it_showed_of_its_campaign(store):
         other = Workbench(store, campaign_id=bench.campaign_id)
         Window(kept=kept).restore(other)
         assert other.selected == ""
+
+
+def test_cards_are_made_once_a_campaign_is_opened(store):
+    """A page where a search starts has none; a campaign brings all of them, once."""
+    session = Session(store)
+    session.page()
+    assert (session.views, len(session.results)) == (None, 0)
+    first, second = (put(store, candidate(0)) for _ in range(2))
+    session.bench.campaign_id = first
+    views = session.views
+    session.bench.campaign_id = ""
+    session.bench.campaign_id = second
+    assert session.views is views
+    assert len(session.results) == 2  # the cards and the dialog beside them
+
+
+def test_what_cards_show_comes_once_the_browser_has_drawn_them(store):
+    """A page that is open already reads nothing for them before that."""
+    session = Session(store)
+    session.page()
+
+    async def open_campaign() -> list[int]:
+        seen = []
+        await session._begin()
+        session.bench.campaign_id = put(store, candidate(0))
+        await session.look()
+        seen.append(len(session.bench.candidates))
+        session.views._table.keys.drawn = True
+        await session.look()
+        seen.append(len(session.bench.candidates))
+        return seen
+
+    assert asyncio.run(open_campaign()) == [0, 1]

@@ -95,10 +95,14 @@ export function render({model}) {
     if (!table || table === held?.table) { return }
     const mine = held = new Held(table)
     keepClicks(table)
-    const drawn = new MutationObserver(() => { nameTicks(table); mine.find() })
-    drawn.observe(table, {childList: true, subtree: true})
-    nameTicks(table)
     noteStyles(table)
+    const look = () => {
+      nameTicks(table)
+      mine.find()
+      model.drawn ||= table.querySelector(".tabulator-table") !== null
+    }
+    new MutationObserver(look).observe(table, {childList: true, subtree: true})
+    look()
   })
   return here
 }
