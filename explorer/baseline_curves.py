@@ -26,8 +26,8 @@ MOST = 5000
 PATIENCE = 300.0
 """Seconds of processor time after which there is no curve."""
 BEHIND = 4
-"""How nice the child is: it gets less than others, but potentials that relax on every core for
-hours leave it enough that its seconds do not become minutes (at 10 eight became 175)."""
+"""How nice the child is: the server comes first, but others that compute on every core for hours
+leave it enough that its seconds do not become minutes (at 10 eight became 175)."""
 
 
 @dataclass(frozen=True)

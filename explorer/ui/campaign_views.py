@@ -32,17 +32,17 @@ GRID = """
   height: auto !important; }
 .table { grid-area: table; } .retrieval { grid-area: retrieval; }
 .distributions { grid-area: distributions; }
-@media (max-width: 1100px) {
+@media (max-width: ONE_COLUMN) {
   :host { grid-template-columns: minmax(0, 1fr);
     grid-template-areas: "hull" "viewer" "table" "retrieval" "distributions"; }
 }
-@media (min-width: 1600px) {
+@media (min-width: THREE_COLUMNS) {
   :host { grid-template-columns: minmax(0, 1.3fr) minmax(0, 1fr) minmax(0, 0.9fr);
     grid-template-areas: "hull viewer retrieval" "table table distributions"; }
 }
 """
-
-
+FORM = 420
+"""CSS pixels that the form takes of a page's width."""
 PATIENCE = 20.0
 """Seconds after which cards count as drawn: a browser may leave a page undrawn that nobody sees."""
 
@@ -50,15 +50,21 @@ PATIENCE = 20.0
 class CampaignViews(Viewer):
     """The campaign that a workbench looks at, in the page and in a notebook.
 
+    Parameters
+    ----------
+    beside
+        CSS pixels of the window that something else takes beside them.
+
     Attributes
     ----------
     compare : CompareView
         The dialog of candidates side by side; it stands beside the views, wherever they are put.
     """
 
-    def __init__(self, bench: Workbench, **params: Any) -> None:
+    def __init__(self, bench: Workbench, beside: int = FORM, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
+        self._grid = grid_look(beside)
         self._late_until = -math.inf
         self.compare = CompareView(bench)
         self._table = TableView(bench, (self.compare.button, ExportView(bench)))
@@ -85,7 +91,18 @@ class CampaignViews(Viewer):
         return time.monotonic() < self._late_until and not self._table.keys.drawn
 
     def __panel__(self) -> pn.Column:
-        return pn.Column(*self._views, stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
+        return pn.Column(
+            *self._views, stylesheets=[self._grid], margin=0, sizing_mode="stretch_width"
+        )
+
+
+def grid_look(beside: int) -> str:
+    """Return how the cards stand in a window of which `beside` CSS pixels are taken."""
+    sizes = {"ONE_COLUMN": 680 + beside, "THREE_COLUMNS": 1180 + beside}
+    look = GRID
+    for name, size in sizes.items():
+        look = look.replace(name, f"{size}px")
+    return look
 
 
 async def news_of(bench: Workbench) -> News:

@@ -29,7 +29,7 @@ def campaign_page(store: Store) -> pmui.Page:
     """Return the views of a store's newest campaign as a page of a new session."""
     campaign = store.campaigns()[0]
     bench = Workbench(store, campaign_id=campaign.id)
-    views = CampaignViews(bench)
+    views = CampaignViews(bench, beside=0)  # there is no form
     window = Window()
     page = pmui.Page(
         title=campaign.spec.name or campaign.spec.composition,

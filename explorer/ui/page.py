@@ -16,7 +16,7 @@ from explorer.figures.crystal import get_ready
 from explorer.runner import ensure_runner
 from explorer.store import Store, StoreError
 from explorer.ui.administration_view import AdministrationView
-from explorer.ui.campaign_views import CampaignViews, news_of
+from explorer.ui.campaign_views import FORM, CampaignViews, news_of
 from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import PRESETS, Draft, given_samples
@@ -202,7 +202,7 @@ class Session:
                 *login_words(self.store.user),
             ],
             sidebar=[self.constraints],
-            sidebar_width=420,
+            sidebar_width=FORM,
             sidebar_resizable=False,
             main=[
                 pn.Column(

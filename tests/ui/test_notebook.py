@@ -98,6 +98,14 @@ def test_the_views_answer_a_click(found, servers):
         wait_for(selected, 90, "the crystal that was clicked")
         page.locator(".tabulator-row", has_text="●").filter(has_text="0.010").wait_for()
         page.locator(".mui-dark").first.wait_for()
+        page.set_viewport_size({"width": 900, "height": 900})  # a notebook's column
+        hull, crystal = (page.locator(name).first for name in (".hull", ".viewer"))
+        wait_for(lambda: beside(hull.bounding_box(), crystal.bounding_box()), 30, "both in view")
+
+
+def beside(left: dict, right: dict) -> bool:
+    """Whether the second of two boxes begins where the first ends, at the same height."""
+    return left["y"] == right["y"] and right["x"] >= left["x"] + left["width"]
 
 
 def test_a_server_that_cannot_start_tells_why(found, servers, tmp_path, monkeypatch):
