@@ -111,7 +111,7 @@ class Session:
         self.welcome.visible = not shown and not compared
 
     def _make_views(self) -> None:
-        """Make a campaign's cards, a third of all that a page is: where a search starts are none.
+        """Make a campaign's cards, half of all that a page is: where a search starts are none.
 
         All at once, since Bokeh makes two views of a card when another follows it too soon; and
         what they show comes once they are there, since a table that is not drawn yet cannot change.

@@ -3,7 +3,7 @@
 import csv
 import re
 import zipfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from chromium import (
     candidates_on_hull,
@@ -217,49 +217,53 @@ def test_a_candidate_is_starred_and_shown_by_keyboard(site):
         page.locator("dt", has_text="Competes with").wait_for()
 
 
-def test_the_keyboard_keeps_its_row_while_the_table_is_filled_anew(site, home):
-    """Nobody has pressed a key in it: rows come and go while people read."""
+@contextmanager
+def two_starred(site, home):
+    """Open a campaign whose table shows its two starred candidates alone; gives page and `star`.
+
+    `star` sets one of a candidate as somebody else's page would.
+    """
     address, campaign = site
     with (
         closing(Store(home / "campaigns.db")) as store,
         opened(f"{address}?campaign={campaign}") as page,
     ):
-        rows = page.locator(".tabulator-row")
-        for name in ("000001", "000004"):
-            store.mark(campaign, name, starred=True)
+
+        def star(number: str, starred: bool) -> None:
+            store.mark(campaign, number, starred=starred)
+
+        for number in ("000001", "000004"):
+            star(number, True)
         page.get_by_role("checkbox", name="Starred only").check()
+        rows = page.locator(".tabulator-row")
         wait_for(lambda: rows.count() == 2, 60, "two rows")
+        yield page, star
+        for number in ("000001", "000004"):
+            star(number, False)
+
+
+def test_the_keyboard_keeps_its_row_while_the_table_is_filled_anew(site, home):
+    """Nobody has pressed a key in it: rows come and go while people read."""
+    with two_starred(site, home) as (page, star):
+        rows = page.locator(".tabulator-row")
         page.get_by_role("button", name="Show CaCu 000001").focus()
-        store.mark(campaign, "000004", starred=False)  # by somebody else
+        star("000004", False)
         wait_for(lambda: rows.count() == 1, 60, "one row")
         wait_for(lambda: focused(page)[0] == "Show CaCu 000001", 10, "the focus")
         page.keyboard.press("Enter")
         page.locator("dt", has_text="Competes with").wait_for()
         page.get_by_role("searchbox", name="Only states that contain").focus()
-        store.mark(campaign, "000004", starred=True)
+        star("000004", True)
         wait_for(lambda: rows.count() == 2, 60, "two rows")
         assert focused(page)[0] == "Only states that contain"  # who left is not called back
-        for name in ("000001", "000004"):
-            store.mark(campaign, name, starred=False)
 
 
 def test_a_click_counts_though_the_row_was_drawn_anew_below_it(site, home):
     """Rows of a running campaign are, every second: while the button is held down, too."""
-    address, campaign = site
-    with (
-        closing(Store(home / "campaigns.db")) as store,
-        opened(f"{address}?campaign={campaign}") as page,
-    ):
-        rows = page.locator(".tabulator-row")
-        for name in ("000001", "000004"):
-            store.mark(campaign, name, starred=True)
-        page.get_by_role("checkbox", name="Starred only").check()
-        wait_for(lambda: rows.count() == 2, 60, "two rows")
+    with two_starred(site, home) as (page, star):
         page.locator(".tabulator-row [tabulator-field=state]").first.hover()
         page.mouse.down()
-        for name in ("000001", "000004"):
-            store.mark(campaign, name, starred=name == "000001")
-        wait_for(lambda: rows.count() == 1, 60, "one row")
+        star("000004", False)
+        wait_for(lambda: page.locator(".tabulator-row").count() == 1, 60, "one row")
         page.mouse.up()
         page.locator("dt", has_text="Competes with").wait_for(timeout=20_000)
-        store.mark(campaign, "000001", starred=False)
