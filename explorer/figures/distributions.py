@@ -139,7 +139,7 @@ def _empty_figure(columns: int, dark: bool) -> go.Figure:
     colours = palette(dark)
     figure = make_subplots(
         rows=4 // columns, cols=columns, subplot_titles=TITLES,
-        horizontal_spacing=0.09 if columns == 2 else 0.05, vertical_spacing=0.24,
+        horizontal_spacing=0.13 if columns == 2 else 0.05, vertical_spacing=0.24,
     )  # fmt: skip
     groups = {"row": 2 // columns + 1, "col": 2 % columns + 1}
     figure.update_layout(layout(colours, "distributions", showlegend=False, bargap=0.12))
