@@ -102,7 +102,7 @@ def value_words(field: str, value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
-def asked_words(spec: CampaignSpec) -> dict[str, str]:
+def question_words(spec: CampaignSpec) -> dict[str, str]:
     """Return what was asked, label to value; other fields that have their usual value are left out.
 
     The elements, their number and what the hull is stand there always.

@@ -10,6 +10,7 @@ from explorer.campaign import CampaignSpec
 from explorer.dft_hull import HullModeError, competing_phases
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture
+from explorer.figures.words import counted
 from explorer.hull import Hull
 from explorer.known_phases import known_file, known_phases
 from explorer.phases import PREDICTED, CompetingPhase, Phase, ReferenceFileError
@@ -76,7 +77,7 @@ def _counted(elements: Sequence[str], phases: Sequence[CompetingPhase], bare: Se
 
 
 def _number(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count < 2 else 's'}"
+    return counted(count, noun) if count else f"no {noun}"
 
 
 def without_structure(competing: ReferencePhases, at_hand: Container[str]) -> str:

@@ -13,7 +13,7 @@ from explorer.audit import COUNTED, NOTHING_ASKED, Audit
 from explorer.audit import HEADS as ASKED_AND_HELD
 from explorer.campaign import Campaign
 from explorer.candidate import Candidate, State
-from explorer.figures.asked import asked_words
+from explorer.figures.asked import question_words
 from explorer.figures.distributions import distributions_figure, distributions_of
 from explorer.figures.hull import hull_figure
 from explorer.figures.hull_picture import with_candidates, with_live_hull
@@ -102,7 +102,7 @@ def campaign_report(contents: Contents) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<p class='muted'>Hullscape campaign {escape(campaign.id)}, "
         f"{escape(campaign.state.value)}</p>",
-        _section("What was asked", _facts(asked_words(campaign.spec))),
+        _section("What was asked", _facts(question_words(campaign.spec))),
         _section("What came out", _counts(campaign) + _prospects(contents)),
         _section("Asked for and held", _audit(contents.audit)),
         _section("Convex hull", _hull(contents)),
