@@ -163,7 +163,9 @@ ROWS = """
 class TableKeys(JSComponent):
     """Keeps focus and place in the table where rows are drawn anew, and names its tick boxes.
 
-    Shows nothing.
+    Shows nothing. What is clicked and ticked it tells by the number of the candidate, in messages:
+    ``{"kind": "click", "number": "000007", "field": "star"}`` or ``{"kind": "tick", "numbers":
+    ["000007"], "on": true}``.
     """
 
     drawn = param.Boolean(default=False, doc="whether the table is there and can be changed")
@@ -239,8 +241,7 @@ class TableView(Viewer):
             align="center", description="",
         )  # fmt: skip
         self.columns.param.watch(self._hide, "toggled")
-        self.table.on_click(self._click)
-        self.table.param.watch(self._choose, "selection")
+        self.keys.on_msg(self._hear)
         bench.param.watch(self._follow, ["revision", "summary"])
         bench.param.watch(self._fill, ["campaign_id", "starred_only"])
         bench.param.watch(self._tick, "chosen")
@@ -270,7 +271,9 @@ class TableView(Viewer):
     def _tick(self, *_: Any) -> None:
         """Tick what is in the basket, whoever put it there."""
         chosen = set(self.bench.chosen)
-        self.table.selection = [i for i, name in enumerate(self._ids) if name in chosen]
+        places = [place for place, name in enumerate(self._ids) if name in chosen]
+        if places != sorted(self.table.selection):  # where it is told anew, the table scrolls
+            self.table.selection = places
 
     def _star(self, event: Any) -> None:
         """Show what was said of candidates, without sending the whole table again."""
@@ -300,21 +303,28 @@ class TableView(Viewer):
         if patches:
             self.table.patch({"mark": patches})
 
-    def _click(self, event: Any) -> None:
-        if not 0 <= event.row < len(self._ids):
-            return
-        name = self._ids[event.row]
-        if event.column == "star":
-            self.bench.mark(name, starred=not self.bench.is_starred(name))
+    def _hear(self, event: Any) -> None:
+        said = event.data
+        if said["kind"] == "tick":
+            self.tick(said["numbers"], on=said["on"])
         else:
-            self.bench.select_candidate(name)
+            self.click(said["number"], said["field"])
 
-    def _choose(self, event: Any) -> None:
-        ticked = [self._ids[row] for row in event.new if row < len(self._ids)]
-        hidden = [name for name in self.bench.chosen if name not in self._ids]
-        chosen = [*ticked, *hidden]
-        if chosen != self.bench.chosen:
-            self.bench.chosen = chosen
+    def click(self, number: str, field: str) -> None:
+        """Select a candidate, or star it, if that is the column; one that is gone is let be."""
+        if number not in self.bench.candidates:
+            return
+        if field == "star":
+            self.bench.mark(number, starred=not self.bench.is_starred(number))
+        else:
+            self.bench.select_candidate(number)
+
+    def tick(self, numbers: Iterable[str], *, on: bool) -> None:
+        """Choose candidates for the basket, or take them out of it; the others stay as they are."""
+        named = [number for number in numbers if number in self.bench.candidates]
+        kept = [number for number in self.bench.chosen if number not in set(named)]
+        self.bench.chosen = [*kept, *named] if on else kept
+        self._tick()  # the table may have ticked the rows that now stand where those stood
 
     def __panel__(self) -> pn.Column:
         return card(

@@ -218,33 +218,91 @@ def test_a_candidate_is_starred_and_shown_by_keyboard(site):
 
 
 @contextmanager
-def two_starred(site, home):
-    """Open a campaign whose table shows its two starred candidates alone; gives page and `star`.
+def starred(site, home, *numbers, **options):
+    """Open a campaign whose table shows its starred candidates alone; gives page and `star`.
 
     `star` sets one of a candidate as somebody else's page would.
     """
     address, campaign = site
     with (
         closing(Store(home / "campaigns.db")) as store,
-        opened(f"{address}?campaign={campaign}") as page,
+        opened(f"{address}?campaign={campaign}", **options) as page,
     ):
 
         def star(number: str, starred: bool) -> None:
             store.mark(campaign, number, starred=starred)
 
-        for number in ("000001", "000004"):
+        for number in numbers:
             star(number, True)
         page.get_by_role("checkbox", name="Starred only").check()
         rows = page.locator(".tabulator-row")
-        wait_for(lambda: rows.count() == 2, 60, "two rows")
+        wait_for(lambda: rows.count() == len(numbers), 60, "the rows")
         yield page, star
-        for number in ("000001", "000004"):
+        for number in numbers:
             star(number, False)
+
+
+class Line:
+    """What a page says to its server, which can be held back for a while."""
+
+    def __init__(self):
+        self.held = None
+
+    def tap(self, page) -> None:
+        """Stand between a page and its server."""
+        page.route_web_socket("**/ws*", self._join)
+
+    def _join(self, socket) -> None:
+        self._server = socket.connect_to_server()
+        socket.on_message(self._pass)
+
+    def _pass(self, message) -> None:
+        if self.held is None:
+            self._server.send(message)
+        else:
+            self.held.append(message)
+
+    def hold(self) -> None:
+        """Let nothing through."""
+        self.held = []
+
+    def release(self) -> None:
+        """Let through what was held back, in its order."""
+        waiting, self.held = self.held, None
+        for message in waiting:
+            self._server.send(message)
+
+
+def test_what_is_clicked_is_meant_wherever_its_row_goes(site, home):
+    """A click and a tick are on their way while rows come and go on the server."""
+    line = Line()
+    with starred(site, home, "000001", "000002", "000004", before=line.tap) as (page, star):
+        rows = page.locator(".tabulator-row")
+        row = rows.filter(has_text="000004")
+        assert rows.nth(1).inner_text() == row.inner_text()
+        line.hold()
+        row.locator("input[type=checkbox]").click()
+        row.locator("[tabulator-field=state]").click()
+        star("000001", False)
+        wait_for(lambda: rows.count() == 2, 60, "two rows")
+        line.release()
+        row.filter(has_text="●").wait_for()
+        page.locator("dd", has_text="000004").first.wait_for()
+        page.get_by_role("button", name="Download 1").wait_for()
+        wait_for(lambda: page.locator(".tabulator-selected").count() == 1, 30, "one tick")
+        assert "000004" in page.locator(".tabulator-selected").inner_text()
+        line.hold()
+        row.locator("[tabulator-field=star]").click()
+        star("000001", True)
+        wait_for(lambda: rows.count() == 3, 60, "three rows")
+        line.release()
+        wait_for(lambda: row.count() == 0, 30, "one star less")
+        assert rows.count() == 2
 
 
 def test_the_keyboard_keeps_its_row_while_the_table_is_filled_anew(site, home):
     """Nobody has pressed a key in it: rows come and go while people read."""
-    with two_starred(site, home) as (page, star):
+    with starred(site, home, "000001", "000004") as (page, star):
         rows = page.locator(".tabulator-row")
         page.get_by_role("button", name="Show CaCu 000001").focus()
         star("000004", False)
@@ -260,7 +318,7 @@ def test_the_keyboard_keeps_its_row_while_the_table_is_filled_anew(site, home):
 
 def test_a_click_counts_though_the_row_was_drawn_anew_below_it(site, home):
     """Rows of a running campaign are, every second: while the button is held down, too."""
-    with two_starred(site, home) as (page, star):
+    with starred(site, home, "000001", "000004") as (page, star):
         page.locator(".tabulator-row [tabulator-field=state]").first.hover()
         page.mouse.down()
         star("000004", False)

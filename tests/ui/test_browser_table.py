@@ -105,6 +105,39 @@ def test_every_pixel_of_a_row_selects_it_and_the_place_is_kept(crowded):
         assert table.evaluate("(holder) => holder.scrollTop") == 595
 
 
+def test_what_is_ticked_is_what_is_shown(crowded):
+    """The box at the top ticks and unticks what the filter shows; a tick leaves its place."""
+    with opened(crowded) as page:
+        table = table_of(page)
+
+        def tick(row) -> None:
+            row.locator("input[type=checkbox]").click()
+
+        def counts(number: int) -> None:
+            page.get_by_role("button", name=f"Download {number} (.zip)").wait_for()
+
+        table.evaluate("(holder) => { holder.scrollTop = 1500 }")
+        tick(page.locator(".tabulator-row", has_text="000049"))
+        counts(1)
+        table.evaluate("(holder) => { holder.scrollTop = 0 }")
+        box = page.locator(".tabulator-row", has_text="000001").locator(".tabulator-cell").nth(1)
+        box.click(position={"x": 2, "y": 15})  # beside the box, in its cell
+        counts(2)
+        assert table.evaluate("(holder) => holder.scrollTop") == 0
+        words = page.get_by_role("searchbox", name="Only states that contain")
+        words.press_sequentially("dup")
+        page.locator(".tabulator-row", has_text="000050").wait_for()
+        everything = page.get_by_role("checkbox", name="Tick all rows")
+        everything.click()
+        counts(12)
+        everything.click()
+        counts(2)
+        words.press("ControlOrMeta+a")
+        words.press("Delete")
+        page.locator(".tabulator-row", has_text="000000").wait_for()
+        assert page.locator(".tabulator-selected").count() == 1
+
+
 def test_a_click_into_a_filter_draws_no_row(crowded):
     """What is typed there does."""
     with opened(crowded) as page:

@@ -37,7 +37,7 @@ def test_a_star_in_the_table_is_kept(bench):
     view = TableView(bench)
     view._fill()
     for starred in (True, False):
-        view._click(type("Click", (), {"row": 1, "column": "star"})())
+        view.click("000001", "star")
         assert bench.is_starred("000001") is starred
         assert ("000001" in bench.store.marks(bench.campaign_id)) is starred
         assert view.table.value["star"][1] == ("★" if starred else "☆")
@@ -48,11 +48,11 @@ def test_only_what_is_starred_can_be_shown(bench):
     """The other rows go, their ticks stay."""
     view = TableView(bench)
     view._fill()
-    view.table.selection = [0, 1]
+    view.tick(["000000", "000001"], on=True)
     bench.mark("000001", starred=True)
     bench.starred_only = True
     assert list(view.table.value["number"]) == ["000001"]
-    view.table.selection = []
+    view.tick(["000001"], on=False)
     assert bench.chosen == ["000000"]
     bench.starred_only = False
     assert view.table.selection == [0]

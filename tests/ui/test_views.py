@@ -126,13 +126,19 @@ def test_the_most_interesting_rows_come_first():
 
 
 def test_a_row_click_selects_and_ticks_choose(bench):
-    """The table's events change the state that the other views watch."""
+    """The table's events change the state that the other views watch; what is gone is let be."""
     view = TableView(bench)
     view._fill()
-    view._click(type("Click", (), {"row": 1, "column": "formula"})())
+    view.click("000001", "formula")
     assert bench.selected == "candidate:000001"
-    view.table.selection = [0, 1]
+    view.tick(["000000", "000001"], on=True)
     assert bench.chosen == ["000000", "000001"]
+    view.tick(["000009"], on=True)
+    view.click("000009", "formula")
+    view.click("000009", "star")
+    assert bench.chosen == ["000000", "000001"]
+    assert bench.selected == "candidate:000001"
+    assert bench.marks == {}
 
 
 def test_what_is_ticked_for_its_energy_is_ticked_in_the_table(bench):
@@ -141,7 +147,7 @@ def test_what_is_ticked_for_its_energy_is_ticked_in_the_table(bench):
     view._fill()
     tools._choose_near()
     assert view.table.selection == [0, 1]
-    view.table.selection = [0, 1, 2]
+    view.tick(["000002"], on=True)
     assert bench.chosen == ["000000", "000001", "000002"]
 
 
@@ -149,7 +155,7 @@ def test_new_candidates_keep_the_ticks(bench):
     """What was ticked stays ticked when the table is filled again."""
     view = TableView(bench)
     view._fill()
-    view.table.selection = [1]
+    view.tick(["000001"], on=True)
     bench.revision += 1
     assert view.table.selection == [1]
     assert bench.chosen == ["000001"]

@@ -1,8 +1,11 @@
 // The table draws its rows anew when some of them change, and their buttons with them. Who is at a
 // button by key finds the focus on the new one of the same row, not at the start of the page.
+// And a row that somebody clicks or ticks is told by its candidate's number: a click that is known
+// by the place of its row would hit another candidate wherever rows came or went on its way.
 
 const ROW = ".tabulator-row"
 const CELL = ".tabulator-cell"
+const BOX = "input[type=checkbox]"
 const numberOf = (row) => row?.querySelector("[tabulator-field=number]")?.textContent
 const placeOf = (target) => {
   const cell = target.closest(CELL)
@@ -21,12 +24,11 @@ function keepPlace() {
 // Tabulator calls every tick box alike.
 function nameTicks(table) {
   for (const row of table.querySelectorAll(ROW)) {
-    const box = row.querySelector("input[type=checkbox]")
+    const box = row.querySelector(BOX)
     const formula = row.querySelector("[tabulator-field=formula]")?.textContent ?? ""
     box?.setAttribute("aria-label", `Tick ${formula.trim()} ${numberOf(row)}`)
   }
-  table.querySelector(".tabulator-header input[type=checkbox]")
-    ?.setAttribute("aria-label", "Tick all rows")
+  table.querySelector(`.tabulator-header ${BOX}`)?.setAttribute("aria-label", "Tick all rows")
 }
 
 // A row may be drawn anew between down and up, as rows of a running campaign are every second, and the
@@ -44,6 +46,33 @@ function keepClicks(table) {
     pressed = null
   })
   table.addEventListener("click", () => clearTimeout(due), true)
+}
+
+// A click beside a tick box, in its cell, ticks it, too.
+function tellClicks(table, tell) {
+  const told = ({target}) => {
+    const place = placeOf(target)
+    if (!place?.number) { return }
+    const box = target.closest(CELL).querySelector(BOX)
+    if (box) { tell({kind: "tick", numbers: [place.number], on: box.checked}) }
+    else { tell({kind: "click", ...place}) }
+  }
+  table.addEventListener("change", ({target}) => target.matches(BOX) && told({target}))
+  table.addEventListener("click", told)
+}
+
+// Tabulator's own box at the top ticks rows that a filter hides, too, and where one is ticked it
+// unticks them all.
+function tickAll(table, view, tell) {
+  table.addEventListener("change", (event) => {
+    if (!event.target.matches(`.tabulator-header ${BOX}`)) { return }
+    event.stopPropagation()
+    const {tabulator} = view
+    const rows = tabulator.getRows("active")
+    const on = !rows.every((row) => row.isSelected())
+    if (on) { tabulator.selectRow(rows) } else { tabulator.deselectRow(rows) }
+    tell({kind: "tick", numbers: rows.map((row) => row.getData().number), on})
+  }, true)
 }
 
 // The button of a row that has the keyboard's focus, found again where its row was drawn anew.
@@ -75,9 +104,8 @@ class Held {
 
 // Panel asks without a rest whether the table's style sheets have come, and misses those that its
 // theme replaced on their way: that would keep a core of the browser busy for as long as it is open.
-function noteStyles(table) {
-  const view = [...window.Bokeh.index.all_views()].find((each) => each.shadow_el === table)
-  const note = (link) => view?._initialized_stylesheets?.set(link.href, true)
+function noteStyles(table, view) {
+  const note = (link) => view._initialized_stylesheets.set(link.href, true)
   table.addEventListener("load", ({target}) => { if (target.tagName === "LINK") { note(target) } }, true)
   for (const link of table.querySelectorAll("link")) { if (link.sheet) { note(link) } }
 }
@@ -93,9 +121,13 @@ export function render({model}) {
     const card = here.getRootNode().host?.getRootNode()
     const table = card?.querySelector(".bk-panel-models-tabulator-DataTabulator")?.shadowRoot
     if (!table || table === held?.table) { return }
+    const view = [...window.Bokeh.index.all_views()].find((each) => each.shadow_el === table)
     const mine = held = new Held(table)
+    const tell = (said) => model.send_msg(said)
     keepClicks(table)
-    noteStyles(table)
+    tellClicks(table, tell)
+    tickAll(table, view, tell)
+    noteStyles(table, view)
     const look = () => {
       nameTicks(table)
       mine.find()
