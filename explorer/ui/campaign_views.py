@@ -17,7 +17,8 @@ from explorer.ui.distributions_view import DistributionsView
 from explorer.ui.export_view import ExportView
 from explorer.ui.hull_view import HullView
 from explorer.ui.retrieval_view import RetrievalView
-from explorer.ui.table_view import TableView, listed, rows_of
+from explorer.ui.table_rows import first_sheet, listed
+from explorer.ui.table_view import TableView
 from explorer.ui.viewer import ViewerView
 from explorer.ui.watched import FRESH
 from explorer.ui.workbench import News, Workbench
@@ -114,5 +115,5 @@ def _news_of(bench: Workbench) -> News:
     news = bench.look(FRESH)
     if news.snapshot is not None:
         known_of(news.snapshot.campaign.spec)
-        rows_of(listed(news.snapshot.gathered, news.snapshot.summary))
+        first_sheet(listed(news.snapshot.gathered, news.snapshot.summary))
     return news

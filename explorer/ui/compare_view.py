@@ -31,7 +31,7 @@ from explorer.marks import Mark
 from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.ui.scene import CrystalView
-from explorer.ui.table_view import novelty_words, reason_words
+from explorer.ui.table_rows import novelty_words, reason_words
 from explorer.ui.theme import TOOLTIP_BELOW, words
 from explorer.ui.workbench import Workbench
 

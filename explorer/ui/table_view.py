@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 import param
@@ -15,29 +14,25 @@ from bokeh.models.widgets.tables import HTMLTemplateFormatter
 from panel.custom import JSComponent
 from panel.viewable import Viewer
 
-from explorer.candidate import Candidate, State
-from explorer.figures.words import spacegroup_label
+from explorer.candidate import Candidate
 from explorer.marks import Mark
-from explorer.ui.theme import card, heading
-from explorer.ui.watched import Gathered
-from explorer.ui.workbench import Workbench, is_placed
+from explorer.ui.table_rows import (
+    COLUMNS,
+    MANY,
+    SELECTED,
+    SHEET,
+    first_sheet,
+    frame,
+    listed,
+    matching,
+    order_of,
+    said_of,
+    sorted_by,
+    with_marks,
+)
+from explorer.ui.theme import card, heading, words
+from explorer.ui.workbench import Workbench
 
-COLUMNS = {
-    "mark": "●",
-    "star": "★",
-    "number": "#",
-    "formula": "Formula",
-    "above_hull": "E above hull, eV/atom",
-    "state": "State",
-    "relaxed": "Relaxed",
-    "novelty": "Novelty",
-    "reason": "Reason",
-    "log_p": "log p",
-    "generated": "Generated",
-    "asked": "Asked",
-    "tags": "Tags",
-    "note": "Note",
-}
 WIDTHS = {
     "mark": 18,
     "star": 34,
@@ -75,8 +70,6 @@ NO_ROWS = "No candidates here yet: they come as crystals are drawn"
 NO_MATCHES = "No candidate matches what stands below the headings"
 LONG = ("novelty", "reason", "tags", "note")
 NARROWEST = 18  # pixels; Tabulator's own 40 would widen the dot and the star
-SELECTED = "●"
-STARS = {True: "★", False: "☆"}
 # The cell's data stay plain, so that a filter finds what is typed; <%- escapes.
 # Polymorphs share a formula: only the number tells their buttons apart where they are read aloud.
 # A button in a cell hands its click on to the cell: so the keyboard selects and stars, too.
@@ -90,17 +83,6 @@ WHOLE = """<span title="<%- value %>"><%- value %></span>"""
 # As the other figures and words write them: a minus sign, and a dash for what is not known.
 NUMBER = """<%- Number.isFinite(value) ? (+value.toFixed({decimals}) + 0).toFixed({decimals})
 .replace("-", "−") : "–" %>"""  # + 0: no "−0.000"
-# What has no place on the hull comes after what has one, in this order.
-STATES = (
-    State.RELAXED,
-    State.WAITING,
-    State.DRAWN,
-    State.SKIPPED,
-    State.KNOWN,
-    State.FAILED,
-    State.DUPLICATE,
-    State.REJECTED,
-)
 # The theme's own rules are as specific as can be, hence the exclamation marks.
 ROWS = """
 .tabulator { border: 0; background: transparent; font-size: 13px !important; }
@@ -165,7 +147,7 @@ class TableKeys(JSComponent):
 
     Shows nothing. What is clicked and ticked it tells by the number of the candidate, in messages:
     ``{"kind": "click", "number": "000007", "field": "star"}`` or ``{"kind": "tick", "numbers":
-    ["000007"], "on": true}``.
+    ["000007"], "on": true}``, where "all" instead of "tick" is the box at the top.
     """
 
     drawn = param.Boolean(default=False, doc="whether the table is there and can be changed")
@@ -175,17 +157,24 @@ class TableKeys(JSComponent):
     def __init__(self, **params: Any) -> None:
         super().__init__(**{"margin": 0, "height": 0} | params)
 
-
-MANY = 1000  # rows; sending them takes a millisecond for each ten
+    def reveal(self, number: str) -> None:
+        """Scroll the table, not the page, to the row of a candidate, unless it is in sight."""
+        self._send_msg({"number": number})
 
 
 class TableView(Viewer):
-    """A Tabulator whose rows follow the candidates."""
+    """A Tabulator whose rows follow the candidates.
+
+    The browser has one sheet of rows at a time. Where one is not enough for all, filters and order
+    are those of all rows, not only of the sheet.
+    """
 
     def __init__(self, bench: Workbench, tools: tuple[Any, ...] = (), **params: Any) -> None:
         super().__init__(**params)
         self.bench, self._tools = bench, tools
-        self._ids: list[str] = []
+        self._ids: list[str] = []  # of the rows that the browser has
+        self._found: list[Candidate] = []  # on all sheets
+        self._clicked = ""
         self.table = pn.widgets.Tabulator(
             frame([]),
             titles=COLUMNS,
@@ -207,6 +196,7 @@ class TableView(Viewer):
             frozen_columns=list(ALWAYS),
             selectable="checkbox",
             show_index=False,
+            pagination=None,  # or Panel would hand the browser the first twenty rows of many
             disabled=True,
             editors=dict.fromkeys(COLUMNS),  # or every cell would take the keyboard's focus
             layout="fit_data_stretch",
@@ -223,6 +213,12 @@ class TableView(Viewer):
             sorters=[],
         )
         self.keys = TableKeys()
+        self.sheets = pmui.Pagination(
+            count=1, size="small", show_first_button=True, show_last_button=True, margin=0,
+            align="center",
+        )  # fmt: skip
+        self.which = words(margin=(0, 8), align="center")
+        self.turn = pn.Row(self.sheets, self.which, margin=(6, 0, 0, 0), visible=False)
         self.columns = pmui.MenuToggle(
             items=[
                 {
@@ -242,8 +238,10 @@ class TableView(Viewer):
         )  # fmt: skip
         self.columns.param.watch(self._hide, "toggled")
         self.keys.on_msg(self._hear)
+        self.table.param.watch(self._ask_again, ["filters", "sorters"])
+        self.sheets.param.watch(self._turn_sheet, "value")
         bench.param.watch(self._follow, ["revision", "summary"])
-        bench.param.watch(self._fill, ["campaign_id", "starred_only"])
+        bench.param.watch(self._begin, ["campaign_id", "starred_only"])
         bench.param.watch(self._tick, "chosen")
         bench.param.watch(self._star, "marks")
         bench.param.watch(self._mark, "selected")
@@ -258,15 +256,46 @@ class TableView(Viewer):
         if name in {event.name for event in events}:
             self._fill()
 
+    def _begin(self, *_: Any) -> None:
+        if self.sheets.value:
+            self.sheets.value = 0
+        else:
+            self._fill()
+
+    def _ask_again(self, *_: Any) -> None:
+        """Filter and order all rows anew; those of a single sheet the browser does alone."""
+        if self.turn.visible:
+            self._begin()
+
+    def _turn_sheet(self, _: Any) -> None:
+        self._fill()
+        if self._ids:
+            self.keys.reveal(self._ids[0])
+
     def _fill(self, *_: Any) -> None:
-        bench = self.bench
-        rows = rows_of(listed(bench.gathered, bench.summed_up))
+        bench, gathered = self.bench, listed(self.bench.gathered, self.bench.summed_up)
+        rows = order_of(gathered)
         if bench.starred_only:
-            starred = [bench.is_starred(name) for name in rows["number"]]
-            rows = rows.loc[starred].reset_index(drop=True)
-        self._ids = rows["number"].tolist()
-        self.table.value = with_marks(rows, bench.selected, bench.marks)
+            rows = [candidate for candidate in rows if bench.is_starred(candidate.id)]
+        self.turn.visible = len(rows) > SHEET
+        asked = self.turn.visible and (self.table.filters or self.table.sorters)
+        self._found = self._asked_of(rows) if asked else rows
+        count = math.ceil(len(self._found) / SHEET) or 1
+        if self.sheets.value >= count:
+            self.sheets.value = count - 1  # comes here again
+            return
+        self.sheets.count = count
+        first = self.sheets.value * SHEET
+        alike = self._found is order_of(gathered) and not first
+        sheet = first_sheet(gathered) if alike else frame(self._found[first : first + SHEET])
+        self._ids = sheet["number"].tolist()
+        self.which.object = which_words(first, len(self._ids), len(self._found), len(rows))
+        self.table.value = with_marks(sheet, bench.selected, bench.marks)
         self._tick()
+
+    def _asked_of(self, rows: list[Candidate]) -> list[Candidate]:
+        marks = self.bench.marks
+        return sorted_by(matching(rows, self.table.filters, marks), self.table.sorters, marks)
 
     def _tick(self, *_: Any) -> None:
         """Tick what is in the basket, whoever put it there."""
@@ -302,13 +331,25 @@ class TableView(Viewer):
                 patches.append((rows[name], mark))
         if patches:
             self.table.patch({"mark": patches})
+        if event.new.startswith("candidate:") and event.new != self._clicked:
+            self._reveal(event.new.partition(":")[2])
+
+    def _reveal(self, number: str) -> None:
+        """Bring the row of what was selected elsewhere into sight, from whichever sheet."""
+        places = (place for place, found in enumerate(self._found) if found.id == number)
+        place = next(places, None)
+        if place is not None:
+            self.sheets.value = place // SHEET
+            self.keys.reveal(number)
 
     def _hear(self, event: Any) -> None:
         said = event.data
-        if said["kind"] == "tick":
-            self.tick(said["numbers"], on=said["on"])
-        else:
+        if said["kind"] == "click":
             self.click(said["number"], said["field"])
+        else:
+            everything = said["kind"] == "all" and self.turn.visible
+            numbers = [found.id for found in self._found] if everything else said["numbers"]
+            self.tick(numbers, on=said["on"])
 
     def click(self, number: str, field: str) -> None:
         """Select a candidate, or star it, if that is the column; one that is gone is let be."""
@@ -317,12 +358,14 @@ class TableView(Viewer):
         if field == "star":
             self.bench.mark(number, starred=not self.bench.is_starred(number))
         else:
+            self._clicked = f"candidate:{number}"  # it is in sight
             self.bench.select_candidate(number)
 
     def tick(self, numbers: Iterable[str], *, on: bool) -> None:
         """Choose candidates for the basket, or take them out of it; the others stay as they are."""
         named = [number for number in numbers if number in self.bench.candidates]
-        kept = [number for number in self.bench.chosen if number not in set(named)]
+        again = set(named)
+        kept = [number for number in self.bench.chosen if number not in again]
         self.bench.chosen = [*kept, *named] if on else kept
         self._tick()  # the table may have ticked the rows that now stand where those stood
 
@@ -330,6 +373,7 @@ class TableView(Viewer):
         return card(
             heading("Candidates", self.starred, self.columns, *self._tools),
             self.table,
+            self.turn,
             self.keys,
             name="table",
         )
@@ -343,78 +387,7 @@ def header_filter(name: str, example: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def by_interest(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return candidates lowest above the hull first; those that never got there by how far."""
-
-    def place(candidate: Candidate) -> tuple[int, float, int]:
-        if is_placed(candidate):
-            return -1, candidate.energy_above_hull, candidate.index
-        return STATES.index(candidate.state), 0.0, candidate.index
-
-    return sorted(candidates, key=place)
-
-
-def listed(gathered: Gathered, summary: Gathered) -> Gathered:
-    """Return what the table shows of a campaign: if that is much, it follows at a slower pace."""
-    return gathered if len(gathered.by_id) <= MANY else summary
-
-
-def rows_of(gathered: Gathered) -> pd.DataFrame:
-    """Return the rows that all pages have in common, which nobody may change. Safe in a thread."""
-    return gathered.once("rows", lambda: frame(by_interest(gathered.in_order)))
-
-
-def frame(candidates: Iterable[Candidate]) -> pd.DataFrame:
-    """Return rows in the order given, without what people said of them."""
-    rows = [_row(candidate) | said_of(Mark()) for candidate in candidates]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"above_hull": float, "log_p": float})
-
-
-def with_marks(rows: pd.DataFrame, selected: str, marks: Mapping[str, Mark]) -> pd.DataFrame:
-    """Return a copy with the dot of what is selected, and what people said of candidates."""
-    rows = rows.copy()
-    places = {name: place for place, name in enumerate(rows["number"])}
-    kind, _, name = selected.partition(":")
-    if kind == "candidate" and name in places:
-        rows.loc[places[name], "mark"] = SELECTED
-    for name, mark in marks.items():
-        if name in places:
-            said = said_of(mark)
-            rows.loc[places[name], list(said)] = list(said.values())
-    return rows
-
-
-def said_of(mark: Mark) -> dict[str, str]:
-    """Return the cells that tell what people said of a candidate."""
-    return {"star": STARS[mark.starred], "tags": ", ".join(mark.tags), "note": mark.note}
-
-
-def _row(candidate: Candidate) -> dict[str, Any]:
-    energy = candidate.energy_above_hull
-    return {
-        "mark": "",
-        "number": candidate.id,
-        "formula": candidate.formula,
-        "above_hull": math.nan if energy is None else energy,
-        "state": candidate.state.value,
-        "relaxed": spacegroup_label(candidate.spacegroup_relaxed),
-        "novelty": novelty_words(candidate),
-        "reason": reason_words(candidate),
-        "log_p": candidate.log_likelihood,
-        "generated": spacegroup_label(candidate.spacegroup_generated),
-        "asked": spacegroup_label(candidate.spacegroup_asked),
-    }
-
-
-def novelty_words(candidate: Candidate) -> str:
-    """Say what a candidate equals, if anything."""
-    if candidate.state == State.DUPLICATE:
-        return f"same as {candidate.matched}"
-    if candidate.novel is None:
-        return ""
-    return "new" if candidate.novel else f"known: {candidate.matched}"
-
-
-def reason_words(candidate: Candidate) -> str:
-    """Say why a candidate went no further, where `novelty_words` does not tell it already."""
-    return "" if candidate.state in {State.KNOWN, State.DUPLICATE} else candidate.reason
+def which_words(first: int, shown: int, found: int, rows: int) -> str:
+    """Say which of all rows the browser has, where it has not all of them."""
+    place = f"{first + 1:,}\u2013{first + shown:,} of {found:,}" if shown else "none"
+    return f"Rows {place}" if found == rows else f"Rows {place} that match; {rows:,} in all"

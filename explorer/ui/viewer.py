@@ -37,7 +37,7 @@ from explorer.ui.notes_view import NotesView
 from explorer.ui.pattern_view import PatternView
 from explorer.ui.relaxation_view import Path, RelaxationView
 from explorer.ui.scene import CrystalView
-from explorer.ui.table_view import novelty_words, reason_words
+from explorer.ui.table_rows import novelty_words, reason_words
 from explorer.ui.theme import TAB_LOOK, card, heading, words
 from explorer.ui.viewer_tabs import (
     BONDS,

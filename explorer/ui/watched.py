@@ -23,7 +23,8 @@ from explorer.store import Store
 from explorer.structure_files import NamedStructure
 from explorer.users import UnseenError, refuse_strangers
 
-BATCH = 2000  # candidates read at once, so that opening a long campaign stays responsive
+BATCH = 2000  # candidates read at once
+READING = 0.5  # seconds after which a look shows what it has of a long campaign, before it reads on
 PACE = 2.0  # seconds between two summaries of a campaign that runs: each costs a redrawing
 FRESH = 0.5
 """Seconds for which a reading of the store is good for the pages that only follow a campaign."""
@@ -163,12 +164,9 @@ class Watched:
     def _read(self) -> Snapshot:
         store, before, began = self._store, self._gathered, time.monotonic()
         # The candidates first: a campaign read later never shows fewer than its own counts.
-        changed, sequence = store.candidates(
-            self.id, before.sequence, structures=False, limit=BATCH
-        )
+        news, sequence = self._news_after(before.sequence, began + READING)
         campaign = store.campaign(self.id)
-        if changed:
-            news = {candidate.id: candidate for candidate in changed}
+        if news:
             self._gathered = Gathered({**before.by_id, **news}, sequence)
         if self._is_time(campaign):
             self._summary, self._summed_up = self._gathered, time.monotonic()
@@ -178,6 +176,17 @@ class Watched:
         marks = store.marks(self.id)
         alive = not campaign.active or store.runner_alive()
         return Snapshot(began, campaign, self._gathered, self._summary, targets, marks, alive)
+
+    def _news_after(self, sequence: int, until: float) -> tuple[dict[str, Candidate], int]:
+        """Read what changed after a sequence number, batch by batch, while there is time."""
+        news: dict[str, Candidate] = {}
+        while True:
+            changed, sequence = self._store.candidates(
+                self.id, sequence, structures=False, limit=BATCH
+            )
+            news.update((candidate.id, candidate) for candidate in changed)
+            if len(changed) < BATCH or time.monotonic() >= until:
+                return news, sequence
 
     def _is_time(self, campaign: Campaign) -> bool:
         """Whether to sum up now: while candidates keep coming only now and then, else at once."""

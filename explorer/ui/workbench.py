@@ -156,11 +156,6 @@ class Workbench(param.Parameterized):
             summary=self.summary + bool(summed_up),
         )
 
-    @property
-    def caught_up(self) -> bool:
-        """Whether all of the campaign's candidates are here."""
-        return self.campaign is None or self.gathered.sequence >= self.campaign.sequence
-
     def in_order(self) -> tuple[Candidate, ...]:
         """Return the candidates as they were drawn."""
         return self.gathered.in_order

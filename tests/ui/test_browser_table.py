@@ -1,12 +1,15 @@
 """The table of candidates in Chromium: its room, its clicks, its place; names of all controls."""
 
+from dataclasses import replace
+
 import pytest
-from chromium import opened, wait_for
+from chromium import candidates_on_hull, opened, wait_for
 from handmade import candidate, put
 
 from explorer.candidate import State
 from explorer.store import Store
 from explorer.structure_files import NamedStructure
+from explorer.ui.table_rows import SHEET
 
 TABLE = """() => {
   const roots = [document]
@@ -61,7 +64,8 @@ def crowded(site, home):
         candidate(k, State.DUPLICATE, reason="same crystal", matched="1") for k in range(50, 60)
     ]
     sought = [NamedStructure("salt", candidate(0).relaxed)]
-    crystals = (*map(candidate, range(50)), *lost)
+    placed = (candidate(k, energy_per_atom=-2.0 + 0.01 * k) for k in range(50))
+    crystals = (*placed, *lost)
     campaign = put(store, *crystals, given=sought, targets="salt.cif", name="Crowded")
     store.close()
     return f"{site[0]}?campaign={campaign}"
@@ -136,6 +140,61 @@ def test_what_is_ticked_is_what_is_shown(crowded):
         words.press("Delete")
         page.locator(".tabulator-row", has_text="000000").wait_for()
         assert page.locator(".tabulator-selected").count() == 1
+
+
+def test_a_point_of_the_hull_brings_its_row_into_sight(crowded):
+    """In the table alone: the page stays where it is."""
+    with opened(crowded) as page:
+        table = table_of(page)
+        assert table.evaluate("(holder) => holder.scrollTop") == 0
+        row = page.locator(".tabulator-row", has_text="●")
+
+        def at_rest():  # the page moves while its parts arrive
+            point = candidates_on_hull(page).get("candidate:000045")
+            page.wait_for_timeout(500)
+            return point if point == candidates_on_hull(page).get("candidate:000045") else None
+
+        page.mouse.click(*wait_for(at_rest, 60, "the hull"))
+        row.wait_for()
+        assert int(row.locator("[tabulator-field=number]").inner_text()) > 40
+
+        def inside() -> bool:
+            top, bottom = table.evaluate(
+                "(holder) => [holder.getBoundingClientRect().top, "
+                "holder.getBoundingClientRect().bottom]"
+            )
+            box = row.bounding_box()
+            return top <= box["y"] and box["y"] + box["height"] <= bottom
+
+        wait_for(inside, 30, "the row in sight")
+        assert page.evaluate("window.scrollY") == 0
+
+
+def test_of_many_rows_every_one_can_be_reached(site, home):
+    """Sheet by sheet, and from any sheet by what is typed."""
+    store = Store(home / "campaigns.db")
+    one = candidate(0)
+    many = [
+        replace(one, id=f"{k:06d}", index=k, energy_above_hull=1e-5 * k)
+        for k in range(2 * SHEET + 20)
+    ]
+    lost = candidate(2 * SHEET + 20, State.FAILED, reason="fell apart")
+    campaign = put(store, *many, lost, name="Many")
+    store.close()
+    with opened(f"{site[0]}?campaign={campaign}") as page:
+        rows = page.locator(".tabulator-row")
+        page.get_by_text("Rows 1–500 of 1,021").wait_for()
+        page.get_by_role("button", name="Go to last page").click()
+        page.get_by_text("Rows 1,001–1,021 of 1,021").wait_for()
+        rows.filter(has_text="001000").wait_for()
+        page.locator(".tabulator-col[tabulator-field=number] .tabulator-col-title").click()
+        page.get_by_text("Rows 1–500 of 1,021").wait_for()
+        rows.filter(has_text="000000").wait_for()
+        words = page.get_by_role("searchbox", name="Only states that contain")
+        words.press_sequentially("failed")
+        page.get_by_text("Rows 1–1 of 1 that match; 1,021 in all").wait_for()
+        rows.filter(has_text="fell apart").wait_for()
+        assert rows.count() == 1
 
 
 def test_a_click_into_a_filter_draws_no_row(crowded):

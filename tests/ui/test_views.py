@@ -25,7 +25,8 @@ from explorer.ui.periodic_table import element_cells
 from explorer.ui.retrieval_view import RetrievalView, key_html
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
 from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
-from explorer.ui.table_view import TableView, by_interest, frame, with_marks
+from explorer.ui.table_rows import by_interest, frame, with_marks
+from explorer.ui.table_view import TableView
 from explorer.ui.targets_view import TargetsView, read_upload
 from explorer.ui.upload_view import MAX_MEGABYTES
 from explorer.ui.viewer import candidate_details, staged

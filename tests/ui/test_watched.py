@@ -11,7 +11,8 @@ from explorer.campaign import CampaignState
 from explorer.lease import Leases, new_owner
 from explorer.ui.distributions_view import DistributionsView
 from explorer.ui.hull_view import HullView
-from explorer.ui.table_view import SELECTED, TableView
+from explorer.ui.table_rows import SELECTED
+from explorer.ui.table_view import TableView
 from explorer.ui.watched import Gathered
 from explorer.ui.workbench import Workbench
 from explorer.users import User
@@ -47,6 +48,18 @@ def test_pages_of_one_campaign_read_the_store_once(store):
     assert list(others[0].candidates) == ["000000", "000001"]
     assert watching(store, campaign_id, age=0.0).gathered is first.gathered  # nothing has changed
     assert statements
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(60.0, 1), (0.0, 3)])
+def test_a_long_campaign_is_read_as_far_as_there_is_time(store, monkeypatch, seconds, looks):
+    """Batch by batch; what is missing comes with the next looks, and none comes twice."""
+    monkeypatch.setattr("explorer.ui.watched.BATCH", 2)
+    monkeypatch.setattr("explorer.ui.watched.READING", seconds)
+    bench = Workbench(store, campaign_id=put(store, *map(candidate, range(5))))
+    for look in range(1, looks + 1):
+        bench.take(bench.look())
+        assert len(bench.candidates) == (5 if look == looks else 2 * look)
+    assert [each.index for each in bench.in_order()] == list(range(5))
 
 
 def test_another_campaign_or_store_is_read_by_itself(store, tmp_path):

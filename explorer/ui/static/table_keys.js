@@ -6,6 +6,7 @@
 const ROW = ".tabulator-row"
 const CELL = ".tabulator-cell"
 const BOX = "input[type=checkbox]"
+const PATIENCE = 2000  // milliseconds; a row that comes later is one that nobody waits for
 const numberOf = (row) => row?.querySelector("[tabulator-field=number]")?.textContent
 const placeOf = (target) => {
   const cell = target.closest(CELL)
@@ -71,8 +72,31 @@ function tickAll(table, view, tell) {
     const rows = tabulator.getRows("active")
     const on = !rows.every((row) => row.isSelected())
     if (on) { tabulator.selectRow(rows) } else { tabulator.deselectRow(rows) }
-    tell({kind: "tick", numbers: rows.map((row) => row.getData().number), on})
+    tell({kind: "all", numbers: rows.map((row) => row.getData().number), on})
   }, true)
+}
+
+// Brings the row of a number into sight, once the table has it.
+class Sought {
+  constructor() { this.number = this.view = null }
+
+  seek(number) {
+    this.number = number
+    clearTimeout(this.due)
+    this.due = setTimeout(() => { this.number = null }, PATIENCE)
+    this.find()
+  }
+
+  find() {
+    const tabulator = this.view?.tabulator
+    if (!this.number || !tabulator) { return }
+    const row = tabulator.getRows("active").find((each) => each.getData().number === this.number)
+    if (!row) { return }
+    this.number = null
+    const scroll = () => tabulator.scrollToRow(row, "center", false).catch(() => {})  // or is in sight
+    // Panel goes back to where the table was scrolled, in the frame after its rows changed.
+    requestAnimationFrame(() => requestAnimationFrame(scroll))
+  }
 }
 
 // The button of a row that has the keyboard's focus, found again where its row was drawn anew.
@@ -113,6 +137,8 @@ function noteStyles(table, view) {
 export function render({model}) {
   keepPlace()
   const here = document.createElement("span")
+  const sought = new Sought()
+  model.on("msg:custom", ({number}) => sought.seek(number))
   let held = null
   const leave = () => held?.leave()
   document.addEventListener("pointerdown", leave, true)
@@ -122,6 +148,7 @@ export function render({model}) {
     const table = card?.querySelector(".bk-panel-models-tabulator-DataTabulator")?.shadowRoot
     if (!table || table === held?.table) { return }
     const view = [...window.Bokeh.index.all_views()].find((each) => each.shadow_el === table)
+    sought.view = view
     const mine = held = new Held(table)
     const tell = (said) => model.send_msg(said)
     keepClicks(table)
@@ -131,6 +158,7 @@ export function render({model}) {
     const look = () => {
       nameTicks(table)
       mine.find()
+      sought.find()
       model.drawn ||= table.querySelector(".tabulator-table") !== null
     }
     new MutationObserver(look).observe(table, {childList: true, subtree: true})
