@@ -17,9 +17,15 @@ from bokeh.document import Document
 from bokeh.settings import settings
 from panel.io.notifications import NotificationAreaBase
 from panel.util import edit_readonly
+from tornado.ioloop import IOLoop
 
 LITTER = 10_000
 """Objects made before Python looks for garbage among them: a page is 75,000 that all stay."""
+
+CLOSED = 20
+"""Pages that may have been closed before what they left is searched for while others are open."""
+AFTERWARDS = 6.0
+"""Seconds after the end of a session in which Panel still holds parts of it."""
 
 TURN = 5e-4
 """Seconds for which a thread may compute while the one that answers clicks waits."""
@@ -69,21 +75,63 @@ def send_at_once(page: Document | None) -> None:
 
 
 def leave_nothing(page: Document | None) -> None:
-    """Let a page's notifications go when its session ends.
+    """Let a page go when its session ends: at once what can be, the rest as `SEARCH` sees fit.
 
-    Panel keeps them, and with them all of the page and its campaign: 8 MB each time.
+    Panel keeps its notifications, and with them all of the page and its campaign: 8 MB each time.
     """
 
     def forget(_context: SessionContext) -> None:
+        SEARCH.ended()
         for name, (view, _, document, _) in list(pn.state._views.items()):
             if document is page and isinstance(view, NotificationAreaBase):
                 del pn.state._views[name]
 
     if page is not None:
+        SEARCH.opened()
         page.on_session_destroyed(forget)
         # Panel has no other way to its set, which it goes through again at `--warm`.
         hooks = page.callbacks
         hooks._session_destroyed_callbacks = Hooks(hooks.session_destroyed_callbacks)
+
+
+class Search:
+    """Looks for what closed pages left, seldom: all pages wait for it, forty of them 1.3 s.
+
+    Objects that refer to each other stay in memory until Python searches all that it has. Left
+    alone it does so when pages are opened, and Bokeh and Panel ask it to whenever one is closed.
+    So what belongs to pages is put where it does not look, and comes back when many were closed, or
+    all of them.
+    """
+
+    def __init__(self) -> None:
+        self._open = self._closed = 0
+        self._due = False
+
+    def opened(self) -> None:
+        """Count a page that is being built."""
+        self._open += 1
+
+    def keep(self) -> None:
+        """Leave alone what there is now, when a page has been built."""
+        gc.freeze()
+
+    def ended(self) -> None:
+        """Count a page whose session ends, and search once it is worth it."""
+        self._open -= 1
+        self._closed += 1
+        enough = self._closed >= max(CLOSED, self._open // 2)
+        if (enough or not self._open) and not self._due:
+            self._due = True
+            IOLoop.current().call_later(AFTERWARDS, self._search)
+
+    def _search(self) -> None:
+        self._closed, self._due = 0, False
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+
+
+SEARCH = Search()
 
 
 class Hooks(set):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from functools import partial
 
 import panel as pn
 import panel_material_ui as pmui
@@ -20,7 +21,7 @@ from explorer.ui.good_guest import mind_own_business
 from explorer.ui.pulse import TURNS, Pulse
 from explorer.ui.theme import PAGE, THEME
 from explorer.ui.window import CONNECTED, Window
-from explorer.ui.workbench import Workbench
+from explorer.ui.workbench import News, Workbench
 
 BODY = {"sizing_mode": "stretch_width", "margin": (12, 0, 0, 0)}
 
@@ -41,14 +42,13 @@ def campaign_page(store: Store) -> pmui.Page:
     mind_own_business(page)
     page.param.watch(lambda event: bench.param.update(dark=event.new), "dark_theme")
 
-    async def look() -> None:
-        news = await news_of(bench)
+    async def take(news: News) -> None:
         with TURNS.measured(), pn.io.hold():
             bench.take(news)
 
     async def begin() -> None:
-        await look()
-        Pulse(look).start()
+        await take(await news_of(bench))
+        Pulse(partial(news_of, bench), take).start()
 
     pn.state.location.sync(page, {"dark_theme": "dark"})
     pn.state.curdoc.js_on_event("document_ready", CustomJS(code=CONNECTED))

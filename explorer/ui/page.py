@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,13 @@ from explorer.ui.campaigns_view import CampaignsView
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import PRESETS, Draft, given_samples
 from explorer.ui.elements import blocked_elements, potential_names
-from explorer.ui.good_guest import leave_nothing, mind_own_business, send_at_once, settle
+from explorer.ui.good_guest import (
+    SEARCH,
+    leave_nothing,
+    mind_own_business,
+    send_at_once,
+    settle,
+)
 from explorer.ui.login import current_user, login_words
 from explorer.ui.number_keys import NumberKeys
 from explorer.ui.pulse import TURNS, Pulse
@@ -32,7 +38,7 @@ from explorer.ui.theme import PAGE, THEME, words
 from explorer.ui.versus_view import VersusView
 from explorer.ui.welcome import welcome
 from explorer.ui.window import CONNECTED, Window
-from explorer.ui.workbench import Workbench
+from explorer.ui.workbench import News, Workbench
 from explorer.users import QuotaError
 
 LIST_EVERY = 6  # looks between two readings of the list of campaigns
@@ -149,13 +155,14 @@ class Session:
         """Start a runner unless one is alive."""
         await asyncio.to_thread(ensure_runner, self.store)
 
-    async def look(self) -> None:
-        """Read what is new and hand it to the views in one batch."""
+    async def look(self, news: News | None = None) -> None:
+        """Read what is new, unless that is done, and hand it to the views in one batch."""
         if self._looking or (self.views is not None and self.views.awaited):
             return
         self._looking = True
         try:
-            news = await news_of(self.bench)
+            if news is None or news.campaign_id != self.bench.campaign_id:
+                news = await news_of(self.bench)
             with TURNS.measured(), pn.io.hold():
                 self.bench.take(news)
             if self._looks == 0 and self.bench.campaign is not None:
@@ -272,10 +279,11 @@ class Session:
     async def _begin(self) -> None:
         """Start reading once the browser is there: Panel drops changes made while it connects."""
         send_at_once(pn.state.curdoc)
+        SEARCH.keep()
         self._begun = True
         await self.look()
         self.window.restore(self.bench)
-        Pulse(self.look).start()
+        Pulse(partial(news_of, self.bench), self.look).start()
         get_ready()
 
 

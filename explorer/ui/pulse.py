@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import panel as pn
 from panel.io.callbacks import PeriodicCallback
@@ -16,6 +17,8 @@ REST = 4.0
 """How long nobody looks after a look, in units of what looks take of the event loop."""
 MEMORY = 0.05
 """Weight of the latest look in the average of what looks take."""
+
+News = TypeVar("News")
 
 
 class Turns:
@@ -46,20 +49,25 @@ class Turns:
 TURNS = Turns()
 
 
-class Pulse:
-    """Calls a coroutine again and again while the page is open, each time when its turn comes.
+class Pulse(Generic[News]):
+    """Reads again and again while the page is open, and takes over what is new when its turn comes.
 
     Panel keeps the document locked while a periodic callback waits, and clicks with it; this one
-    waits outside of the lock.
+    waits outside of the lock, and after it has read: pages of one campaign share a reading, and
+    what they wait for in common would come to all of them at once.
 
     Parameters
     ----------
-    look
-        What is called; never twice at once.
+    read
+        Reads beside the event loop; never called twice at once.
+    take
+        Called with what `read` returned.
     """
 
-    def __init__(self, look: Callable[[], Awaitable[None]]) -> None:
-        self._look = look
+    def __init__(
+        self, read: Callable[[], Awaitable[News]], take: Callable[[News], Awaitable[None]]
+    ) -> None:
+        self._read, self._take = read, take
         self._waiting = False
 
     def start(self) -> None:
@@ -73,8 +81,9 @@ class Pulse:
 
     async def _when_it_is_time(self) -> None:
         try:
+            news = await self._read()
             now = time.monotonic()
             await asyncio.sleep(TURNS.next(now) - now)
-            await self._look()
+            await self._take(news)
         finally:
             self._waiting = False
