@@ -3,10 +3,10 @@
 `python tests/benchmarks/sessions.py --open 300 --watching 30 --clicks 200` starts the server and a
 runner, opens pages as a browser does (document and websocket, without drawing them), lets some of
 them watch a campaign that is being relaxed, clicks a checkbox of one, and prints the figures as
-JSON. A click is answered when the server has handled it and says so. Seconds of the processor and
-the longest callbacks of the server's loop mean the same on a busy machine, too. With
-`--visits 1000` so many pages are opened and closed one after the other instead, and the figure is
-the memory that stays.
+JSON. A click is answered when the server has handled it and says so; it is also clicked while all
+other pages are closed at once and the server forgets them. Seconds of the processor and the longest
+callbacks of the server's loop mean the same on a busy machine, too. With `--visits 1000` so many
+pages are opened and closed one after the other instead, and the figure is the memory that stays.
 """
 
 from __future__ import annotations
@@ -156,13 +156,17 @@ async def measure(machine: Machine, address: str, options: argparse.Namespace) -
     took = await clicks(first, options.clicks)
     busy = (processor_seconds(server) - busy) / (time.perf_counter() - began)
     while_clicking = json.loads((await AsyncHTTPClient().fetch(blocks)).body)
-    for page in pages:
+    leaving = asyncio.create_task(clicks(first, round(REST / 0.1)))
+    for page in pages[1:]:
         await page.close()
+    took_leaving = await leaving
+    await first.close()
     return {
         "pages": {"open": len(pages), "watching": min(options.watching, options.open)},
         "page_load_seconds": quantiles(loads),
         "processor_seconds_for_each_page": round(worked / max(options.open, 1), 2),
         "click_milliseconds": quantiles(took),
+        "click_milliseconds_while_pages_close": quantiles(took_leaving),
         "server_cores_used": round(busy, 2),
         "loop_while_pages_open": while_opening,
         "loop_while_clicking": while_clicking,
