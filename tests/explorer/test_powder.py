@@ -25,11 +25,17 @@ def columns(separator: str = " ", head: str = "") -> bytes:
         columns(",", "2theta,counts\n"),
         columns(" ", "# measured\n! by us\n\n"),
         columns(";").replace(b".", b","),
+        columns("\t").replace(b".", b","),
+        columns("  ").replace(b".", b",").replace(b"\n", b"  1,5\n"),
+        columns(", ", "2theta, counts\n"),
         columns(" ").replace(b"\n", b" 1.5\r\n"),
         b"\xef\xbb\xbf" + columns(),
         b"\n".join(reversed(columns().split(b"\n"))),
     ],
-    ids=["xy", "tabs", "csv", "comments", "decimal commas", "errors", "byte order", "descending"],
+    ids=[
+        "xy", "tabs", "csv", "comments", "decimal commas", "decimal commas and tabs",
+        "decimal commas and blanks", "commas and blanks", "errors", "byte order", "descending",
+    ],  # fmt: skip
 )
 def test_two_columns_are_read_and_normalised(content):
     """Angles ascend, the background is 0 and the highest point 100."""
@@ -49,6 +55,7 @@ def test_two_columns_are_read_and_normalised(content):
         (columns() + b"\nthe end", "line 72: expected an angle and an intensity, got 'the end'"),
         (columns().replace(b"79.00", b"790.0"), "from 0 to 180"),
         (columns() + b"\n80.5 nan", "finite"),
+        (columns() + b"\n80.5 1,234", "line 72: expected an angle and an intensity"),
         (columns() + b"\n80.5 1e308\n80.6 -1e308", "intensities up to 1e+30"),
         (b"\n".join(b"%d 7" % k for k in range(20)), "all are 7"),
         (b"1 2 " * (MAX_MEGABYTES * 2**18 + 1), "at most 8 MiB"),
