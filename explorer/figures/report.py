@@ -192,7 +192,7 @@ def retrieval_lines(curve: Curve) -> go.Figure:
     """Draw targets found against crystals drawn and against relaxations, as steps."""
     lines = (
         ("by crystals drawn", curve.crystals, curve.found_by_crystals, DRAWN, "solid"),
-        ("by relaxations", curve.relaxations, curve.found_by_relaxations, SPENT, "dash"),
+        ("by relaxations", curve.relaxations, curve.found_by_relaxations, SPENT, "7px,4px"),
     )
     figure = go.Figure()
     for name, x, y, colour, dash in lines:

@@ -33,9 +33,18 @@ def columns(separator: str = " ", head: str = "") -> bytes:
         b"\n".join(reversed(columns().split(b"\n"))),
     ],
     ids=[
-        "xy", "tabs", "csv", "comments", "decimal commas", "decimal commas and tabs",
-        "decimal commas and blanks", "commas and blanks", "errors", "byte order", "descending",
-    ],  # fmt: skip
+        "xy",
+        "tabs",
+        "csv",
+        "comments",
+        "decimal commas",
+        "decimal commas and tabs",
+        "decimal commas and blanks",
+        "commas and blanks",
+        "errors",
+        "byte order",
+        "descending",
+    ],
 )
 def test_two_columns_are_read_and_normalised(content):
     """Angles ascend, the background is 0 and the highest point 100."""
