@@ -164,7 +164,7 @@ def test_seeds_of_one_question_share_a_band(contenders):
 
 def test_it_is_told_where_seeds_drew_the_same_crystals(contenders):
     """A band without width is then no sign that chance does not matter."""
-    first, second = contenders
+    first = contenders[0]
     drawn = [replace(c, log_likelihood=-20.0 - c.index) for c in first.candidates]
     other = [*drawn[:3], replace(drawn[3], log_likelihood=-50.0)]
     one = replace(first, candidates=tuple(drawn))

@@ -64,3 +64,31 @@ def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
         page.goto(f"{address}?campaign={campaign}")
         page.locator(".tabulator-row").first.wait_for()
         wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
+
+
+def test_crystals_side_by_side_leave_room_for_their_numbers(site):
+    """In a low window the table is seen below them, in a narrow one its columns; notes keep lines.
+
+    Over a crystal the wheel zooms: a window full of crystals could not be scrolled.
+    """
+    address, campaign = site
+    with opened(f"{address}?campaign={campaign}") as page:
+        ticks = page.locator(".tabulator-row input[type=checkbox]")
+        wait_for(lambda: ticks.count() > 1, 60, "rows")
+        for row in range(2):
+            ticks.nth(row).click()
+        page.get_by_role("button", name="Compare").first.click()
+        energy = page.locator("[role=dialog] th[scope=row]", has_text="Above the hull")
+        energy.wait_for()
+        cell = page.locator("[role=dialog] td").first
+        assert cell.evaluate("(node) => getComputedStyle(node).whiteSpace") == "pre-line"
+        for width, height in ((640, 360), (360, 640)):
+            page.set_viewport_size({"width": width, "height": height})
+            wait_for(lambda low=height: bottom(energy) < low, 30, "numbers below the crystals")
+            assert cell.bounding_box()["width"] > width / 4
+
+
+def bottom(locator) -> float:
+    """Return where something ends, in pixels from the top of the window."""
+    box = locator.bounding_box()
+    return box["y"] + box["height"]
