@@ -18,6 +18,11 @@ HIGHEST = 1e30
 """Largest intensity, so that their differences are numbers too."""
 COMMENTS = ("#", "!", "%", ";", "//", "'", '"', "*", "_")
 SEPARATOR = re.compile(r"[\s,;]+")
+NUMBER = r"[+-]?\d*,?\d+(?:[eE][+-]?\d+)?"
+DECIMAL_COMMAS = re.compile(rf"{NUMBER}\s+{NUMBER}(?:\s|$)")
+"""Two numbers that blanks alone keep apart: a comma within one cannot separate them."""
+GROUPED = re.compile(r"[+-]?\d*\.\d+\s+[+-]?\d+,\d")
+"""A point in the angle and a comma in the intensity: that may mean thousands, or a third column."""
 
 
 class PatternError(ValueError):
@@ -61,8 +66,8 @@ def read_pattern(name: str, content: bytes) -> MeasuredPattern:
     name
         Of the file, for messages.
     content
-        Its bytes: .xy, .csv, .dat, .txt; separated by blanks, commas, semicolons or tabs. With
-        semicolons, numbers may have decimal commas.
+        Its bytes: .xy, .csv, .dat, .txt; separated by blanks, commas, semicolons or tabs.
+        Unless commas separate, numbers may have decimal commas.
 
     Raises
     ------
@@ -99,7 +104,9 @@ def _rows(name: str, lines: list[str]) -> list[tuple[float, float]]:
 
 
 def _pair(text: str) -> tuple[float, float] | None:
-    if ";" in text:
+    if GROUPED.match(text):
+        return None
+    if ";" in text or DECIMAL_COMMAS.match(text):
         text = text.replace(",", ".")
     try:
         angle, intensity = (float(part) for part in SEPARATOR.split(text)[:2])

@@ -9,14 +9,16 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from explorer.figures.style import layout, palette
-from explorer.figures.words import spacegroup_label
+from explorer.figures.words import in_lines, spacegroup_label
 
 TITLES = {
     "elements": "elements, nearest in the same group",
     "spacegroups": "space groups, nearest in the same crystal system",
 }
-HEIGHT = 560
+HEIGHT = 600
 """Pixels."""
+TITLE = 23
+"""Letters of a line: two titles stand side by side on a telephone, too."""
 KINDS = {
     "s": ("#d55e00", "#f09a4a"),
     "p": ("#0072b2", "#56b4e9"),
@@ -39,11 +41,13 @@ def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
     titles = []
     for name, words in TITLES.items():
         whole, own = (told[name]["nearest"][part] for part in ("whole", "own"))
-        titles.append(
-            f"{told[name]['n']} {words}: {whole['share']:.0%}"
-            f"<br><sup>by what was learned for each alone {own['share']:.0%}, "
-            f"with shuffled labels {whole['shuffled']:.0%}</sup>"
+        share = in_lines(f"{told[name]['n']} {words}: {whole['share']:.0%}", TITLE)
+        beside = in_lines(
+            f"by what was learned for each alone {own['share']:.0%}, "
+            f"with shuffled labels {whole['shuffled']:.0%}",
+            TITLE,
         )
+        titles.append(f"{share}<br><span style='font-size: 10px'>{beside}</span>")
     figure = make_subplots(rows=1, cols=2, subplot_titles=titles, horizontal_spacing=0.04)
     for column, name in enumerate(TITLES, start=1):
         for kind, colours in KINDS.items():
@@ -51,10 +55,10 @@ def embedding_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
             if points:
                 trace = _scatter(points, kind, colours[dark], symbols=name == "elements")
                 figure.add_trace(trace, row=1, col=column)
-    figure.update_annotations(font={"size": 13})
+    figure.update_annotations(font={"size": 12})
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    margin = {"t": 56, "l": 8, "r": 8, "b": 8}
+    margin = {"t": 104, "l": 8, "r": 8, "b": 8}
     figure.update_layout(layout(palette(dark), "embeddings", height=HEIGHT, margin=margin))
     return figure.update_layout(legend={"y": -0.02, "yanchor": "top"})
 

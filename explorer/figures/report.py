@@ -29,6 +29,8 @@ LISTED = 200
 """Candidates in the table, the lowest above the hull first."""
 LIMIT = 0.5
 """eV/atom: what lies further above the hull is not drawn."""
+PAPER = 690
+"""Pixels between the margins of an A4 or Letter page."""
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -37,15 +39,37 @@ body {{ font: 14px/1.5 system-ui, 'Segoe UI', Roboto, sans-serif; color: #1c2430
   max-width: 1080px; padding: 28px 24px 60px; background: #fff; color-scheme: light; }}
 h1 {{ font-size: 26px; margin: 0 0 4px; }} h2 {{ font-size: 17px; margin: 32px 0 8px; }}
 .muted {{ color: #5b6675; }}
-dl {{ display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; margin: 8px 0; }}
-dt {{ color: #5b6675; }} dd {{ margin: 0; overflow-wrap: anywhere; }}
+h1, dt, dd {{ overflow-wrap: anywhere; }}
+dl {{ display: grid; grid-template-columns: fit-content(55%) 1fr; gap: 3px 18px; margin: 8px 0; }}
+dt {{ color: #5b6675; }} dd {{ margin: 0; }}
 table {{ border-collapse: collapse; width: 100%; font-size: 13px;
   font-variant-numeric: tabular-nums; }}
 th {{ text-align: left; color: #5b6675; font-weight: 600; }}
 td, th {{ padding: 4px 10px 4px 0; border-bottom: 1px solid #dfe4ea; vertical-align: top; }}
 td.number, th.number {{ text-align: right; }}
+td.said {{ overflow-wrap: anywhere; white-space: pre-line; min-width: 120px; }}
+.wide {{ overflow-x: auto; }}
+@media (max-width: 600px) {{ body {{ padding: 16px 12px 40px; }} }}
+@media print {{
+  body {{ max-width: none; padding: 0; font-size: 11px; }}
+  h2 {{ break-after: avoid; }}
+  tr, dl, .plotly-graph-div {{ break-inside: avoid; }}
+  .wide {{ overflow: visible; }}
+  table {{ font-size: 10px; }}
+  .modebar-container {{ display: none; }}
+}}
 </style><script>{plotly}</script></head><body>
 {body}
+<script>
+// Paper is narrower than most windows, and Plotly sees no change of size when a page is printed.
+for (const [event, width] of [["beforeprint", {paper}], ["afterprint", null]]) {{
+  addEventListener(event, () => {{
+    for (const plot of document.querySelectorAll(".plotly-graph-div")) {{
+      Plotly.relayout(plot, {{width, autosize: width === null}})
+    }}
+  }})
+}}
+</script>
 </body></html>
 """
 NOTE = (
@@ -63,6 +87,8 @@ HEADS = (
     "Competes with",
     "Tags and note",
 )
+KINDS = {3: " class='number'", 6: " class='said'"}
+"""Of the table's cells, by their place."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +140,9 @@ def campaign_report(contents: Contents) -> str:
             _facts(instruments),
         ),
     ]
-    return PAGE.format(title=escape(title), plotly=get_plotlyjs(), body="\n".join(sections))
+    return PAGE.format(
+        title=escape(title), plotly=get_plotlyjs(), body="\n".join(sections), paper=PAPER
+    )
 
 
 def _section(title: str, content: str) -> str:
@@ -192,7 +220,7 @@ def retrieval_lines(curve: Curve) -> go.Figure:
     """Draw targets found against crystals drawn and against relaxations, as steps."""
     lines = (
         ("by crystals drawn", curve.crystals, curve.found_by_crystals, DRAWN, "solid"),
-        ("by relaxations", curve.relaxations, curve.found_by_relaxations, SPENT, "dash"),
+        ("by relaxations", curve.relaxations, curve.found_by_relaxations, SPENT, "7px,4px"),
     )
     figure = go.Figure()
     for name, x, y, colour, dash in lines:
@@ -200,7 +228,13 @@ def retrieval_lines(curve: Curve) -> go.Figure:
         figure.add_scatter(x=x.tolist(), y=y.tolist(), name=name, mode="lines", line=line)
     figure.update_layout(layout(LIGHT, "retrieval"))
     figure.update_layout(margin={"l": 50, "r": 8, "t": 24, "b": 44})
-    figure.update_xaxes(title="crystals drawn, or relaxations", gridcolor=LIGHT.grid)
+    end = max(int(curve.crystals[-1]), int(curve.relaxations[-1]), 1)
+    figure.update_xaxes(
+        title="crystals drawn, or relaxations",
+        range=[0, end],
+        tickvals=whole_ticks(end),
+        gridcolor=LIGHT.grid,
+    )
     figure.update_yaxes(
         title="targets found",
         range=[0, max(curve.total, 1) * 1.08],
@@ -232,6 +266,7 @@ def _table(contents: Contents) -> str:
     )
     more = f"<p class='muted'>The lowest {LISTED} of {len(placed)}.</p>"
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    table = f"<div class='wide'>{table}</div>"
     return (table + (more if len(placed) > LISTED else "")) if placed else "<p>None relaxed.</p>"
 
 
@@ -255,5 +290,4 @@ def _row(candidate: Candidate, mark: Mark) -> str:
 
 def _cells(texts: Sequence[str]) -> Iterable[str]:
     for place, text in enumerate(texts):
-        kind = " class='number'" if place == 3 else ""
-        yield f"<td{kind}>{escape(text)}</td>"
+        yield f"<td{KINDS.get(place, '')}>{escape(text)}</td>"

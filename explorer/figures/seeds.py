@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import and_
 
 import numpy as np
 
+from explorer.candidate import Candidate
 from explorer.figures.versus import Contender
 
 Steps = tuple[np.ndarray, np.ndarray]
@@ -46,7 +50,11 @@ def band(curves: Iterable[Steps]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def seed_words(contenders: Sequence[Contender]) -> str:
-    """Say for each such group how many targets its seeds found; "" where there is none."""
+    """Say for each such group how many targets its seeds found; "" where there is none.
+
+    Where the likeliest crystals come first, seeds may draw the same ones: then what they share is
+    told, since a narrow band would look like luck that does not matter.
+    """
     told = []
     for places in seeds_alike(contenders):
         members = [contenders[place] for place in places]
@@ -55,9 +63,25 @@ def seed_words(contenders: Sequence[Contender]) -> str:
         if total and all(one.candidates for one in members):
             told.append(
                 f"{len(_seeds(contenders, places))} seeds of {members[0].title} found {min(found)} "
-                f"to {max(found)} of {total}, {np.mean(found):.1f} on average."
+                f"to {max(found)} of {total}, {np.mean(found):.1f} on average.{_shared(members)}"
             )
     return " ".join(told)
+
+
+def _shared(members: Sequence[Contender]) -> str:
+    """Say how many of the first crystals all these campaigns drew alike; "" for none."""
+    first = min(len(one.candidates) for one in members)
+    drawn = [Counter(filter(None, map(_drawn_as, one.candidates[:first]))) for one in members]
+    same = reduce(and_, drawn).total()
+    return f" {same} of the first {first} crystals are the same for each seed." if same else ""
+
+
+def _drawn_as(candidate: Candidate) -> tuple[str, int | None, float] | None:
+    """Return what two draws of one crystal have in common; None without a likelihood."""
+    likelihood = candidate.log_likelihood
+    if likelihood is None:
+        return None
+    return candidate.formula, candidate.spacegroup_asked, round(likelihood, 4)
 
 
 def _seeds(contenders: Sequence[Contender], places: Sequence[int]) -> set[int]:

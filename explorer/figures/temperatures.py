@@ -10,16 +10,20 @@ from plotly.colors import sample_colorscale
 
 from explorer.figures.experiment import COLOURS
 from explorer.figures.style import layout, palette
+from explorer.figures.words import in_lines
 
 HEIGHT = 440
 """Pixels."""
-BELOW = {"orientation": "h", "y": -0.22, "yanchor": "top"}
+# From the lower edge of the figure on, so that many lines of it take room from the plot alone.
+BELOW = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
 """Where the legend lies."""
 RATE_COLOURS = (*COLOURS, "#56b4e9")
 BESIDE = ("#5b6675", "#8a6d00", "#008a63", "#c2187a")
 """Of other generators; theirs are dashed lines."""
 COLD_TO_HOT = ["rgb(0, 144, 216)", "rgb(160, 111, 176)", "rgb(213, 94, 0)"]
 """Of temperatures, to be seen on a light page and on a dark one."""
+TITLE = 40
+"""Letters of a line that a telephone has room for."""
 SHOWN = (-0.3, 1.5)
 """eV/atom above the hull."""
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>Sampling temperature</title>
@@ -79,7 +83,7 @@ def energy_figure(told: Mapping[str, Any], dark: bool = False) -> go.Figure:
     shades = sample_colorscale(COLD_TO_HOT, [k / max(len(ours) - 1, 1) for k in range(len(ours))])
     lines = dict(zip(ours, ({"color": shade} for shade in shades), strict=True))
     others = [name for name in energies if name not in lines]
-    lines |= {n: {"color": c, "dash": "dash"} for n, c in zip(others, BESIDE, strict=False)}
+    lines |= {n: {"color": c, "dash": "7px,4px"} for n, c in zip(others, BESIDE, strict=False)}
     figure = go.Figure()
     for name, line in lines.items():
         row = energies[name]
@@ -102,8 +106,13 @@ def _laid_out(figure: go.Figure, title: str, axis: Mapping[str, Any], dark: bool
         layout(
             colours,
             title,
-            title={"text": title, "font": {"size": 14}, "y": 0.97, "yanchor": "top"},
-            margin={"l": 8, "r": 16, "t": 40, "b": 8},
+            title={
+                "text": in_lines(title, TITLE),
+                "font": {"size": 13},
+                "y": 0.97,
+                "yanchor": "top",
+            },
+            margin={"l": 8, "r": 16, "t": 56, "b": 8},
             height=HEIGHT,
         )
     )

@@ -118,8 +118,8 @@ def trace_figure(trace: Trace, shown: int, fmax: float, dark: bool = False) -> g
             limit, line={"dash": "dot", "width": 1.2, "color": colours.muted}, row=row, col=1
         )
         figure.update_yaxes(
-            type="log", dtick=_decades(values, limit), automargin=True, exponentformat="power",
-            row=row, col=1,
+            type="log", automargin=True, exponentformat="power", row=row, col=1,
+            **_decades(values, limit),
         )  # fmt: skip
     step = int(trace.frames[shown])
     for axis in ("", "2", "3"):  # within each curve, not across the names between them
@@ -131,10 +131,16 @@ def trace_figure(trace: Trace, shown: int, fmax: float, dark: bool = False) -> g
     return _framed(figure, len(trace.energies), colours)
 
 
-def _decades(values: np.ndarray, limit: float) -> int:
-    """Return every how many powers of ten a logarithmic axis has a label: there is room for few."""
+def _decades(values: np.ndarray, limit: float) -> dict[str, Any]:
+    """Label a logarithmic axis at powers of ten, of which it has room for few.
+
+    Where less than two of them lie on it, its ends are labelled: one number is no scale.
+    """
     seen = np.append(values[values > 0], limit)
-    return max(1, int(np.ceil((np.log10(seen.max()) - np.log10(seen.min())) / MOST_DECADES)))
+    low, high = float(seen.min()), float(seen.max())
+    if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1 or low == high:
+        return {"dtick": max(1, int(np.ceil(np.log10(high / low) / MOST_DECADES)))}
+    return {"tickmode": "array", "tickvals": [low, high], "ticktext": [f"{low:.2g}", f"{high:.2g}"]}
 
 
 def _ends(energies: np.ndarray) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from explorer.retrieval import Curve
 
 LARGEST_PICTURE = 4
 """Elements of a system whose hull can be drawn."""
-DASHES = ("solid", "dash", "dot", "dashdot")
+# Plotly stretches named dashes with the line, and the legend's sample is a thick one: of a "dash"
+# it shows less than two.
+DASHES = ("solid", "7px,4px", "3px,3px", "8px,3px,2px,3px")
 # Rings of falling size, so that crystals of one composition are all seen; filled on the hull.
 SYMBOLS = ("diamond", "square", "circle", "diamond")
 SIZES = (15, 12, 9, 6)
@@ -38,7 +40,7 @@ def retrieval_versus(contenders: Sequence[Contender], dark: bool = False) -> go.
 
     Campaigns that differ in their seed alone have a band between the least and the most found.
     """
-    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.04)
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.08)
     colours = palette(dark)
     for alike in seeds_alike(contenders):
         _shade(figure, [contenders[place].curve for place in alike], colours.series[alike[0]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import textwrap
 from collections.abc import Mapping
 from functools import cache
 
@@ -48,6 +49,11 @@ def _opened(group: re.Match[str]) -> str:
     if symbols & {"H", "O", "F"} or symbols >= {"C", "N"}:
         return group[0]
     return "".join(f"{symbol}{int(count or 1) * int(group[2])}" for symbol, count in atoms)
+
+
+def in_lines(text: str, letters: int) -> str:
+    """Break a figure's title into lines of at most so many letters: Plotly cuts what is longer."""
+    return "<br>".join(textwrap.wrap(text, letters))
 
 
 def counted(count: int, noun: str) -> str:

@@ -36,21 +36,32 @@ from explorer.ui.theme import TOOLTIP_BELOW, words
 from explorer.ui.workbench import Workbench
 
 FEWEST, MOST = 2, 4
-NAMES = 130  # pixels of the first column
+NAMES = "clamp(76px, 18vw, 130px)"
+"""Width of the first column."""
+# In a low window crystals leave room for the table: over them the wheel zooms instead of scrolling.
+SCENE = {"height": "min(280px, 42vh, 45vw)"}
+ANY_HEIGHT = ".scene-box { min-height: 0; }"
+SMALL = "@media (max-width: 700px), (max-height: 500px)"
 TITLE = {
     "& .MuiDialogTitle-root": {"padding": "8px 16px"},
+    "& .MuiDialog-paper": {
+        SMALL: {"margin": "8px", "width": "calc(100% - 16px)", "maxHeight": "calc(100% - 16px)"}
+    },
+    "& .MuiDialogContent-root": {SMALL: {"padding": "0 8px 8px"}},
     "& .MuiIconButton-root": {"color": "text.secondary"},  # seen on the dark theme, too
 }
 LOOK = """
 table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 13px;
   font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; padding: 5px 12px 5px 0; vertical-align: top; }
-th[scope=row] { color: var(--muted); font-weight: 400; width: NAMESpx; }
-td { padding: 5px 12px 5px 0; vertical-align: top; overflow-wrap: anywhere; }
+th { text-align: left; font-weight: 600; padding: 5px 12px 5px 0; vertical-align: top;
+  box-sizing: border-box; }
+th[scope=row] { color: var(--muted); font-weight: 400; width: NAMES; }
+td { padding: 5px 12px 5px 0; vertical-align: top; overflow-wrap: anywhere;
+  white-space: pre-line; }
 tr + tr > * { border-top: 1px solid
   color-mix(in srgb, var(--panel-on-surface-color) 10%, transparent); }
 td.best { font-weight: 600; color: light-dark(#00785a, #2fd6a3); }
-""".replace("NAMES", str(NAMES - 12))
+""".replace("NAMES", NAMES)
 
 
 @dataclass(frozen=True)
@@ -107,8 +118,9 @@ class CompareView(Viewer):
             return
         columns = await asyncio.to_thread(columns_of, self.bench, event.new)
         views = await asyncio.to_thread(self._scenes, columns)
+        first = pn.Spacer(styles={"width": NAMES, "flex": "none"}, margin=0)
         self.body[:] = [
-            pn.Row(pn.Spacer(width=NAMES), *views, sizing_mode="stretch_width", margin=0),
+            pn.Row(first, *views, sizing_mode="stretch_width", margin=0),
             words(comparison_html(columns), LOOK),
         ]
         self.dialog.open = True
@@ -126,8 +138,8 @@ class CompareView(Viewer):
                 CrystalView(
                     scene=drawn.scene if drawn else None,
                     placeholder=drawn.message if drawn else "No crystal could be built.",
-                    subject=column.title, dark=self.bench.dark, height=280,
-                    sizing_mode="stretch_width", margin=0,
+                    subject=column.title, dark=self.bench.dark, styles=SCENE,
+                    stylesheets=[ANY_HEIGHT], sizing_mode="stretch_width", margin=0,
                 )
             )  # fmt: skip
         return views

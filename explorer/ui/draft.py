@@ -115,7 +115,12 @@ class Draft(param.Parameterized):
         default=[], item_type=str, doc="Elements that no crystal has, where any others may appear"
     )
     n = param.Integer(default=64, allow_None=True, doc="How many crystals the model draws")
-    seed = param.Integer(default=1, allow_None=True, doc="The same seed draws the same crystals")
+    seed = param.Integer(
+        default=1,
+        allow_None=True,
+        doc="The same seed draws the same crystals; where the likeliest skeletons come first, "
+        "another seed may draw most of them too",
+    )
     temperature = param.Number(
         default=1.0,
         allow_None=True,

@@ -16,6 +16,9 @@ LOOK = """
 :host { color: #b9c6d8; font-size: 13px; margin-right: 18px; text-align: right;
   white-space: nowrap; }
 a { color: inherit; margin-left: 12px; }
+span { display: inline-block; overflow: hidden; text-overflow: ellipsis; vertical-align: bottom;
+  max-width: 28vw; }
+@media (max-width: 700px) { :host { margin: 0 4px 0 10px; } span { max-width: 15vw; } }
 """
 
 
@@ -52,4 +55,4 @@ def login_words(user: User | None) -> list[pn.pane.HTML]:
     if user is None:
         return []
     who = escape(user.name) + (" (admin)" if user.admin else "")
-    return [words(f"<span>{who}</span><a href='logout'>Log out</a>", LOOK)]
+    return [words(f"<span title='{who}'>{who}</span><a href='logout'>Log out</a>", LOOK)]

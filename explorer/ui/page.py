@@ -287,7 +287,11 @@ class Session:
         get_ready()
 
 
-HEADER = ":host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }"
+# In a narrow window the buttons of the header have its room.
+HEADER = """
+:host { color: #b9c6d8; font-size: 13px; margin-left: 18px; }
+@media (max-width: 700px) { :host { display: none !important; } }
+"""
 
 
 def open_page() -> pmui.Page:

@@ -14,6 +14,8 @@ PanelSites = list[list]
 """[letter, symbols] of each site, None for the symbols where nothing may be; a third entry holds
 what is asked of its free coordinates, by x, y and z."""
 
+BEFORE_AXIS = re.compile(r",(?=\s*\w+\s*=)")
+
 
 @dataclass(frozen=True)
 class Focus:
@@ -88,7 +90,8 @@ def read_sites(text: str) -> list[tuple[SiteConstraint, dict[str, str]]]:
     sites = []
     for part in split_sites(text):
         bare, _, asked = part.partition("@")
-        pairs = (one.split("=", 1) for one in asked.split(",") if "=" in one)
+        # A decimal comma stays with its number: z=0,4 is no z=0.
+        pairs = (one.split("=", 1) for one in BEFORE_AXIS.split(asked) if "=" in one)
         places = {axis.strip(): value.strip() for axis, value in pairs}
         for readable in (part, bare):
             with suppress(ConstraintError):

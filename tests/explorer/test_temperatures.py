@@ -71,7 +71,8 @@ def test_energies_are_told_of_all_that_was_drawn() -> None:
     curve, beside = energy_figure({"energies": energies}).data
     assert list(curve.y) == [0, 0.25, 0.5, 0.75, 0.75]
     assert list(curve.x) == sorted(curve.x)
-    assert (max(beside.y), beside.line.dash) == (0, "dash")
+    assert (max(beside.y), curve.line.dash) == (0, None)
+    assert beside.line.dash
     with pytest.raises(ValueError, match="none of random"):
         evaluate_energies({"random": []})
 

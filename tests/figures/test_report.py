@@ -8,7 +8,8 @@ import pytest
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.known import NOTHING, Known
-from explorer.figures.report import Contents, campaign_report
+from explorer.figures.report import Contents, campaign_report, retrieval_lines
+from explorer.figures.retrieval import curve_of
 from explorer.marks import Mark
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
@@ -45,6 +46,13 @@ def test_a_report_holds_plots_numbers_and_provenance(contents) -> None:
     assert body.index("−0.020") < body.index("0.070")
     assert "-0.0" not in body
     assert page.count("Plotly.newPlot") >= 2
+
+
+def test_the_curve_of_a_report_counts_whole_crystals(contents) -> None:
+    """Of three crystals no axis has a fifth."""
+    axis = retrieval_lines(curve_of(contents.candidates, contents.targets)).layout.xaxis
+    assert list(axis.range) == [0, 2]
+    assert all(tick == int(tick) for tick in axis.tickvals)
 
 
 def test_a_report_speaks_as_the_form_does(contents) -> None:

@@ -96,6 +96,16 @@ def test_the_curves_mark_the_frame_and_the_limits(shrinking):
     )
 
 
+def test_a_curve_within_one_power_of_ten_has_a_scale(shrinking):
+    """Two numbers at least stand at each curve, where one power of ten lies on it or none."""
+    for stresses in ([4e-3, 2e-3, 6e-4], [4e-4, 3e-4, 2e-4]):
+        falling = replace(shrinking, stresses=np.interp(np.arange(5), [0, 2, 4], stresses))
+        axis = trace_figure(falling, shown=1, fmax=0.05).layout.yaxis3
+        assert list(axis.tickvals) == [min(SMAX, *stresses), max(SMAX, *stresses)]
+    wide = replace(shrinking, stresses=np.geomspace(0.1, 1e-4, 5))
+    assert trace_figure(wide, shown=1, fmax=0.05).layout.yaxis3.dtick == 1
+
+
 def test_a_phase_is_laid_over_the_crystal_that_it_equals():
     """Another cell and another origin make no difference; what moved in between is drawn."""
     phase = rock_salt(5.4).to_conventional()

@@ -162,6 +162,33 @@ def test_seeds_of_one_question_share_a_band(contenders):
     assert seed_words((first, replace(second, targets=TargetList()))) == ""
 
 
+def test_it_is_told_where_seeds_drew_the_same_crystals(contenders):
+    """A band without width is then no sign that chance does not matter."""
+    first = contenders[0]
+    drawn = [replace(c, log_likelihood=-20.0 - c.index) for c in first.candidates]
+    other = [*drawn[:3], replace(drawn[3], log_likelihood=-50.0)]
+    one = replace(first, candidates=tuple(drawn))
+    two = replace(first, campaign=campaign("two", seed=3), candidates=tuple(other))
+    assert seed_words((one, two)).endswith(" 3 of the first 4 crystals are the same for each seed.")
+
+
+def test_dashes_are_told_from_lines_in_the_legend(contenders):
+    """A legend's sample is 30 pixels long and drawn twice as thick: two dashes fit at least.
+
+    The last number of one axis stands apart from the first of the next one: 40 and 0 read 400.
+    """
+    for figure in (retrieval_versus(contenders), energies_versus(contenders, 0.5)):
+        named = [trace for trace in figure.data if trace.showlegend is not False]
+        solid, dashed = (trace.line.dash for trace in named)
+        assert solid == "solid"
+        assert sum(int(part.removesuffix("px")) for part in dashed.split(",")) <= 12
+    left, right = (
+        retrieval_versus(contenders).layout.xaxis,
+        retrieval_versus(contenders).layout.xaxis2,
+    )
+    assert right.domain[0] - left.domain[1] >= 0.08
+
+
 def test_a_band_keeps_to_what_all_curves_reach():
     """Corners of one curve are corners of the bounds, with the other's height before its next."""
     long = (np.array([0, 2, 9]), np.array([0, 1, 5]))

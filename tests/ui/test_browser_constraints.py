@@ -39,14 +39,17 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
             page.locator("button.pick", has_text="4e").click()
         page.wait_for_url("**sites=139:2a=Ca,+139:4d=none")
         page.locator("button.pick", has_text="4e").click()
-        for typed in ("0,4", "0.35..0.4"):
-            page.get_by_label("z of 4e").fill(typed)
-            page.get_by_label("z of 4e").press("Enter")
+        height = page.get_by_label("z of 4e")
+        for typed in ("0,4", "1/0", "0.4..0.35", "0.1..1.1", "0.35..0.4"):
+            height.fill(typed)
+            height.press("Enter")
             wait_for(
                 lambda typed=typed: field(page, "Wyckoff sites").input_value().endswith(typed),
                 30,
                 "the coordinate",
             )
+            refused = str(typed != "0.35..0.4").lower()  # by the field as by the server
+            page.locator(f"input[aria-label='z of 4e'][aria-invalid={refused}]").wait_for()
         page.wait_for_url("**sites=139:2a=Ca,+139:4d=none,+139:4e%40z=0.35..0.4")
         forbidden = page.get_by_role("button", name="Forbid 4d")
         assert forbidden.get_attribute("aria-pressed") == "true"

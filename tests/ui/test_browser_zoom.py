@@ -2,6 +2,8 @@
 
 from chromium import opened, wait_for
 
+from explorer.ui.results_view import FIGURES
+
 OUTSIDE = """() => {
   const found = [], roots = [document]
   const scrolled = (node) => {
@@ -37,6 +39,25 @@ CLIPPED = """() => {
   return found
 }"""
 
+CUT = """() => {
+  const roots = [document], found = []
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left
+    || a.bottom <= b.top || b.bottom <= a.top
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (!node.classList.contains("js-plotly-plot")) { continue }
+      const figure = node.getBoundingClientRect()
+      const names = ".gtitle, .annotation-text, .xtitle, .legend"
+      const parts = [...node.querySelectorAll(names)].map((part) => part.getBoundingClientRect())
+      const cut = parts.some(({left, right}) => left < figure.left || right > figure.right)
+      const crossed = parts.some((a, k) => parts.slice(k + 1).some((b) => !apart(a, b)))
+      found.push([node.querySelector(names)?.textContent, cut, crossed])
+    }
+  }
+  return found
+}"""
+
 
 def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
     """Start, form and campaign fit its width; the form can be read, scrolled and closed."""
@@ -47,6 +68,7 @@ def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
         for width, height in ((640, 360), (360, 640)):
             page.set_viewport_size({"width": width, "height": height})
             wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a start page that fits")
+            wait_for(lambda: titles_fit(page), 30, "titles of figures that can be read")
             page.locator("header button").first.click()
             run = page.get_by_role("button", name="Run search")
             run.wait_for()
@@ -64,3 +86,37 @@ def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
         page.goto(f"{address}?campaign={campaign}")
         page.locator(".tabulator-row").first.wait_for()
         wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
+
+
+def test_crystals_side_by_side_leave_room_for_their_numbers(site):
+    """In a low window the table is seen below them, in a narrow one its columns; notes keep lines.
+
+    Over a crystal the wheel zooms: a window full of crystals could not be scrolled.
+    """
+    address, campaign = site
+    with opened(f"{address}?campaign={campaign}") as page:
+        ticks = page.locator(".tabulator-row input[type=checkbox]")
+        wait_for(lambda: ticks.count() > 1, 60, "rows")
+        for row in range(2):
+            ticks.nth(row).click()
+        page.get_by_role("button", name="Compare").first.click()
+        energy = page.locator("[role=dialog] th[scope=row]", has_text="Above the hull")
+        energy.wait_for()
+        cell = page.locator("[role=dialog] td").first
+        assert cell.evaluate("(node) => getComputedStyle(node).whiteSpace") == "pre-line"
+        for width, height in ((640, 360), (360, 640)):
+            page.set_viewport_size({"width": width, "height": height})
+            wait_for(lambda low=height: bottom(energy) < low, 30, "numbers below the crystals")
+            assert cell.bounding_box()["width"] > width / 4
+
+
+def bottom(locator) -> float:
+    """Return where something ends, in pixels from the top of the window."""
+    box = locator.bounding_box()
+    return box["y"] + box["height"]
+
+
+def titles_fit(page) -> bool:
+    """Whether no title or legend of the measured figures is cut, or lies on another."""
+    told = page.evaluate(CUT)
+    return len(told) == len(FIGURES) and not any(cut or crossed for _, cut, crossed in told)

@@ -39,6 +39,14 @@ def test_panel_and_text_are_inverse(text):
     assert write_sites(139, focus.panel_value) == text
 
 
+def test_a_decimal_comma_is_kept_for_the_form_to_refuse():
+    """Cut at it, "0,4" would be 0 as soon as anything else of the site is clicked."""
+    text = "139:16n=Al@y=0,4,z=0.36"
+    focus = focus_of([139], text)
+    assert focus.places == ({"y": "0,4", "z": "0.36"},)
+    assert write_sites(139, focus.panel_value) == text
+
+
 def test_sites_alone_choose_the_group_to_show():
     """The group chosen, else the one that the sites name, else none."""
     assert focus_of([], "136:2a=Ti").group == 136

@@ -182,7 +182,8 @@ def test_bob_logs_in_and_finds_his_campaigns_and_not_those_of_others(tmp_path):
     secret = put(store.of(CLEO), candidate(2), name="not for him")
     store.close()
     users = tmp_path / "users.json"
-    users.write_text(json.dumps({"bob": "sun", "cleo": "moon"}))
+    long = "robert.with.many.names@institute.of.crystals.example"
+    users.write_text(json.dumps({"bob": "sun", "cleo": "moon", long: "star"}))
     options = ["--basic-auth", str(users), "--cookie-secret", "a secret of the test"]
     template = ["assets/login.html"]
     options += ["--basic-login-template", *template, "--logout-template", *template]
@@ -197,3 +198,11 @@ def test_bob_logs_in_and_finds_his_campaigns_and_not_those_of_others(tmp_path):
         page.get_by_role("link", name="Log out").click()
         page.get_by_role("button", name="Log in again").click()
         page.get_by_label("User").wait_for()
+        page.set_viewport_size({"width": 360, "height": 640})
+        log_in(page, long, "star")
+        out = page.get_by_role("link", name="Log out")
+        out.wait_for()
+        theme = page.locator("header button").last
+        for control in (out, theme):  # however long a name is
+            box = control.bounding_box()
+            assert box["x"] + box["width"] <= 360

@@ -43,8 +43,15 @@ function picture(edges, orbits, radius) {
 }
 
 const FREEDOM = ["no free coordinate", "1 free coordinate", "2 free coordinates", "3 free coordinates"]
-const NUMBER = "[+-]?\\d*\\.?\\d+(?:/\\d+)?"
+const NUMBER = "[+-]?\\d*\\.?\\d+(?:/0*[1-9]\\d*)?"
 const COORDINATE = new RegExp(`^\\s*(?:${NUMBER}(?:\\s*\\.\\.\\s*${NUMBER})?)?\\s*$`)
+const numberOf = (text) => text.split("/").map(Number).reduce((part, whole) => part / whole)
+// As the server reads them: a range rises, by less than the edge of a cell.
+const isCoordinate = (text) => {
+  if (!COORDINATE.test(text)) { return false }
+  const [low, high] = text.split("..").map(numberOf)
+  return high === undefined || (low <= high && high < low + 1)
+}
 const inWords = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 export function render({model}) {
@@ -162,7 +169,7 @@ export function render({model}) {
       input.setAttribute("aria-label", `${axis} of ${which}`)
       input.dataset.key = `${letter} ${nth} at ${axis}`
       input.spellcheck = false
-      const wrong = !COORDINATE.test(input.value)
+      const wrong = !isCoordinate(input.value)
       input.setAttribute("aria-invalid", String(wrong))
       field.classList.toggle("wrong", wrong)
       input.addEventListener("change", () => {
