@@ -93,6 +93,7 @@ class Session:
         self.results = pn.Column(**BODY)
         self.campaigns = CampaignsView(self.bench, self.wake, self.reuse)
         self.versus = VersusView(self.bench)
+        self.versus.begun = False
         self.versus_page = pn.Column(self.versus, **BODY)
         self.administration = AdministrationView(store)
         lists = (self.campaigns, self.administration)
@@ -280,7 +281,7 @@ class Session:
         """Start reading once the browser is there: Panel drops changes made while it connects."""
         send_at_once(pn.state.curdoc)
         SEARCH.keep()
-        self._begun = True
+        self._begun = self.versus.begun = True
         await self.look()
         self.window.restore(self.bench)
         Pulse(partial(news_of, self.bench), self.look).start()

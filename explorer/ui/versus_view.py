@@ -110,11 +110,18 @@ class CandidateReader:
 
 
 class VersusView(Viewer):
-    """Funnel numbers, targets found, energies and hull points of `Workbench.versus`."""
+    """Funnel numbers, targets found, energies and hull points of `Workbench.versus`.
+
+    Attributes
+    ----------
+    begun : bool
+        Whether the browser takes changes: before that nothing is drawn, since it would be lost.
+    """
 
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
         self.bench = bench
+        self.begun = True
         self._reader = CandidateReader(bench.store)
         self._drawing = asyncio.Lock()
         self._shown: tuple[Any, ...] = ()
@@ -166,7 +173,7 @@ class VersusView(Viewer):
 
     async def refresh(self, *_: Any) -> None:
         """Read what is new and redraw beside the event loop."""
-        if not self.ids:
+        if not (self.begun and self.ids):
             return
         async with self._drawing:
             ids, budget = self.ids, Budget(self.budget.value)

@@ -139,9 +139,19 @@ def wait_for(condition, seconds: float, what: str):
 
 
 class HeldBack:
-    """What a browser sends, kept from its word that the page is ready on, until `release`."""
+    """What a browser sends, kept from `hold` on until `release`.
 
-    def __init__(self, page) -> None:
+    Parameters
+    ----------
+    page
+        Not opened yet.
+    from_ready
+        Hold from its word that the page is ready on.
+    """
+
+    def __init__(self, page, from_ready: bool = False) -> None:
+        self._awaited = "document_ready" if from_ready else None
+        self._holds = False
         self._frames = []
         self._server = None
         self.messages = []
@@ -157,7 +167,9 @@ class HeldBack:
         self._frames.append(frame)
         if len(self._frames) == 3:
             message, self._frames = self._frames, []
-            if self.messages or "document_ready" in message[2]:
+            if self._awaited and self._awaited in message[2]:
+                self._holds, self._awaited = True, None
+            if self._holds:
                 self.messages.append(message)
             else:
                 self._pass(message)
@@ -166,8 +178,13 @@ class HeldBack:
         for frame in message:
             self._server.send(frame)
 
+    def hold(self) -> None:
+        """Let nothing through."""
+        self._holds = True
+
     def release(self) -> None:
         """Send what was held back, in its order."""
+        self._holds = False
         while self.messages:
             self._pass(self.messages.pop(0))
 

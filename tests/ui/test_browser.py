@@ -6,6 +6,7 @@ import zipfile
 from contextlib import closing, contextmanager
 
 from chromium import (
+    HeldBack,
     candidates_on_hull,
     field,
     focused,
@@ -14,6 +15,7 @@ from chromium import (
     view_of_hull,
     wait_for,
 )
+from handmade import candidate, put
 from pymatgen.core import Structure
 
 from explorer.store import Store
@@ -195,6 +197,25 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site)
         assert run.is_disabled()
 
 
+def test_campaigns_are_compared_however_slowly_a_page_connects(site, home):
+    """What is drawn before the browser takes changes would be lost, and nothing else drawn."""
+    with closing(Store(home / "campaigns.db")) as store:
+        ids = [put(store, *map(candidate, range(size)), name="Compared") for size in (3, 4)]
+    lines = []
+
+    def tap(page):
+        lines.append(HeldBack(page, from_ready=True))
+
+    with opened(f"{site[0]}?compare={','.join(ids)}", before=tap) as page:
+        plots = page.locator(".js-plotly-plot")
+        wait_for(lambda: lines[0].messages, 60, "a page that is ready")
+        page.wait_for_timeout(3000)
+        assert plots.count() == 0
+        lines[0].release()
+        wait_for(lambda: plots.count() == 2, 60, "energies and hull")
+        page.get_by_text("The first 3 crystals of each campaign").wait_for()
+
+
 def test_a_candidate_is_starred_and_shown_by_keyboard(site):
     """Tab goes from the filters to a row's star and formula; a row drawn anew keeps the focus."""
     address, campaign = site
@@ -242,41 +263,12 @@ def starred(site, home, *numbers, **options):
             star(number, False)
 
 
-class Line:
-    """What a page says to its server, which can be held back for a while."""
-
-    def __init__(self):
-        self.held = None
-
-    def tap(self, page) -> None:
-        """Stand between a page and its server."""
-        page.route_web_socket("**/ws*", self._join)
-
-    def _join(self, socket) -> None:
-        self._server = socket.connect_to_server()
-        socket.on_message(self._pass)
-
-    def _pass(self, message) -> None:
-        if self.held is None:
-            self._server.send(message)
-        else:
-            self.held.append(message)
-
-    def hold(self) -> None:
-        """Let nothing through."""
-        self.held = []
-
-    def release(self) -> None:
-        """Let through what was held back, in its order."""
-        waiting, self.held = self.held, None
-        for message in waiting:
-            self._server.send(message)
-
-
 def test_what_is_clicked_is_meant_wherever_its_row_goes(site, home):
     """A click and a tick are on their way while rows come and go on the server."""
-    line = Line()
-    with starred(site, home, "000001", "000002", "000004", before=line.tap) as (page, star):
+    lines = []
+    numbers = ("000001", "000002", "000004")
+    with starred(site, home, *numbers, before=lambda p: lines.append(HeldBack(p))) as (page, star):
+        line = lines[0]
         rows = page.locator(".tabulator-row")
         row = rows.filter(has_text="000004")
         assert rows.nth(1).inner_text() == row.inner_text()

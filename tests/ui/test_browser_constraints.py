@@ -100,7 +100,7 @@ def test_a_click_is_answered_however_slowly_a_page_connects(site):
     Before the browser is ready itself, nothing can be chosen.
     """
     held = []
-    with opened(site[0], lambda page: held.append(HeldBack(page))) as page:
+    with opened(site[0], lambda page: held.append(HeldBack(page, from_ready=True))) as page:
         assert not page.evaluate("document.body.inert")
         while not held[0].messages:
             page.wait_for_timeout(100)
