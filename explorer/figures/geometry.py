@@ -30,6 +30,11 @@ def neighbour_finder(n_atoms: int) -> CrystalNN | MinimumDistanceNN:
     return CrystalNN() if n_atoms <= MOST_ATOMS_FOR_CRYSTALNN else MinimumDistanceNN()
 
 
+def neighbours_by(n_atoms: int) -> str:
+    """Name what `neighbour_finder` returns."""
+    return "CrystalNN" if n_atoms <= MOST_ATOMS_FOR_CRYSTALNN else "distance (MinimumDistanceNN)"
+
+
 class SiteBonds(NamedTuple):
     """The neighbours of one kind of site.
 

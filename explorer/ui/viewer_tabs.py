@@ -11,7 +11,7 @@ from explorer.candidate import Candidate
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
 from explorer.figures.crystal import CrystalScene
-from explorer.figures.geometry import bond_words, site_bonds
+from explorer.figures.geometry import bond_words, neighbours_by, site_bonds
 from explorer.figures.overlay import laid_over, overlay_scene
 from explorer.figures.sites import cell_words, site_rows
 from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
@@ -109,7 +109,10 @@ def bonds_html(structure: Structure) -> str:
         (f"{site.element} ×{site.count}", str(site.coordination), bond_words(site.lengths))
         for site in found
     ]
-    told = "<p class='muted'>Neighbours by CrystalNN; distinct sites of the primitive cell.</p>"
+    told = (
+        f"<p class='muted'>Neighbours by {neighbours_by(len(structure))}, which may count an atom "
+        "that does not count this one; distinct sites of the primitive cell.</p>"
+    )
     return told + table_html(("Site", "Coordination", "Bonds"), rows)
 
 

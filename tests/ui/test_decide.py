@@ -167,5 +167,8 @@ def test_tolerances_change_only_to_numbers_that_can_be(bench):
 def test_bonds_are_told_for_each_distinct_site():
     """Rock salt has six neighbours around both sites, at half the edge of the cube."""
     told = bonds_html(candidate(0).initial)
+    assert "Neighbours by CrystalNN" in told
+    large = candidate(0).initial.make_supercell(3, in_place=False)  # 54 atoms
+    assert "Neighbours by distance (MinimumDistanceNN)" in bonds_html(large)
     assert told.count("<td>6</td>") == 2
     assert "6 Cu 2.60 Å" in told
