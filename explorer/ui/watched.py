@@ -26,6 +26,8 @@ from explorer.users import UnseenError, refuse_strangers
 BATCH = 2000  # candidates read at once
 READING = 0.5  # seconds after which a look shows what it has of a long campaign, before it reads on
 PACE = 2.0  # seconds between two summaries of a campaign that runs: each costs a redrawing
+REDRAWING = 4e-4
+"""Seconds more for each candidate: a browser takes one second for ten thousand points of a hull."""
 FRESH = 0.5
 """Seconds for which a reading of the store is good for the pages that only follow a campaign."""
 KEPT = 24
@@ -191,7 +193,8 @@ class Watched:
     def _is_time(self, campaign: Campaign) -> bool:
         """Whether to sum up now: while candidates keep coming only now and then, else at once."""
         more = campaign.active or self._gathered.sequence < campaign.sequence
-        return not more or time.monotonic() - self._summed_up >= PACE
+        pace = PACE + REDRAWING * len(self._summary.by_id)
+        return not more or time.monotonic() - self._summed_up >= pace
 
 
 _WATCHED: WeakKeyDictionary[Engine, WeakValueDictionary[str, Watched]] = WeakKeyDictionary()

@@ -31,9 +31,16 @@ def test_candidates_arrive_and_change(store):
     assert look(bench).revision == before
 
 
-def test_plots_of_everything_follow_a_running_campaign_at_a_slower_pace(store, monkeypatch):
-    """A summary at the first look, none at the next, and one of all when the campaign ends."""
-    monkeypatch.setattr("explorer.ui.watched.PACE", 600.0)
+@pytest.mark.parametrize("seconds", [{"PACE": 600.0}, {"PACE": 0.0, "REDRAWING": 600.0}])
+def test_plots_of_everything_follow_a_running_campaign_at_a_slower_pace(
+    store, monkeypatch, seconds
+):
+    """A summary at the first look, none at the next, and one of all when the campaign ends.
+
+    The more there is to draw, the slower.
+    """
+    for name, value in seconds.items():
+        monkeypatch.setattr(f"explorer.ui.watched.{name}", value)
     campaign_id = put(store, candidate(0), state=CampaignState.QUEUED)
     bench = look(Workbench(store, campaign_id=campaign_id))
     first = bench.summary
