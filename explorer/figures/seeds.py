@@ -79,7 +79,7 @@ def _shared(members: Sequence[Contender]) -> str:
 def _drawn_as(candidate: Candidate) -> tuple[str, int | None, float] | None:
     """Return what two draws of one crystal have in common; None without a likelihood."""
     likelihood = candidate.log_likelihood
-    if likelihood is None:
+    if not np.isfinite(likelihood):
         return None
     return candidate.formula, candidate.spacegroup_asked, round(likelihood, 4)
 

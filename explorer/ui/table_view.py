@@ -175,43 +175,7 @@ class TableView(Viewer):
         self._ids: list[str] = []  # of the rows that the browser has
         self._found: list[Candidate] = []  # on all sheets
         self._clicked = ""
-        self.table = pn.widgets.Tabulator(
-            frame([]),
-            titles=COLUMNS,
-            widths=WIDTHS,
-            header_tooltips=TIPS,
-            formatters={
-                "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
-                "star": HTMLTemplateFormatter(template=STARRED),
-                "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
-                "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
-                **{name: HTMLTemplateFormatter(template=WHOLE) for name in LONG},
-            },
-            text_align={"above_hull": "right", "log_p": "right", "number": "right"},
-            header_filters={
-                "formula": header_filter("Only formulas that contain", "CaAl2"),
-                "state": header_filter("Only states that contain", "filter"),
-            },
-            hidden_columns=list(AT_FIRST_HIDDEN),
-            frozen_columns=list(ALWAYS),
-            selectable="checkbox",
-            show_index=False,
-            pagination=None,  # or Panel would hand the browser the first twenty rows of many
-            disabled=True,
-            editors=dict.fromkeys(COLUMNS),  # or every cell would take the keyboard's focus
-            layout="fit_data_stretch",
-            height=330,
-            configuration={
-                "placeholder": NO_ROWS,
-                "placeholderHeaderFilter": NO_MATCHES,
-                # A handle between two cells would swallow the click that selects their row.
-                "columnDefaults": {"minWidth": NARROWEST, "resizable": "header"},
-            },
-            sizing_mode="stretch_width",
-            margin=0,
-            stylesheets=[ROWS],
-            sorters=[],
-        )
+        self.table = empty_table()
         self.keys = TableKeys()
         self.sheets = pmui.Pagination(
             count=1, size="small", show_first_button=True, show_last_button=True, margin=0,
@@ -219,19 +183,7 @@ class TableView(Viewer):
         )  # fmt: skip
         self.which = words(margin=(0, 8), align="center")
         self.turn = pn.Row(self.sheets, self.which, margin=(6, 0, 0, 0), visible=False)
-        self.columns = pmui.MenuToggle(
-            items=[
-                {
-                    "label": COLUMNS[name],
-                    "icon": "check_box_outline_blank",
-                    "active_icon": "check_box",
-                    "toggled": name not in AT_FIRST_HIDDEN,
-                }
-                for name in CHOICES
-            ],
-            label="Columns", icon="view_column", variant="text", size="small", margin=0,
-            persistent=True, align="center",
-        )  # fmt: skip
+        self.columns = columns_menu()
         self.starred = pmui.Checkbox.from_param(
             bench.param.starred_only, label="Starred only", size="small", margin=(0, 6),
             align="center", description="",
@@ -377,6 +329,64 @@ class TableView(Viewer):
             self.keys,
             name="table",
         )
+
+
+def empty_table() -> pn.widgets.Tabulator:
+    """Return the table without rows; its cells cannot be edited."""
+    return pn.widgets.Tabulator(
+        frame([]),
+        titles=COLUMNS,
+        widths=WIDTHS,
+        header_tooltips=TIPS,
+        formatters={
+            "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
+            "star": HTMLTemplateFormatter(template=STARRED),
+            "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
+            "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
+            **{name: HTMLTemplateFormatter(template=WHOLE) for name in LONG},
+        },
+        text_align={"above_hull": "right", "log_p": "right", "number": "right"},
+        header_filters={
+            "formula": header_filter("Only formulas that contain", "CaAl2"),
+            "state": header_filter("Only states that contain", "filter"),
+        },
+        hidden_columns=list(AT_FIRST_HIDDEN),
+        frozen_columns=list(ALWAYS),
+        selectable="checkbox",
+        show_index=False,
+        pagination=None,  # or Panel would hand the browser the first twenty rows of many
+        disabled=True,
+        editors=dict.fromkeys(COLUMNS),  # or every cell would take the keyboard's focus
+        layout="fit_data_stretch",
+        height=330,
+        configuration={
+            "placeholder": NO_ROWS,
+            "placeholderHeaderFilter": NO_MATCHES,
+            # A handle between two cells would swallow the click that selects their row.
+            "columnDefaults": {"minWidth": NARROWEST, "resizable": "header"},
+        },
+        sizing_mode="stretch_width",
+        margin=0,
+        stylesheets=[ROWS],
+        sorters=[],
+    )
+
+
+def columns_menu() -> pmui.MenuToggle:
+    """Return the menu of the columns that can be hidden, in the order of `CHOICES`."""
+    return pmui.MenuToggle(
+        items=[
+            {
+                "label": COLUMNS[name],
+                "icon": "check_box_outline_blank",
+                "active_icon": "check_box",
+                "toggled": name not in AT_FIRST_HIDDEN,
+            }
+            for name in CHOICES
+        ],
+        label="Columns", icon="view_column", variant="text", size="small", margin=0,
+        persistent=True, align="center",
+    )  # fmt: skip
 
 
 def header_filter(name: str, example: str) -> dict[str, Any]:
