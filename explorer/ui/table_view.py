@@ -399,5 +399,7 @@ def header_filter(name: str, example: str) -> dict[str, Any]:
 
 def which_words(first: int, shown: int, found: int, rows: int) -> str:
     """Say which of all rows the browser has, where it has not all of them."""
-    place = f"{first + 1:,}\u2013{first + shown:,} of {found:,}" if shown else "none"
-    return f"Rows {place}" if found == rows else f"Rows {place} that match; {rows:,} in all"
+    if not shown:
+        return f"No row matches; {rows:,} in all"
+    place = f"Rows {first + 1:,}\u2013{first + shown:,} of {found:,}"
+    return place if found == rows else f"{place} that match; {rows:,} in all"

@@ -99,7 +99,7 @@ def test_filters_and_order_are_those_of_all_sheets(view):
     assert (view.sheets.value, view.sheets.count, view.turn.visible) == (0, 1, True)
     view.table.filters = [{"field": "formula", "type": "like", "value": "Mg"}]
     assert shown(view) == []
-    assert view.which.object == f"Rows none that match; {MANY:,} in all"
+    assert view.which.object == f"No row matches; {MANY:,} in all"
     view.table.filters = []
     view.table.sorters = [{"field": "number", "dir": "desc"}]
     assert shown(view)[0] == f"{MANY - 1:06d}"
