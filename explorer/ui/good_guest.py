@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache, wraps
 
 import panel as pn
+import panel.io.document as panel_document
 import panel_material_ui as pmui
 from bokeh.application.application import SessionContext
 from bokeh.document import Document
@@ -48,6 +49,27 @@ def settle() -> None:
     # then all of its models.
     settings.perform_error_diagnostics = False
     settings.perform_document_validation = False
+    panel_document._dispatch_msgs = leaving_none(panel_document._dispatch_msgs)
+
+
+def leaving_none(
+    send: Callable[[Document], Awaitable[None]],
+) -> Callable[[Document], Awaitable[None]]:
+    """Return Panel's sender of what waits for a page, mended: none of it stays behind.
+
+    What changes while another message is on its way waits. Panel's sender takes away the sign that
+    something does after it has sent, and what came meanwhile with it: that change reaches the
+    browser with the next one, be it in an hour. A list would go on saying that it is empty.
+    """
+
+    @wraps(send)
+    async def send_all(page: Document) -> None:
+        await send(page)
+        while panel_document._WRITE_MSGS.get(page) and page not in panel_document._WRITE_BLOCK:
+            panel_document._WRITE_BLOCK[page] = True
+            await send(page)
+
+    return send_all
 
 
 def mind_own_business(page: pmui.Page) -> None:
