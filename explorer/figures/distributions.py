@@ -20,7 +20,7 @@ from model.crystal import lattice_vectors
 from model.wyckoff import table
 
 MOST_GROUPS = 8
-MOST_ELEMENTS = 10
+MOST_ELEMENTS = 8
 ENERGY_BINS, DENSITY_BINS = 24, 20
 MOST_TICKS = 5
 COUNTS = 3  # of the four, the first ones, count crystals
@@ -151,6 +151,7 @@ def _empty_figure(columns: int, dark: bool) -> go.Figure:
     figure.update_xaxes(**line | {"showgrid": False}, tickangle=0)
     figure.update_yaxes(**line, rangemode="tozero", nticks=4)
     figure.update_xaxes(nticks=5, rangemode="tozero", **groups)
+    figure.update_xaxes(tickfont={"size": 10}, row=4 // columns, col=columns)
     figure.update_yaxes(nticks=None, showgrid=False, automargin=True, **groups)
     return figure
 

@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from explorer.figures.marks import (
+    AIM,
     BEYOND,
     DEFAULT_SPAN,
     EYE,
@@ -235,7 +236,8 @@ def _quaternary(
         **dict(zip("xyz", names.T.tolist(), strict=True)),
     }
     hidden = {"visible": False, "showbackground": False}
-    camera = {"eye": dict(zip("xyz", EYE, strict=True)), "center": {"x": 0, "y": 0, "z": -0.1}}
+    places = {"eye": np.add(EYE, AIM), "center": np.array(AIM)}
+    camera = {name: dict(zip("xyz", place.tolist(), strict=True)) for name, place in places.items()}
     scene = {
         "xaxis": hidden,
         "yaxis": hidden,

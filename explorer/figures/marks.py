@@ -39,7 +39,9 @@ LABELLED = (Kind.STABLE, Kind.PREDICTED, Kind.FOUND)
 # What lies lower is drawn later, and so on top: a stable phase over candidates of its composition.
 ORDER = (Kind.UNSTABLE, Kind.CANDIDATE, Kind.PREDICTED, Kind.STABLE, Kind.FOUND)
 FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a larger one has more room
-EYE = (1.0, -1.35, 0.52)  # where a tetrahedron is seen from at first, in sizes of the figure
+EYE = (1.12, -1.51, 0.58)  # where a tetrahedron is seen from at first, in sizes of the figure
+AIM = (-0.147, -0.148, -0.101)
+"""What is looked at, from the middle of its box, so that the names of the corners fit."""
 EDGE = 220.0  # pixels of a tetrahedron's edge in a small figure
 BEYOND = 1.12  # so far out, in sizes of the tetrahedron, stand the names of its corners
 CORNER = 24  # pixels across that such a name takes
@@ -172,9 +174,9 @@ def label_sides(
     """
     named = picture.named()
     turned = points.shape[1] == 3
-    across = SIZES_3D if turned else SIZES
+    diameters = SIZES_3D if turned else SIZES
     if turned:
-        points = _seen_from(points, EYE)
+        points = seen_from(points, EYE, AIM)
     spans = np.ptp(points, axis=0) if len(points) else np.ones(2)
     scale = np.array(FRAME) / np.where(spans > 0, spans, 1.0)
     if len(picture.elements) in {3, 4}:  # one scale for both axes
@@ -183,7 +185,7 @@ def label_sides(
     points = points * scale
     order = sorted(range(len(dots)), key=lambda place: dots[place].energy_above_hull)
     soft = [dot.kind in {Kind.CANDIDATE, Kind.UNSTABLE} for dot in dots]
-    sizes = [across[dot.kind] for dot in dots]
+    sizes = [diameters[dot.kind] for dot in dots]
     if len(picture.elements) == 4:
         corners = _corner_names(dots, points)
         points, n = np.vstack([points, corners]), len(corners)
@@ -201,15 +203,25 @@ def _corner_names(dots: Sequence[Dot], points: np.ndarray) -> np.ndarray:
     return middle + BEYOND * (corners - middle)
 
 
-def _seen_from(points: np.ndarray, eye: tuple[float, float, float]) -> np.ndarray:
-    """Return where points (N, 3) are seen in perspective: to the right and upwards, (N, 2)."""
+def seen_from(points: np.ndarray, eye: Sequence[float], aim: Sequence[float]) -> np.ndarray:
+    """Return where points are seen in perspective: to the right and upwards, (N, 2).
+
+    Parameters
+    ----------
+    points : numpy.ndarray
+        Shape (N, 3).
+    eye, aim
+        Where from, as seen from `aim`, and what is looked at, as seen from the middle of the box
+        around the points.
+    """
     middle = (points.min(axis=0) + points.max(axis=0)) / 2 if len(points) else 0.0
+    from_aim = points - middle - np.array(aim)
     right = np.cross(np.negative(eye), (0.0, 0.0, 1.0))
     up = np.cross(right, np.negative(eye))
     across = np.column_stack([right / np.linalg.norm(right), up / np.linalg.norm(up)])
     distance = np.linalg.norm(eye)
-    nearness = distance / (distance - (points - middle) @ np.array(eye) / distance)
-    return (points - middle) @ across * nearness[:, None]
+    nearness = distance / (distance - from_aim @ np.array(eye) / distance)
+    return from_aim @ across * nearness[:, None]
 
 
 def kind_traces(

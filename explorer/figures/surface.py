@@ -12,7 +12,7 @@ from explorer.figures.picture import TRIANGLE, Dot, HullPicture, barycentric
 from explorer.figures.style import Palette
 
 NAMES_AWAY = 1.1  # of the middle's distance to a corner
-NEAR = 0.97  # as a share of a tetrahedron's distance: the sheet is flatter
+NEAR = 0.866  # as a share of a tetrahedron's distance: the sheet is flatter
 LINES = 4.0  # pixels; thinner ones are lost in three dimensions
 
 

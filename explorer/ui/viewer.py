@@ -72,7 +72,10 @@ ONLY_CANDIDATES = {
     NOTES: "Notes belong to candidates.",
     RELAXATION: "Known phases were relaxed beforehand; their steps are not kept.",
 }
-NARROW_TABS = {"& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"] | {"padding": "2px 6px"}}
+NARROW_TABS = {
+    "& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"] | {"padding": "2px 6px"},
+    "@media (max-width: 380px)": {"& .MuiButtonBase-root": {"padding": "2px 3px"}},
+}
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
 
 

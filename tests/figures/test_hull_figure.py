@@ -14,6 +14,7 @@ from explorer.figures.hull_picture import (
     with_candidates,
     with_live_hull,
 )
+from explorer.figures.marks import seen_from
 from explorer.figures.picture import Dot, HullPicture, Kind
 from explorer.figures.style import palette
 from explorer.potentials import EnergyLevel
@@ -38,6 +39,20 @@ def test_every_size_of_system_has_its_figure(make_hull, make_candidate, elements
     ring = next(trace for trace in figure.data if trace.name == "selected")
     assert len(ring.x) == 1
     assert ring.x[0] == trace_of(figure, Kind.CANDIDATE).x[0]
+
+
+def test_a_tetrahedron_lies_in_the_middle_of_its_figure(make_hull):
+    """It lies to one side of the box that Plotly looks at by itself: a name was cut off."""
+    figure = hull_figure(known_picture(make_hull(SYSTEMS[3])))
+    names = next(trace for trace in figure.data if trace.mode == "text")
+    aim, eye = (
+        np.array([place.x, place.y, place.z])
+        for place in (figure.layout.scene.camera.center, figure.layout.scene.camera.eye)
+    )
+    seen = seen_from(np.column_stack([names.x, names.y, names.z]), eye - aim, aim)
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    assert abs(low + high)[0] < 0.05 * (high - low)[0]
+    assert abs(low + high)[1] < 0.15 * (high - low)[1]  # below the middle, where no legend is
 
 
 def test_three_elements_make_a_surface_too(make_hull, make_candidate):
