@@ -224,7 +224,7 @@ class ConstraintsView(Viewer):
             self.group_note,
             words("<h3>Wyckoff sites</h3>", margin=(10, 0, 2, 0)),
             self.sites,
-            words("<h3>Search</h3>", margin=(10, 0, 2, 0)),
+            words("<h3>Search</h3>", margin=(10, 0, 6, 0)),
             pair("n", "generator"),
             self.samples,
             self.drawing,

@@ -32,6 +32,10 @@ _SHARED = {
                 }
             }
         },
+        # A small select is lower than a small text field, beside which many stand.
+        "MuiOutlinedInput": {
+            "styleOverrides": {"root": {"&.MuiInputBase-sizeSmall": {"minHeight": 35}}}
+        },
         "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}},
     },
 }
