@@ -20,16 +20,17 @@ COLUMNS = {
     "number": "#",
     "formula": "Formula",
     "above_hull": "E above hull, eV/atom",
+    "log_p": "log p",
+    "tags": "Tags",
+    "note": "Note",
     "state": "State",
+    "asked": "Asked",
+    "generated": "Generated",
     "relaxed": "Relaxed",
     "novelty": "Novelty",
     "reason": "Reason",
-    "log_p": "log p",
-    "generated": "Generated",
-    "asked": "Asked",
-    "tags": "Tags",
-    "note": "Note",
 }
+"""In their order: those that are hidden at first come in sight where a small screen shows them."""
 NUMBERS = ("above_hull", "log_p")
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
