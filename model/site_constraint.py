@@ -81,6 +81,12 @@ class SiteConstraint:
             if asked is not None:
                 raise ConstraintError("sites", f"site {text!r}: where nothing may be, leave out @")
             return cls(int(number), letter, forbidden=True)
+        other = next((part for part in parts if "=" in part or ":" in part), "")
+        if other:
+            own = other if ":" in other else f"{number}:{other}"
+            raise ConstraintError(
+                "sites", f"site {text!r}: expected elements, got {other!r}; give {own} by itself"
+            )
         symbols = read_symbols(parts, "sites")
         return cls(int(number), letter, symbols, coordinates=_coordinates(text, asked, position))
 

@@ -57,8 +57,8 @@ def in_lines(text: str, letters: int) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun, "1 crystal" or "2 crystals"."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    """A number with its noun, "1 crystal" or "2,000 crystals"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @cache

@@ -58,7 +58,7 @@ def campaign_row(
         "state": "deleted" if campaign.deleted and not at_rest else campaign.state.value,
         "facts": " · ".join(filter(None, (_question(campaign), when, campaign.id[:4], whose))),
         "fates": [list(fate) for fate in fates],
-        "counts": f"{counts['drawn']} of {spec.n} drawn, {counts['relaxed']} relaxed",
+        "counts": f"{counts['drawn']:,} of {spec.n:,} drawn, {counts['relaxed']:,} relaxed",
         "lowest": energy_label(lowest.energy_above_hull) if lowest else "",
         "lowest_of": f"lowest: {formula_label(lowest.formula)}" if lowest else "",
         "thumbnail": thumbnail,

@@ -63,7 +63,7 @@ def told(shown: Distributions, limit: float) -> str:
     relaxed, decoded = len(shown.energies), len(shown.densities)
     if not decoded:
         return "No crystal yet: the bars grow as crystals are drawn and relaxed."
-    beyond = f" ({shown.above} beyond)" if shown.above else ""
+    beyond = f" ({shown.above:,} beyond)" if shown.above else ""
     return (
         f"Energies of {counted(relaxed, 'relaxed crystal')} up to {limit:.2f} eV/atom{beyond}; "
         f"all else of {counted(decoded, 'crystal')} as drawn."

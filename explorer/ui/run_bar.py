@@ -209,11 +209,11 @@ def progress_html(campaign: Campaign) -> str:
     )
     kept = sum(counts[state] for state in ("waiting", "relaxed", "failed", "skipped"))
     numbers = [
-        f"<span><b>{counts['drawn']}</b> of {wanted} drawn</span>",
-        f"<span><b>{kept}</b> kept</span>",
+        f"<span><b>{counts['drawn']:,}</b> of {wanted:,} drawn</span>",
+        f"<span><b>{kept:,}</b> kept</span>",
     ]
     numbers += [
-        f"<span><span class='dot {key}'></span><b>{counts[key]}</b> {label}</span>"
+        f"<span><span class='dot {key}'></span><b>{counts[key]:,}</b> {label}</span>"
         for key, label in SEGMENTS
         if counts[key] or key in {"relaxed", "failed"}
     ]

@@ -42,6 +42,7 @@ def campaign(**counts: int) -> Campaign:
         ({"elements": "Al-Cu", "sites": ("225:4q=Al",)}, "sites", "225"),
         ({"elements": "Al-Cu", "sites": ("nonsense",)}, "sites", "nonsense"),
         ({"elements": "Al-Cu", "sites": ("139:4d=none", "139:4d=Al")}, "sites", "remove one"),
+        ({"elements": "Al-Cu", "sites": ("139:2a=Al,4e=Cu",)}, "sites", "give 139:4e=Cu by itself"),
         ({"elements": "Al-Cu", "n": 0}, "n", "greater than or equal to 1, got 0; usual is 100"),
         ({"elements": "Al-Cu", "n": -5}, "n", "-5"),
         ({"elements": "Al-Cu", "temperature": 0}, "temperature", "greater than 0"),
