@@ -25,6 +25,7 @@ from explorer.ui.workbench import Workbench, lowest
 NONE_YET = (
     "No campaign yet: the first one that you run stands here, also after this page is closed."
 )
+NOT_READ = "The campaigns are being read …"
 NONE_DELETED = "No deleted campaign."
 DRAWN = 80  # points of a thumbnail
 COMPARE = f"Compare: tick {FEWEST} to {MOST} campaigns to see them on the same axes"
@@ -80,7 +81,7 @@ class CampaignsView(Viewer):
         self._lowest = LowestFound(bench.store)
         self._deleted = ""
         self.list = CampaignList(
-            empty=NONE_YET, sizing_mode="stretch_width", margin=0,
+            empty=NOT_READ, sizing_mode="stretch_width", margin=0,
             styles={"container-type": "inline-size"},
         )  # fmt: skip
         self.compare = pmui.Button(

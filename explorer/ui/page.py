@@ -34,7 +34,7 @@ from explorer.ui.pulse import TURNS, Pulse
 from explorer.ui.results_view import ResultsView
 from explorer.ui.run_bar import RunBar
 from explorer.ui.saved import read_query, write_query
-from explorer.ui.theme import PAGE, THEME, words
+from explorer.ui.theme import BAR, HEADER_GROUND, PAGE, THEME, words
 from explorer.ui.versus_view import VersusView
 from explorer.ui.welcome import welcome
 from explorer.ui.window import CONNECTED, Window
@@ -49,18 +49,30 @@ LOST = """
 if (cb_obj.timeout == null || cb_obj.attempts > 0) { window.hullscapeServer.lost() }
 """
 FOUND = "window.hullscapeServer.found()"
+GROUND = {name: THEME[name]["palette"]["background"]["default"] for name in ("light", "dark")}
 TEMPLATE = f"""
 {{% extends "base.html" %}}
 {{% block preamble %}}
 {{{{ super() }}}}
 <script>
 {{% raw %}}
+if (/[?&]dark=true/i.test(location.search)) {{ document.documentElement.dataset.dark = "" }}
 {(STATIC / "come_back.js").read_text(encoding="utf-8")}
 {{% endraw %}}
 </script>
 {{% endblock %}}
+{{% block loader_css %}}
+{{{{ super() }}}}
+:root {{ --ground: {GROUND["light"]}; }}
+:root[data-dark] {{ --ground: {GROUND["dark"]}; }}
+:root:not([data-connected]) {{ background: var(--ground); }}
+:root:not([data-connected]) body::before {{ content: ""; position: fixed; inset: 0 0 auto;
+  height: {BAR}; background: {HEADER_GROUND}; z-index: -1; }}
+#loader {{ top: {BAR}; background: color-mix(in srgb, var(--ground) 50%, transparent); }}
+.spinner {{ border-color: #8884; border-top-color: {THEME["dark"]["palette"]["primary"]["main"]}; }}
+{{% endblock %}}
 """
-"""The page's HTML, with what loads it again after its server was away."""
+"""The page's HTML: what loads it again after an outage, its look until it is there."""
 # Panel writes each change of the address into the browser's history and never reads it back.
 GO_BACK = """
 if (!window.hullscapeHistory) {

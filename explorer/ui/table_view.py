@@ -66,7 +66,7 @@ TIPS = {
     "state": "Where the crystal stands; one that failed or was rejected says why under Reason",
     "novelty": "The known phase or earlier candidate that it equals",
 }
-NO_ROWS = "No candidates here yet: they come as crystals are drawn"
+NO_ROWS = "Candidates come here as they are read, or drawn"
 NO_MATCHES = "No candidate matches what stands below the headings"
 LONG = ("novelty", "reason", "tags", "note")
 NARROWEST = 18  # pixels; Tabulator's own 40 would widen the dot and the star

@@ -63,8 +63,9 @@ THEME = {
 }
 
 BAR = "52px"
+HEADER_GROUND = "#12233b"
 PAGE = {
-    "& .header": {"backgroundColor": "#12233b", "backgroundImage": "none", "color": "#fff"},
+    "& .header": {"backgroundColor": HEADER_GROUND, "backgroundImage": "none", "color": "#fff"},
     "& .MuiToolbar-root": {"minHeight": f"{BAR} !important", "paddingLeft": "16px"},
     "& .title": {"fontSize": "1.25rem", "fontWeight": 600, "letterSpacing": "0.01em"},
     "& .logo": {"height": "30px !important"},

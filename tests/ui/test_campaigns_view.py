@@ -8,7 +8,7 @@ from handmade import HOSTILE, candidate, put
 from explorer.campaign import CampaignState
 from explorer.candidate import State
 from explorer.ui.campaign_list import campaign_row
-from explorer.ui.campaigns_view import CampaignsView, LowestFound
+from explorer.ui.campaigns_view import NONE_DELETED, NOT_READ, CampaignsView, LowestFound
 from explorer.ui.versus_view import VersusView
 from explorer.ui.workbench import Workbench
 
@@ -64,6 +64,16 @@ def test_a_row_tells_what_was_asked_and_found(view):
     assert "space group 225" in second["facts"]
     assert (second["state"], second["lowest"]) == ("stopped", "")
     assert "resume" in dict(second["actions"])
+
+
+def test_no_list_is_called_empty_before_it_was_read(store):
+    """What has not been read is neither shown nor denied."""
+    put(store)
+    view = CampaignsView(Workbench(store), nothing, nothing)
+    assert view.list.empty == NOT_READ
+    view.bin.value = True
+    asyncio.run(view.refresh())
+    assert view.list.empty == NONE_DELETED
 
 
 def test_opening_and_resuming(view):
