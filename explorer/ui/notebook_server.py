@@ -17,7 +17,7 @@ from bokeh.models import CustomJS
 
 from explorer.store import Store
 from explorer.ui.campaign_views import CampaignViews, news_of
-from explorer.ui.good_guest import mind_own_business
+from explorer.ui.good_guest import mind_own_business, settle
 from explorer.ui.pulse import TURNS, Pulse
 from explorer.ui.theme import PAGE, THEME
 from explorer.ui.window import CONNECTED, Window
@@ -28,6 +28,7 @@ BODY = {"sizing_mode": "stretch_width", "margin": (12, 0, 0, 0)}
 
 def campaign_page(store: Store) -> pmui.Page:
     """Return the views of a store's newest campaign as a page of a new session."""
+    settle()
     campaign = store.campaigns()[0]
     bench = Workbench(store, campaign_id=campaign.id)
     views = CampaignViews(bench, beside=0)  # there is no form
