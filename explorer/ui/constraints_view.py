@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +45,8 @@ STEPS = {
     "relax_below": 0.1,
 }
 """Fields that are numbers, and by how much the keys change them."""
+TWICE = 1.0
+"""Seconds after a run has begun in which the same again is meant by nobody: a double click."""
 
 
 class ConstraintsView(Viewer):
@@ -93,6 +97,9 @@ class ConstraintsView(Viewer):
             sizing_mode="stretch_width", margin=(0, 0, 4, 0), disabled=True,
         )  # fmt: skip
         self.reason = words(min_height=18)
+        self._starting = False
+        self._ran: CampaignSpec | None = None
+        self._ran_at = -math.inf
         self._wire()
 
     def _inputs(self, potentials: list[str]) -> dict[str, pn.widgets.WidgetBase]:
@@ -201,9 +208,19 @@ class ConstraintsView(Viewer):
         )
 
     async def _start(self, *_: Any) -> None:
-        await self._check()
-        if self.draft.spec is not None:
-            await self._run()
+        """Run what the form asks for; once for a double click."""
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            await self._check()
+            spec = self.draft.spec
+            again = spec == self._ran and time.monotonic() - self._ran_at < TWICE
+            if spec is not None and not again:
+                await self._run()
+                self._ran, self._ran_at = spec, time.monotonic()
+        finally:
+            self._starting = False
 
     def _pair(self, left: str, right: str) -> pn.Row:
         both = self.inputs[left], pn.Spacer(width=10), self.inputs[right]

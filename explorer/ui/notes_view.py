@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.util import edit_readonly
 from panel.viewable import Viewer
 
 from explorer.figures.words import escape
@@ -13,9 +15,15 @@ from explorer.marks import MAX_NOTE, Mark
 from explorer.ui.theme import words
 from explorer.ui.workbench import Workbench
 
+REST = 0.8
+"""Seconds without a key after which what is typed is saved, in the middle of it."""
+
 
 class NotesView(Viewer):
-    """The fields are saved when they are left; every page on this campaign sees them."""
+    """The fields are saved when they are left, and when the keys rest: a tab may be closed then.
+
+    Every page on this campaign sees them.
+    """
 
     def __init__(self, bench: Workbench, **params: Any) -> None:
         super().__init__(**params)
@@ -39,37 +47,61 @@ class NotesView(Viewer):
         bench.param.watch(self._fill, ["selected", "marks"])
         for field in (self.star, self.tags, self.note):
             field.param.watch(self._save, "value")
+        for field in (self.tags, self.note):
+            field.param.watch(self._save_later, "value_input")
 
     def _fill(self, *events: Any) -> None:
-        """Show what is kept; what was refused stays to be mended, until another is selected."""
-        if any(event.name == "selected" for event in events):
+        """Show what is kept; what is typed or was refused stays, until another is selected."""
+        anew = any(event.name == "selected" for event in events)
+        if anew:
             self._refused = None
         candidate = self.bench.selected_candidate
-        mark = self.bench.marks.get(candidate.id, Mark()) if candidate else Mark()
         self._filling = True
-        self.star.value = mark.starred
-        kept = {self.tags: ", ".join(mark.tags), self.note: mark.note}
-        for field, text in kept.items():
-            if field is not self._refused:
+        self.star.value = candidate is not None and self.bench.is_starred(candidate.id)
+        for field, text in self._kept().items():
+            typed = field.value_input != field.value
+            if anew or not (typed or field is self._refused):
                 field.value = text
+                with edit_readonly(field):  # where the value is the same, but not what was typed
+                    field.value_input = text
         if self._refused is None:
             self.problem.object = ""
         self._filling = False
 
     def _save(self, event: Any) -> None:
         candidate = self.bench.selected_candidate
+        if not self._filling and candidate is not None:
+            self._keep(candidate.id, event.obj, event.new)
+
+    async def _save_later(self, event: Any) -> None:
+        """Save what is typed if no further key comes; the field is left alone."""
+        candidate, field, text = self.bench.selected_candidate, event.obj, event.new
         if self._filling or candidate is None:
             return
-        change: dict[str, Any] = {"starred": event.new}
-        if event.obj is self.tags:
-            change = {"tags": [tag.strip() for tag in event.new.split(",")]}
-        elif event.obj is self.note:
-            change = {"note": event.new}
-        if self._refused is event.obj:
+        await asyncio.sleep(REST)
+        now = self.bench.selected_candidate
+        same = now is not None and now.id == candidate.id
+        if same and field.value_input == text != self._kept()[field]:
+            self._keep(candidate.id, field, text)
+
+    def _kept(self) -> dict[pn.widgets.Widget, str]:
+        """Return what is in the store for the text fields."""
+        candidate = self.bench.selected_candidate
+        mark = self.bench.marks.get(candidate.id, Mark()) if candidate else Mark()
+        return {self.tags: ", ".join(mark.tags), self.note: mark.note}
+
+    def _keep(self, candidate: str, field: pn.widgets.Widget, value: Any) -> None:
+        """Write into the store what stands in a field, or say why not."""
+        change: dict[str, Any] = {"starred": value}
+        if field is self.tags:
+            change = {"tags": [tag.strip() for tag in value.split(",")]}
+        elif field is self.note:
+            change = {"note": value}
+        if self._refused is field:
             self._refused = None
-        problem = self.bench.mark(candidate.id, **change)
+        problem = self.bench.mark(candidate, **change)
         if problem:
-            self._refused = event.obj
+            self._refused = field
             self.problem.object = f"<p class='problem' role='alert'>{escape(problem)}</p>"
         elif self._refused is None:
             self.problem.object = ""

@@ -1,14 +1,17 @@
 """Deciding: stars, tags and notes, candidates side by side, what resembles a known phase."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from handmade import HOSTILE, candidate, put
+from panel.util import edit_readonly
 
 from explorer.candidate import State
 from explorer.marks import Mark
 from explorer.novelty import Matcher
 from explorer.phases import phase_from_structure
+from explorer.ui import notes_view
 from explorer.ui.compare_view import (
     CompareView,
     columns_of,
@@ -88,6 +91,30 @@ def test_tags_and_notes_are_written_and_read(bench):
     assert "at most 40 characters" in view.problem.object
     view.tags.value = "short"
     assert (view.problem.object, bench.marks["000000"].tags) == ("", ("short",))
+
+
+def test_what_is_typed_is_kept_before_the_field_is_left(bench, monkeypatch):
+    """A tab may be closed in the middle of a note; what others mark does not disturb it."""
+    monkeypatch.setattr(notes_view, "REST", 0.0)
+    view = NotesView(bench)
+    bench.select_candidate("000001")
+
+    def type_in(text: str) -> None:
+        """Do what a browser's keys do, and wait."""
+        with edit_readonly(view.note):
+            view.note.value_input = text
+        asyncio.run(view._save_later(SimpleNamespace(obj=view.note, new=text)))
+
+    type_in("relax it ag")
+    assert bench.marks["000001"].note == "relax it ag"
+    bench.mark("000000", starred=True)
+    assert (view.note.value_input, view.note.value) == ("relax it ag", "")
+    type_in("")  # and takes it back; nothing changes when it is left
+    assert "000001" not in bench.marks
+    type_in("again")
+    bench.select_candidate("000000")
+    assert view.note.value_input == ""
+    assert bench.marks["000001"].note == "again"
 
 
 def test_two_to_four_ticked_candidates_can_be_compared(bench):

@@ -14,7 +14,7 @@ from explorer.candidate import State
 from explorer.figures.distributions import distributions_of
 from explorer.figures.retrieval import BASELINES
 from explorer.structure_files import NamedStructure
-from explorer.ui import distributions_view
+from explorer.ui import constraints_view, distributions_view
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
 from explorer.ui.drop_area import drop_area
@@ -80,6 +80,30 @@ def test_run_waits_for_a_valid_question():
     draft.check()
     assert not view.run_button.disabled
     assert "Al-Ca" in view.reason.object
+
+
+def test_a_double_click_runs_one_campaign(monkeypatch):
+    """The same at once is meant once, whether the first is under way or has begun."""
+    draft, ran = Draft(elements=["Al", "Ca"]), []
+
+    async def run() -> None:
+        await asyncio.sleep(0)
+        ran.append(draft.spec.seed)
+
+    view = ConstraintsView(draft, ["chgnet"], lambda _: {}, run)
+
+    async def clicks(count: int) -> None:
+        await asyncio.gather(*(view._start() for _ in range(count)))
+
+    asyncio.run(clicks(2))
+    asyncio.run(clicks(1))
+    assert ran == [draft.seed]
+    draft.seed += 1
+    asyncio.run(clicks(1))
+    assert ran == [draft.seed - 1, draft.seed]
+    monkeypatch.setattr(constraints_view, "TWICE", 0.0)
+    asyncio.run(clicks(1))
+    assert len(ran) == 3
 
 
 def test_switches_work_while_a_question_is_missing():
