@@ -97,6 +97,9 @@ def with_live_hull(
 ) -> HullPicture:
     """Return the picture with the tie lines of the hull that candidates have lowered.
 
+    Candidates below the known hull and above this one are no longer shown as on a hull: of many
+    polymorphs below it one is.
+
     Parameters
     ----------
     picture : HullPicture
@@ -115,10 +118,27 @@ def with_live_hull(
     if not below:
         return picture
     try:
-        live = _edges(hull.lowered_by(below), picture.dots) - set(picture.tie_lines)
+        lowered = hull.lowered_by(below)
     except LevelError as error:
         return replace(picture, message=str(error))
-    return replace(picture, live_lines=tuple(sorted(live)))
+    live = _edges(lowered, picture.dots) - set(picture.tie_lines)
+    found = [place for place, dot in enumerate(picture.dots) if dot.kind == Kind.FOUND]
+    dots = list(picture.dots)
+    for place, above in zip(found, _distances(picture, lowered, found), strict=True):
+        if above > ON_HULL:
+            dots[place] = replace(dots[place], kind=Kind.CANDIDATE)
+    return replace(picture, dots=tuple(dots), live_lines=tuple(sorted(live)))
+
+
+def _distances(picture: HullPicture, hull: Hull, places: Sequence[int]) -> Sequence[float]:
+    """Return how far above a hull some points of a picture lie, eV/atom."""
+    dots = [picture.dots[place] for place in places]
+    energies = [
+        dot.formation_energy
+        + sum(x * e for x, e in zip(dot.fractions, picture.corners, strict=True))
+        for dot in dots
+    ]
+    return hull.energies_above([dot.formula for dot in dots], energies)
 
 
 def _lowering(picture: HullPicture, candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -155,12 +175,7 @@ def after_campaign(
         lowered = hull.lowered_by(below)
     except LevelError as error:
         return replace(picture, message=str(error))
-    energies = [
-        dot.formation_energy
-        + sum(x * e for x, e in zip(dot.fractions, picture.corners, strict=True))
-        for dot in picture.dots
-    ]
-    above = lowered.energies_above([dot.formula for dot in picture.dots], energies)
+    above = _distances(picture, lowered, range(len(picture.dots)))
     dots = [_moved(dot, float(up)) for dot, up in zip(picture.dots, above, strict=True)]
     lines = tuple(sorted(_edges(lowered, dots)))
     facets = _facets(lowered, dots)

@@ -22,7 +22,7 @@ from explorer.figures.hull_picture import (
     with_live_hull,
 )
 from explorer.figures.known import NOTHING, Known, known_of
-from explorer.figures.picture import HullPicture, Kind
+from explorer.figures.picture import ON_HULL, HullPicture
 from explorer.figures.words import escape
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import HEADING, HIDDEN_LABEL, TAB_LOOK, WRAP, card, heading, words
@@ -280,7 +280,7 @@ def limit_words(picture: HullPicture, threshold: float) -> str:
 def crowd_words(picture: HullPicture) -> str:
     """Say that a hull on which a third of the candidates lie is a bare one; else ""."""
     drawn = [dot for dot in picture.dots if dot.is_candidate]
-    found = sum(dot.kind == Kind.FOUND for dot in drawn)
+    found = sum(dot.energy_above_hull <= ON_HULL for dot in drawn)
     if found < CROWD or 3 * found < len(drawn):
         return ""
     return (

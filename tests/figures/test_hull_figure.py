@@ -236,6 +236,9 @@ def test_labels_name_each_compound_once(make_hull, make_candidate):
     picture = with_live_hull(with_candidates(known_picture(hull), candidates), hull, candidates)
     mixed = {"phase:mix-AlCa", "phase:mix-AlCu", "phase:mix-CaCu"}
     assert picture.named() == mixed | {"candidate:000001"}
+    # Of two polymorphs below the known hull one is on the hull with them.
+    kinds = [picture.find(f"candidate:{c.id}").kind for c in candidates]
+    assert kinds == [Kind.CANDIDATE, Kind.FOUND]
 
 
 def test_a_covered_point_speaks_for_what_covers_it(make_hull, make_candidate):
