@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from plotly.subplots import make_subplots
 
 from explorer.figures.hull import hull_figure, places
 from explorer.figures.hull_picture import with_candidates
-from explorer.figures.picture import ON_HULL, Dot, HullPicture
+from explorer.figures.picture import ON_HULL, Dot, HullPicture, Kind
 from explorer.figures.retrieval import whole_ticks
 from explorer.figures.seeds import band, seeds_alike
 from explorer.figures.style import layout, palette
@@ -135,7 +136,12 @@ def hull_versus(
     plotly.graph_objects.Figure
         A point's `customdata` is "CAMPAIGN/CANDIDATE".
     """
-    figure = hull_figure(known, threshold=limit, dark=dark, revision="versus hull")
+    # Labels keep off what all of them drew, which then is drawn campaign by campaign.
+    everything = with_candidates(known, [c for each in contenders for c in each.candidates])
+    dots = [replace(d, kind=Kind.CANDIDATE) if d.is_candidate else d for d in everything.dots]
+    crowded = replace(known, dots=tuple(dots))
+    figure = hull_figure(crowded, threshold=limit, dark=dark, revision="versus hull")
+    figure.data = [trace for trace in figure.data if trace.name != Kind.CANDIDATE.value]
     figure.update_layout(showlegend=True)
     for place, (contender, name) in enumerate(zip(contenders, _names(contenders), strict=True)):
         drawn = with_candidates(known, contender.candidates).visible(limit)

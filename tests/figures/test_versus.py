@@ -9,7 +9,7 @@ from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import State
 from explorer.figures.asked import FIELDS
 from explorer.figures.hull_picture import known_picture
-from explorer.figures.picture import HullPicture
+from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.seeds import band, seed_words, seeds_alike
 from explorer.figures.thumbnail import HEIGHT, WIDTH, hull_thumbnail
 from explorer.figures.versus import Budget, Contender, differences, funnel, under
@@ -216,6 +216,25 @@ def test_both_stand_on_one_hull(contenders, make_hull):
     assert sorted(first.marker.symbol) == ["diamond", "diamond", "diamond-open"]
     assert len(second.customdata) == 4
     assert "<b>" not in first.name
+    assert Kind.CANDIDATE.value not in {trace.name for trace in figure.data}
+
+
+def test_labels_of_the_shared_hull_keep_off_what_was_drawn(contenders, make_hull, make_candidate):
+    """A phase's name goes to another side when campaigns have crystals where it would stand."""
+    known = known_picture(make_hull(("Al", "Ca")))
+    (phase,) = [dot for dot in known.dots if dot.id == "mix-AlCa"]
+    sides = []
+    for energies in ((), [phase.formation_energy - 0.005 * k for k in range(12)]):
+        drawn = [
+            make_candidate(k, *3 * ["Al"], *4 * ["Ca"], above=0.0, energy=energy)
+            for k, energy in enumerate(energies)
+        ]
+        figure = hull_versus((replace(contenders[0], candidates=tuple(drawn)),), known, 0.3)
+        stable = next(trace for trace in figure.data if trace.name == Kind.STABLE.value)
+        place = list(stable.customdata).index(phase.key)
+        sides.append((stable.text[place], stable.textposition[place]))
+    assert sides[0][0] == "CaAl"
+    assert sides[1] != sides[0]
 
 
 @pytest.mark.parametrize("elements", [("Al",), ("Al", "Ca"), ("Al", "Ca", "Cu", "Mg")])
