@@ -18,6 +18,7 @@ import typer
 
 from explorer import __doc__ as motto
 from explorer import cli_evaluate, cli_references
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Asked,
     Checkpoint,
@@ -28,7 +29,6 @@ from explorer.cli_options import (
     Device,
     Drawing,
     Engine,
-    Json,
     KeepSymmetry,
     Method,
     RelaxingMany,
@@ -37,8 +37,8 @@ from explorer.cli_options import (
     Searching,
     StoreUrl,
     Targets,
+    Training,
     Workers,
-    grouped,
     show_progress,
     spec_of,
     tell,
@@ -177,6 +177,7 @@ def score(
 
 
 @app.command()
+@grouped
 def train(
     recipe: Annotated[Path, typer.Argument(help="TOML file, such as model/recipes/*.toml.")],
     *,
@@ -186,15 +187,15 @@ def train(
         Path | None, typer.Option(help="Weights that a new run begins with, as a folder.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="Stop after so long; run again to go on.")] = 1e9,
-    seed: Annotated[int | None, typer.Option(help="Instead of the seed of the recipe.")] = None,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Training,
 ) -> None:
     """Train a network, going on from the last state of the run."""
     from explorer.commands import train_network  # noqa: PLC0415 - imports torch
 
-    tell(train_network(recipe, shards, output, minutes, seed, start=start, device=device), json)
+    told = train_network(
+        recipe, shards, output, minutes, common.seed, start=start, device=common.device
+    )
+    tell(told, common.json)
 
 
 @app.command()
@@ -231,6 +232,7 @@ def export(
 
 
 @app.command()
+@grouped
 def worker(
     *,
     store: StoreUrl = None,
@@ -285,13 +287,19 @@ def _silence_libraries() -> None:
 def _verdict(error: Exception) -> tuple[str, int]:
     """Return what to say of an error, and the exit code."""
     if hasattr(error, "format_message"):  # the command line itself: click's errors, or typer's
-        return error.format_message(), 2
+        return error.format_message() + _given(error), 2
     text = " ".join(str(error).split())
     from explorer.schema import StoreError  # noqa: PLC0415 - only when something went wrong
 
     if isinstance(error, ValueError | OSError | StoreError):
         return text or type(error).__name__, 2
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)", 1
+
+
+def _given(error: Exception) -> str:
+    """Return what was given for an option that takes something else; "" where that is told."""
+    flaws = getattr(error.__cause__ or error.__context__, "errors", None)
+    return f", got {flaws()[0]['input']!r}" if flaws else ""
 
 
 def _complain(text: str, code: int) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from explorer.cli_experiment import experiment, strategies, systems, targets
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Asked,
     Checkpoint,
@@ -20,7 +21,6 @@ from explorer.cli_options import (
     Searching,
     Stability,
     Workers,
-    grouped,
     refuse_unwritable_files,
     show_progress,
     spec_of,

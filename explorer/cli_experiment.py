@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Common,
     Competing,
@@ -19,7 +20,6 @@ from explorer.cli_options import (
     Stability,
     Subset,
     Workers,
-    grouped,
     show_progress,
     spec_of,
     tell,

@@ -76,6 +76,18 @@ BAD_INPUT = [
     (["run", "--elements", "Al-Cu", "-n", "1", "--device", "abacus", "-o", "out"], "abacus"),
     (["run", "--elements", "Al-Cu", "--targets", "file", "-o", "out"], "targets: "),
     (["run", "--elements", "Al-Cu", "--targets", "nowhere.cif", "-o", "out"], "nowhere.cif"),
+    (["sample", "--elements", "AlCaCu", "-o", "out.parquet"], "did you mean Al-Ca-Cu?"),
+    (["sample", "--elements", "Al-D", "-o", "out.parquet"], "write H"),
+    (["sample", "--elements", "-", "-o", "out.parquet"], "such as Al-Ca-Cu, got '-'"),
+    (["sample", "--elements", "Al-Cu", "-n", "1e6", "-o", "out.parquet"], "got '1e6'"),
+    (["sample", "--elements", "Al-Cu", "-o", "."], "it holds file"),
+    (["sample", "--elements", "Al-Cu", "-o", "a.json", "--json", "./a.json"], "for both"),
+    (["run", "--elements", "Al-Cu", "-n", "1", "--device", "mps", "-o", "out"], "cpu or auto"),
+    (["run", "--resume", "-o", "out"], "no run in out to go on with"),
+    (["export", "nowhere", "--max-above-hull", "nan", "-o", "out.zip"], "got nan"),
+    (["list", "--store", "nowhere.db"], "there is no database"),
+    (["train", "file", "--shards", ".", "-o", "out", "--json", "file/x"], "cannot write file/x"),
+    (["relax", "nowhere.cif", "-o", "nowhere.cif"], "for both"),
     (["relax", "nowhere.cif", "-o", "out.extxyz"], "nowhere.cif"),
     (["relax", "file", "-o", "out.extxyz"], "file"),
     (["relax"], "Missing"),
@@ -98,6 +110,16 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, text, tmp_path, monkey
     assert text in complaint
     assert "\n" not in complaint
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_of_somebody_is_left_alone(tmp_path, capsys):
+    """A run begins in no folder that holds other results."""
+    (tmp_path / "cifs").mkdir()
+    (tmp_path / "cifs" / "mine.cif").write_text("mine")
+    assert hullscape("run", "--elements", "Al-Cu", "-n", "1", "-o", tmp_path) == 2
+    assert "holds cifs but no run" in capsys.readouterr().err
+    assert (tmp_path / "cifs" / "mine.cif").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["cifs"]
 
 
 def test_targets_of_another_system_are_refused_before_work(tmp_path, capsys):
