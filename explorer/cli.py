@@ -7,10 +7,13 @@ said in one line before any work starts, with exit code 2.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +48,11 @@ from explorer.cli_options import (
 )
 
 INTERRUPTED = 130
-"""Exit code of a run that was stopped and can go on."""
+"""Exit code of a command that was stopped; a run can go on."""
+TERMINATED = 143
+"""Exit code after SIGTERM, as shells have it."""
+HUNG_UP = 141
+"""Exit code when the reader of the output has gone, as shells have it."""
 
 app = typer.Typer(
     help=motto,
@@ -157,8 +164,7 @@ def run(
     )
     tell(told, common.json)
     if told["state"] != "finished":
-        print("hullscape: stopped before the end: --resume goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
+        raise StoppedError("stopped before the end: --resume goes on")
 
 
 @app.command()
@@ -264,18 +270,56 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" not in given:
         _silence_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # no Å on a terminal is no reason to fail
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=given, prog_name="hullscape", standalone_mode=False)
-    except typer.Abort:
-        code = _complain("interrupted", INTERRUPTED)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", INTERRUPTED)
+        with _orderly_end():
+            code = command.main(args=given, prog_name="hullscape", standalone_mode=False)
+            if sys.stdout is not None:  # as it is where somebody closed it
+                sys.stdout.flush()
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            _complain("interrupted", INTERRUPTED)
+    except StoppedError as error:
+        code = _complain(str(error), INTERRUPTED)
+    except BrokenPipeError:
+        code = _hung_up()
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
         code = _complain(*_verdict(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class StoppedError(Exception):
+    """A run that was stopped before its end; it says how to go on."""
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: with files whole and no process left behind."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(_complain("terminated", TERMINATED))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _hung_up() -> int:
+    """Return the exit code where nobody reads any more what is told, as in `hullscape ... | head`.
+
+    Python would complain of it once more when it flushes at its end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return HUNG_UP
 
 
 def _silence_libraries() -> None:

@@ -101,7 +101,10 @@ def retrieval(
 def generation(
     *,
     asked: Asked,
-    n: Annotated[int, typer.Option("-n", help="Crystals to draw.")] = 1000,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", help="Crystals to draw, 1000 when not given; of a file the first."),
+    ] = None,
     drawing: Drawing,
     candidates: CandidateFile = None,
     generator: GeneratorName = None,
@@ -121,7 +124,7 @@ def generation(
 
     spec = spec_of(
         **asked.fields(),
-        n=n,
+        n=1000 if n is None else n,
         **drawing.fields(),
         seed=common.seed,
     )
@@ -129,6 +132,7 @@ def generation(
         spec,
         candidates=candidates,
         origin=generator,
+        first=n,
         reference=reference,
         workers=workers,
         device=common.device,
@@ -177,7 +181,10 @@ def hull_(
         progress=show_progress,
     )
     if plot is not None:
-        calibration_figure(told).write_html(plot, include_plotlyjs=True)
+        from explorer.outputs import replacing  # noqa: PLC0415
+
+        with replacing(plot) as part:
+            calibration_figure(told).write_html(part, include_plotlyjs=True)
     tell(told, common.json)
 
 

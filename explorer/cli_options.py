@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -374,7 +374,7 @@ def tell(
     if json is None:
         print(shown)
     elif str(json) == "-":
-        print(as_json(result))
+        print(as_json(result, ascii_only=not _speaks_unicode(sys.stdout)))
     else:
         from explorer.outputs import replacing  # noqa: PLC0415
 
@@ -382,3 +382,7 @@ def tell(
         with replacing(json) as part:
             part.write_text(as_json(result) + "\n", encoding="utf-8")
         print(shown)
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().startswith("utf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pymatgen.core import Structure
@@ -347,9 +349,20 @@ def refuse_output(output: Path, structures: int) -> None:
     refuse_unwritable(output)
 
 
-def as_json(result: Any) -> str:
-    """Return a result as JSON."""
-    return json.dumps(result, indent=2, ensure_ascii=False)
+def as_json(result: Any, *, ascii_only: bool = False) -> str:
+    """Return a result as JSON that any program reads: what is no number is null there."""
+    return json.dumps(_plain(result), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return values as JSON has them; its numbers are all finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:

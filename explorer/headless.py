@@ -95,10 +95,13 @@ def run_in_folder(
     """
     from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
 
+    begins = not (folder / DATABASE).exists()
     spec = spec_to_run(spec, folder, resume)
     targets = _targets_to_find(spec, folder)
     laboratory = open_laboratory(spec, device, workers, targets, say=say)
     refuse_unwritable(folder / DATABASE)
+    if begins:
+        claim(folder)
     store = Store(folder / DATABASE)
     campaign_id = _campaign_to_run(store, spec, targets)
     leases = Leases(store.engine, new_owner())
@@ -184,6 +187,20 @@ def _targets_to_find(spec: CampaignSpec, folder: Path) -> list[NamedStructure]:
     kept = store.targets(known[0].id) if known else []
     store.close()
     return kept or within_reach(spec, read_targets(spec.targets))
+
+
+def claim(folder: Path) -> None:
+    """Make the database's file, or raise `SpecError` where another process did since we looked.
+
+    Both would go on with a run of their own in it, and the later one write over the results.
+    """
+    try:
+        (folder / DATABASE).touch(exist_ok=False)
+    except FileExistsError:
+        raise SpecError(
+            f"another process began a run in {folder} at the same time: wait for it, or choose "
+            "another folder"
+        ) from None
 
 
 def _campaign_to_run(store: Store, spec: CampaignSpec, targets: Sequence[NamedStructure]) -> str:

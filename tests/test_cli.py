@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Structure
 
+from explorer.campaign import SpecError
 from explorer.cli import main
 from explorer.commands import as_json, as_table
-from explorer.headless import COLUMNS, DATABASE
+from explorer.headless import COLUMNS, DATABASE, claim
 from explorer.store import Store
 from model.crystal import WyckoffCrystal
 
@@ -262,6 +264,39 @@ def check_results(folder: Path, n: int) -> None:
     cifs = sorted((folder / "cifs").glob("*.cif"))
     assert len(cifs) == told["relaxed"] > 0
     assert Structure.from_file(cifs[0]).is_ordered
+
+
+def test_json_has_no_numbers_that_json_does_not_know():
+    """A program in another language reads it; arrays and their numbers are plain."""
+    told = {"mae": float("nan"), 1: [np.float64("inf"), np.arange(2)], "n": np.int64(3)}
+    assert json.loads(as_json(told)) == {"mae": None, "1": [None, [0, 1]], "n": 3}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
+    """Of the file that it would have written there is no part."""
+    output = tmp_path / "out.parquet"
+    command = ["sample", "--elements", "Al-Ca-Cu", "-n", "1000000", "-o", str(output)]
+    running = subprocess.Popen(
+        [sys.executable, "-c", "from explorer.cli import main; main()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running.stderr.readline()  # it draws
+    running.send_signal(number)
+    out, told = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert told.splitlines()[-1] in {"hullscape: terminated", "hullscape: interrupted"}
+    assert not out
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_two_runs_that_begin_together_one_gives_way(tmp_path):
+    """Both looked into the folder before either had made its database."""
+    (tmp_path / DATABASE).touch()
+    with pytest.raises(SpecError, match="another process began a run"):
+        claim(tmp_path)
 
 
 def test_a_table_says_how_much_it_leaves_out():

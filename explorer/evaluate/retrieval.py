@@ -98,22 +98,22 @@ def evaluate_retrieval(
     -------
     dict
         ``n_targets``, ``pooled`` recall by budget, ``interval`` (95 %, at the largest budget),
-        ``systems``, ``skeletons`` if asked for, ``seconds_sampling``, ``seconds_matching``.
+        ``systems``, ``systems_without_targets`` of those asked for, which count nothing,
+        ``skeletons`` if asked for, ``seconds_sampling``, ``seconds_matching``.
 
     Raises
     ------
     ValueError
         If there are no targets.
     """
-    wanted = _targets_by_system(
-        targets, max_e_above_hull, None if systems is None else read_systems(systems)
-    )
+    asked = None if systems is None else read_systems(systems)
+    wanted = _targets_by_system(targets, max_e_above_hull, asked)
     if not wanted:
         raise ValueError(f"{targets} holds no phase of the systems asked for; nothing to find")
     began = time.monotonic()
     tasks = []
     for place, (system, phases) in enumerate(wanted.items(), start=1):
-        progress(f"drawing {n} crystals of {system} ({place}/{len(wanted)})")
+        progress(f"{system} ({place}/{len(wanted)}): up to {n} crystals")
         drawn = [one for one, _ in zip(draw(system), range(n), strict=False)]
         formulas = {target.formula for target in phases}
         worth = [one for one in drawn if one.formula in formulas]
@@ -123,6 +123,7 @@ def evaluate_retrieval(
     told = _report(found, n)
     if skeletons:
         told["skeletons"] = {level: _pooled(found, n, level) for level in LEVELS}
+    told["systems_without_targets"] = sorted((asked or set()) - set(wanted))
     told["seconds_sampling"] = round(sampled - began, 1)
     told["seconds_matching"] = round(time.monotonic() - sampled, 1)
     told["comparisons_given_up"] = sum(f.given_up for f in found)
