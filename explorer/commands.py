@@ -171,7 +171,9 @@ def relax_file(
     seconds = time.perf_counter() - began
     ticker.done(f"relaxed {len(done)}/{len(named)} in {seconds:.1f} s")
     results = [(item.name, done[place]) for place, item in enumerate(named) if place in done]
-    written = write_relaxed(output, results)
+    if holds_one(output) and results[0][1].structure is None:
+        raise SpecError(f"{results[0][0]} cannot be relaxed: {results[0][1].reason}")
+    write_relaxed(output, results)
     report = _relaxation_report(results, seconds, str(chosen.level))
     return report | {
         "engine": engine,
@@ -338,15 +340,19 @@ def refuse_output(output: Path, structures: int) -> None:
             f"cannot write {output}: expected a name that ends in {', '.join(WRITABLE[:-1])}, or "
             f"a folder's without a dot, got {output.suffix!r}"
         )
-    one = output.suffix in ONE_STRUCTURE or is_poscar(output)
-    if structures > 1 and one:
+    if structures > 1 and holds_one(output):
         raise SpecError(
             f"cannot write {structures} structures to {output}: {output.suffix or 'a POSCAR'} "
             "holds one; write a .zip of CIFs, a folder, .parquet or .extxyz"
         )
-    if not output.suffix and not one:
+    if not output.suffix and not holds_one(output):
         refuse_full_folder(output)
     refuse_unwritable(output)
+
+
+def holds_one(output: Path) -> bool:
+    """Whether a file of that name holds a single structure."""
+    return output.suffix in ONE_STRUCTURE or is_poscar(output)
 
 
 def as_json(result: Any, *, ascii_only: bool = False) -> str:

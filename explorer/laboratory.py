@@ -155,6 +155,10 @@ class Library:
     mode: str = POTENTIAL
     _hulls: dict[str, Hull] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Relaxation workers, which look at hulls too, work in folders of their own.
+        self.file = str(Path(self.file).expanduser().absolute()) if self.file else None
+
     def references(self, system: str) -> ReferencePhases:
         """Read the known phases of a chemical system.
 

@@ -20,10 +20,8 @@ from explorer.outputs import replacing
 Named = tuple[str, Relaxation]
 
 
-def write_relaxed(output: Path, results: Sequence[Named]) -> bool:
+def write_relaxed(output: Path, results: Sequence[Named]) -> None:
     """Write relaxed structures, in their order; those that have none are left out.
-
-    Returns whether there was anything to write: a file of one structure cannot be written of none.
 
     extxyz, Parquet and JSON carry the energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign),
     whether the relaxation converged, its steps and why it failed; the latter two also the energy
@@ -31,12 +29,10 @@ def write_relaxed(output: Path, results: Sequence[Named]) -> bool:
     """
     sane = [(name, relaxed) for name, relaxed in results if relaxed.structure is not None]
     named = [NamedStructure(name, relaxed.structure) for name, relaxed in sane]
-    if not named:
-        return False
     with replacing(output) as part:
         if output.suffix == ".extxyz":
             ase.io.write(part, [_frame(*item) for item in sane], format="extxyz")
-            return True
+            return
         write_structures(part, named)
         if output.suffix == ".parquet":
             _add_columns(part, [_facts(relaxed) for _, relaxed in sane])
@@ -44,7 +40,6 @@ def write_relaxed(output: Path, results: Sequence[Named]) -> bool:
             items = json.loads(part.read_text(encoding="utf-8"))
             told = [item | _facts(relaxed) for item, (_, relaxed) in zip(items, sane, strict=True)]
             part.write_text(json.dumps(told), encoding="utf-8")
-    return True
 
 
 def _facts(relaxed: Relaxation) -> dict[str, Any]:
@@ -62,7 +57,7 @@ def _facts(relaxed: Relaxation) -> dict[str, Any]:
 
 def _add_columns(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     table = pq.read_table(file)
-    for name in rows[0]:
+    for name in rows[0] if rows else ():
         table = table.append_column(name, pa.array([row[name] for row in rows]))
     pq.write_table(table, file, compression="zstd")
 

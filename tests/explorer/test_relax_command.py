@@ -54,7 +54,9 @@ def test_an_unknown_engine_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert "expected the engine batched or ase, got 'magic'" in capsys.readouterr().err
 
 
-def test_what_cannot_be_relaxed_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_relaxed_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One unknown element costs the others nothing, and each crystal is accounted for."""
     atoms = [bulk("Po", "sc", a=3.3), bulk("Cu", a=3.6)]
     for number, one in enumerate(atoms):
@@ -68,6 +70,12 @@ def test_what_cannot_be_relaxed_is_named(tmp_path: Path) -> None:
         "written": False,
     }
     assert [name for name, _ in read_structures(tmp_path / "out.extxyz")] == ["001"]
+    ase.io.write(tmp_path / "po.extxyz", atoms[:1], format="extxyz")
+    with pytest.raises(SystemExit) as ended:
+        main(["relax", str(tmp_path / "po.extxyz"), "-o", str(tmp_path / "po.cif")])
+    assert ended.value.code == 2
+    assert "000 cannot be relaxed: chgnet does not know Po" in capsys.readouterr().err
+    assert not (tmp_path / "po.cif").exists()
 
 
 def test_energies_leave_in_every_format_that_has_a_place_for_them(tmp_path: Path) -> None:
@@ -78,7 +86,7 @@ def test_energies_leave_in_every_format_that_has_a_place_for_them(tmp_path: Path
     done = Relaxation(copper, -4.0, forces, stress, 3, False, 0.1, "too slow", level)
     lost = replace(done, structure=None, energy_per_atom=None)
     for name in ("a.extxyz", "a.parquet", "a.json"):
-        assert write_relaxed(tmp_path / name, [("lost", lost), ("cu", done)])
+        write_relaxed(tmp_path / name, [("lost", lost), ("cu", done)])
         assert [one for one, _ in read_structures(tmp_path / name)] == ["cu"]
     frame = ase.io.read(tmp_path / "a.extxyz")
     row = pq.read_table(tmp_path / "a.parquet").to_pylist()[0]
@@ -90,5 +98,5 @@ def test_energies_leave_in_every_format_that_has_a_place_for_them(tmp_path: Path
         assert told["energy_per_atom"] == -4.0
         assert np.reshape(told["forces"], (4, 3)) == pytest.approx(frame.get_forces())
         assert np.reshape(told["stress"], (3, 3)) == pytest.approx(frame.get_stress(voigt=False))
-    assert not write_relaxed(tmp_path / "none.cif", [("lost", lost)])
-    assert not (tmp_path / "none.cif").exists()
+    write_relaxed(tmp_path / "none.parquet", [("lost", lost)])
+    assert pq.read_table(tmp_path / "none.parquet").num_rows == 0
