@@ -178,7 +178,7 @@ def relax_file(
     return report | {
         "engine": engine,
         "first": spec.first,
-        "output": str(output) if written else None,
+        "output": str(output),
     }
 
 
