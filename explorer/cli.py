@@ -54,6 +54,11 @@ TERMINATED = 143
 HUNG_UP = 141
 """Exit code when the reader of the output has gone, as shells have it."""
 
+RELAXED_FILE = (
+    "File to write: .extxyz, .parquet or .json (with energies, forces and stress), .zip of CIFs, "
+    ".csv for LeMat-GenBench, .cif or POSCAR of one, or a new folder of CIFs."
+)
+
 app = typer.Typer(
     help=motto,
     no_args_is_help=True,
@@ -74,8 +79,8 @@ def sample(
         typer.Option(
             "-o",
             "--output",
-            help="File to write: .parquet, .extxyz, .json, .zip of CIFs, .csv for LeMat-GenBench, "
-            "or a folder.",
+            help="File to write: .parquet (with likelihoods), .extxyz, .json, .zip of CIFs, .csv "
+            "for LeMat-GenBench, .cif or POSCAR of one, or a new folder of CIFs.",
         ),
     ],
     asked: Asked,
@@ -100,7 +105,7 @@ def sample(
 def relax(
     file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="extxyz or other file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help=RELAXED_FILE)],
     relaxing: RelaxingTwice,
     engine: Engine = "batched",
     keep_symmetry: KeepSymmetry = False,

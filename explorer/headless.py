@@ -235,7 +235,7 @@ def write_results(
     folder: Path, campaign: Campaign, candidates: Sequence[Candidate], targets: TargetList
 ) -> None:
     """Write candidates.csv, summary.json and cifs/ from what the store holds."""
-    with replacing(folder / TABLE) as part, part.open("w", newline="") as file:
+    with replacing(folder / TABLE) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])

@@ -99,6 +99,22 @@ def test_budgets_count_draws_not_matches(tmp_path: Path) -> None:
     assert told[0]["systems_without_targets"] == ["Fe-O"]
 
 
+def test_targets_of_one_name_are_two_and_none_is_lost_in_silence(tmp_path: Path) -> None:
+    """Both count when they are found; what cannot be a target is told with the reason."""
+    crystals = [Drawn(0, rock_salt("Na", "Cl")).structure, Drawn(0, layers(0.65)).structure]
+    crystals.append(Structure(Lattice.cubic(4), [{"Na": 0.5, "Cl": 0.5}], [[0] * 3]))
+    named = [{"id": "same", "structure": one.as_dict()} for one in crystals]
+    (tmp_path / "targets.json").write_text(json.dumps(named))
+    drawn = [Drawn(k, given=one) for k, one in enumerate(crystals)]
+    told = evaluate_retrieval(
+        tmp_path / "targets.json", lambda _: drawn, n=9, workers=1, progress=str
+    )
+    assert told["systems"]["Cl-Na"]["first"] == {"same": 1, "same#2": 2}
+    assert (told["n_targets"], told["pooled"]) == (2, {"9": 1.0})
+    reason = "partially occupied sites: only ordered crystals are accepted"
+    assert told["targets_left_out"] == {reason: 1}
+
+
 def test_no_target_is_an_error_in_words(tmp_path: Path) -> None:
     """Systems that the file does not hold are named as such."""
     write_targets(tmp_path / "targets.parquet")
