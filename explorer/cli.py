@@ -184,7 +184,10 @@ def score(
     """Tell how likely the model finds structures, and whether more so among stable ones."""
     from explorer.commands import score_file  # noqa: PLC0415 - imports torch
 
-    tell(score_file(file, checkpoint, stability=stability, device=common.device), common.json)
+    told = score_file(
+        file, checkpoint, stability=stability, device=common.device, progress=show_progress
+    )
+    tell(told, common.json)
 
 
 @app.command()

@@ -136,6 +136,7 @@ def generation(
         reference=reference,
         workers=workers,
         device=common.device,
+        progress=show_progress,
     )
     tell(told, common.json)
 
@@ -209,7 +210,8 @@ def roundtrip(
     """Encode and decode the structures of a file, and count those that come back the same."""
     from explorer.evaluate_commands import roundtrip as judge  # noqa: PLC0415 - imports torch
 
-    tell(judge(file, n=n, seed=common.seed, workers=workers), common.json)
+    told = judge(file, n=n, seed=common.seed, workers=workers, progress=show_progress)
+    tell(told, common.json)
 
 
 @app.command()

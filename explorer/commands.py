@@ -248,7 +248,7 @@ def _counts_line(counts: Mapping[str, Any]) -> str:
 
 
 def score_file(
-    file: Path, checkpoint: Path | None, *, stability: str, device: str
+    file: Path, checkpoint: Path | None, *, stability: str, device: str, progress: Progress
 ) -> list[dict[str, Any]]:
     """Return each structure's log-likelihood, and how much likelier it is among stable ones."""
     if stability not in STABILITY:
@@ -257,10 +257,14 @@ def score_file(
         )
     named = read_foreign(file)
     loaded = load_network(checkpoint, choose_device(device))
-    crystals = [_described(item.structure) for item in named]
+    ticker, crystals = Ticker(progress), []
+    for item in named:
+        crystals.append(_described(item.structure))
+        ticker.tick(f"described {len(crystals)}/{len(named)}")
     good = [crystal for crystal in crystals if not isinstance(crystal, str)]
     likely = log_likelihood(loaded, good, stability)
     scores = zip(likely, stability_score(loaded, good), likelihood_ratio(loaded, good), strict=True)
+    ticker.done(f"scored {len(good)}/{len(named)}")
     rows = []
     for item, crystal in zip(named, crystals, strict=True):
         bad = isinstance(crystal, str)

@@ -126,6 +126,7 @@ def generation(
     reference: Path | None,
     workers: int | None,
     device: str,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Count what is right with n crystals that are drawn, or with the first or all of a file."""
     _refuse_missing(reference, candidates)
@@ -136,8 +137,12 @@ def generation(
         loaded = open_network(spec.checkpoint, choose_device(device))
         spec.refuse_unknown(loaded.known_elements, "the model")
         generate = generator("transformer", loaded, spec.drawing())
-        drawn = list(generate(spec.constraints(), n=spec.n, seed=spec.seed))
+        ticker, drawn = Ticker(progress), []
+        for one in generate(spec.constraints(), n=spec.n, seed=spec.seed):
+            drawn.append(one)
+            ticker.tick(f"drawn {len(drawn)}/{spec.n}")
         seconds = time.monotonic() - began
+    progress(f"judging {len(drawn)} crystals")
     asked = {
         "generator": _origin(candidates, origin) if candidates else loaded.checkpoint_id,
         "reference": str(reference) if reference else None,
@@ -247,10 +252,13 @@ def hull(
     return told | {"asked": asked}
 
 
-def roundtrip(file: Path, *, n: int | None, seed: int, workers: int | None) -> dict[str, Any]:
+def roundtrip(
+    file: Path, *, n: int | None, seed: int, workers: int | None, progress: Progress
+) -> dict[str, Any]:
     """Count the structures of a file that survive encoding."""
     _refuse_missing(file)
-    told = evaluate_roundtrip(file, n=n, seed=seed, workers=workers)
+    ticker = Ticker(progress)
+    told = evaluate_roundtrip(file, n=n, seed=seed, workers=workers, progress=ticker.tick)
     return told | {"asked": {"file": str(file), "n": n, "seed": seed}}
 
 
