@@ -368,7 +368,8 @@ def tell(
 
     The table can be one of its own, where the result holds more than can be read.
     """
-    from explorer.commands import as_json, as_table  # noqa: PLC0415
+    from explorer.commands import as_table  # noqa: PLC0415
+    from explorer.outputs import as_json, replacing  # noqa: PLC0415
 
     shown = as_table(result if table is None else table)
     if json is None:
@@ -376,8 +377,6 @@ def tell(
     elif str(json) == "-":
         print(as_json(result, ascii_only=not _speaks_unicode(sys.stdout)))
     else:
-        from explorer.outputs import replacing  # noqa: PLC0415
-
         refuse_unwritable_files(json)
         with replacing(json) as part:
             part.write_text(as_json(result) + "\n", encoding="utf-8")

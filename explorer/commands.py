@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pymatgen.core import Structure
@@ -81,9 +79,9 @@ def sample_to_file(
     spec: CampaignSpec, output: Path, *, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Draw crystals and write those that decode; returns the counts and the pace."""
-    refuse_output(output, spec.n)
     network = load_network(spec.checkpoint, choose_device(device))
     spec.refuse_unknown(network.known_elements, "the model")
+    refuse_output(output, spec.n)
     began, ticker, draws = time.perf_counter(), Ticker(progress), []
     for draw in sample(
         network,
@@ -357,22 +355,6 @@ def refuse_output(output: Path, structures: int) -> None:
 def holds_one(output: Path) -> bool:
     """Whether a file of that name holds a single structure."""
     return output.suffix in ONE_STRUCTURE or is_poscar(output)
-
-
-def as_json(result: Any, *, ascii_only: bool = False) -> str:
-    """Return a result as JSON that any program reads: what is no number is null there."""
-    return json.dumps(_plain(result), indent=2, ensure_ascii=ascii_only, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    """Return values as JSON has them; its numbers are all finite."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:

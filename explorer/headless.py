@@ -23,7 +23,7 @@ from explorer.candidate import Candidate, State
 from explorer.complaints import one_line
 from explorer.lease import Leases, new_owner
 from explorer.logs import say
-from explorer.outputs import refuse_unwritable, replacing
+from explorer.outputs import as_json, refuse_unwritable, replacing
 from explorer.references import HULL_WORDS, POTENTIAL
 from explorer.relaxed import EMAX, SMAX
 from explorer.runner import Pulse, run_campaign
@@ -240,7 +240,9 @@ def write_results(
         table.writerow(COLUMNS)
         hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
         table.writerows(csv_row(candidate, hull) for candidate in candidates)
-    write_json(folder / SUMMARY, summary(campaign, candidates, targets))
+    with replacing(folder / SUMMARY) as part:
+        told = as_json(summary(campaign, candidates, targets))
+        part.write_text(told + "\n", encoding="utf-8")
     _write_cifs(folder / CIFS, candidates)
 
 

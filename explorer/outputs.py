@@ -6,12 +6,17 @@ for a new one.
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import Any
+
+import numpy as np
 
 from explorer.campaign import SpecError
 
@@ -98,3 +103,19 @@ def is_stream(path: Path) -> bool:
 def _refuse_closed(path: Path) -> None:
     if not os.access(path, os.W_OK):
         raise PermissionError("it takes nothing")
+
+
+def as_json(result: Any, *, ascii_only: bool = False) -> str:
+    """Return a result as JSON that any program reads: what is no number is null there."""
+    return json.dumps(_plain(result), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return values as JSON has them; its numbers are all finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -213,10 +213,9 @@ def _frames(path: Path) -> Iterator[Atoms]:
         except StopIteration:
             return
         except Exception as error:  # ASE throws whatever it stumbles over
-            what = f"{type(error).__name__}: {error}"
-            raise StructureFileError(
-                f"frame {number} of {path} cannot be read, garbled or cut off: {what}"
-            ) from error
+            what = f"garbled or cut off: {type(error).__name__}: {error}"
+            what = f"unknown element {error}" if isinstance(error, KeyError) else what
+            raise StructureFileError(f"frame {number} of {path} cannot be read, {what}") from error
 
 
 def _comment(line: str) -> dict[str, Any]:

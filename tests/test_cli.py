@@ -18,8 +18,9 @@ from pymatgen.core import Structure
 
 from explorer.campaign import SpecError
 from explorer.cli import main
-from explorer.commands import as_json, as_table
+from explorer.commands import as_table
 from explorer.headless import COLUMNS, DATABASE, claim
+from explorer.outputs import as_json
 from explorer.store import Store
 from model.crystal import WyckoffCrystal
 

@@ -24,6 +24,9 @@ from explorer.structure_files import (
     write_structures,
 )
 
+EXTXYZ = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\n'
+"""A frame of one atom, up to the atom."""
+
 
 def crystals() -> list[NamedStructure]:
     """Return rock salt and quartz."""
@@ -112,6 +115,9 @@ def test_a_cif_keeps_its_group_under_small_displacements() -> None:
         ("a.parquet", "no parquet", "cannot read"),
         ("a.zip", "no zip", "cannot read"),
         ("a.extxyz", "2\n\nH 0 0 0\nH 0 0 1\n", "has no cell"),
+        ("a.extxyz", EXTXYZ + "D 0 0 0\n", "frame 0 of .* unknown element 'D'"),
+        ("a.extxyz", EXTXYZ + "X 0 0 0\n", "frame 0 of .* atoms of no element"),
+        ("a.extxyz", EXTXYZ + "H 0 0 0\n" + EXTXYZ + "H 0", "frame 1 of .* garbled or cut off"),
         ("POSCAR", "what\n", "cannot read"),
         ("a.doc", "words", "unknown structure format"),
     ],
