@@ -334,6 +334,7 @@ def _silence_libraries() -> None:
     """Keep the warnings of libraries off stderr, here and in the processes started from here."""
     warnings.simplefilter("ignore")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")  # it says that it tries a smaller tolerance
 
 
 def _verdict(error: Exception) -> tuple[str, int]:

@@ -27,7 +27,7 @@ from explorer.crystals import (
 )
 from explorer.database import refuse_missing
 from explorer.encode import EncodingError, encode
-from explorer.headless import run_in_folder
+from explorer.headless import DATABASE, run_in_folder
 from explorer.laboratory import choose_device
 from explorer.outputs import refuse_full_folder, refuse_unwritable, replacing
 from explorer.potentials import potential
@@ -219,6 +219,11 @@ def run_campaign_in_folder(
     progress: Progress,
 ) -> dict[str, Any]:
     """Run a whole campaign in a folder; returns its summary."""
+    if resume and not (folder / DATABASE).exists() and spec == CampaignSpec.parse():
+        raise SpecError(
+            f"there is no run in {folder} to go on with: expected a folder that 'hullscape "
+            "run' made, or what to search for, such as --elements Al-Ca-Cu"
+        )
     ticker, states = Ticker(progress), {}
 
     def report(changed: Sequence[Candidate]) -> None:

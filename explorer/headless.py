@@ -138,11 +138,6 @@ def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
     """Return the spec of the run that the folder holds, else the one that is asked for."""
     if not (folder / DATABASE).exists():
         _refuse_strange_results(folder)
-        if resume and spec == CampaignSpec.parse():
-            raise SpecError(
-                f"there is no run in {folder} to go on with: expected a folder that 'hullscape "
-                "run' made, or what to search for, such as --elements Al-Ca-Cu"
-            )
         return spec
     if not resume:
         raise SpecError(

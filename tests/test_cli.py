@@ -134,6 +134,17 @@ def test_targets_of_another_system_are_refused_before_work(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_libraries_are_silent_here_and_in_the_processes_started_from_here():
+    """Python's warnings, and those that spglib's C code writes to stderr itself."""
+    code = (
+        "import os, explorer.cli\n"
+        "try: explorer.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert os.environ['SPGLIB_WARNING'] == 'OFF' and os.environ['PYTHONWARNINGS'] == 'ignore'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_help_needs_none_of_the_heavy_packages():
     """Asking for help takes a moment, not the seconds that torch takes."""
     code = (
