@@ -219,7 +219,7 @@ def run_campaign_in_folder(
     progress: Progress,
 ) -> dict[str, Any]:
     """Run a whole campaign in a folder; returns its summary."""
-    if resume and not (folder / DATABASE).exists() and spec == CampaignSpec.parse():
+    if resume and spec == CampaignSpec.parse() and not _holds_run(folder):
         raise SpecError(
             f"there is no run in {folder} to go on with: expected a folder that 'hullscape "
             "run' made, or what to search for, such as --elements Al-Ca-Cu"
@@ -243,6 +243,16 @@ def run_campaign_in_folder(
     ticker.done(f"{campaign.state}: {_counts_line(counts)}, drawn {counts['drawn']}")
     told = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return told | {"output": str(folder)}
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether a folder has a run; one that was killed as it began left an empty database."""
+    if not (folder / DATABASE).exists():
+        return False
+    store = Store(folder / DATABASE)
+    known = store.campaigns()
+    store.close()
+    return bool(known)
 
 
 def _counts_line(counts: Mapping[str, Any]) -> str:

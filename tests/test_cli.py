@@ -115,6 +115,13 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, text, tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_an_empty_database_is_no_run_to_go_on_with(tmp_path, capsys):
+    """A run that was killed as it began says nothing of what was searched for."""
+    (tmp_path / DATABASE).touch()
+    assert hullscape("run", "--resume", "-o", tmp_path) == 2
+    assert "no run in" in capsys.readouterr().err
+
+
 def test_a_folder_of_somebody_is_left_alone(tmp_path, capsys):
     """A run begins in no folder that holds other results."""
     (tmp_path / "cifs").mkdir()
