@@ -82,8 +82,8 @@ def _sevennet(model: str, device: str) -> tuple[Calculator, Any]:
 def _mace(model: str, device: str) -> tuple[Calculator, Any]:
     from mace.calculators import MACECalculator, mace_mp  # noqa: PLC0415 - optional package
 
-    if Path(model).expanduser().is_file():
-        calculator = MACECalculator(model_paths=str(Path(model).expanduser()), device=device)
+    if Path(model).is_file():
+        calculator = MACECalculator(model_paths=model, device=device)
     else:
         calculator = mace_mp(model=model, device=device, default_dtype="float64")
     return calculator, calculator.models[0]
@@ -117,6 +117,12 @@ FAMILIES = {
 }
 
 
+def with_whole_path(argument: str) -> str:
+    """Return the absolute path of a file, and a name as it is: workers work in other folders."""
+    file = Path(argument).expanduser()
+    return str(file.absolute()) if file.is_file() else argument
+
+
 def optional(family: str, argument: str, device: str) -> OptionalPotential:
     """Return a potential of an optional package; its weights are loaded to be hashed.
 
@@ -127,7 +133,7 @@ def optional(family: str, argument: str, device: str) -> OptionalPotential:
     """
     chosen = FAMILIES[family]
     need(chosen.package, family)
-    model = argument or chosen.default
+    model = with_whole_path(argument) or chosen.default
     try:
         _, network = chosen.open(model, device)
     except Exception as error:

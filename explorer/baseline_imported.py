@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from ast import literal_eval
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -21,20 +21,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from pymatgen.core import Structure
 
 from explorer import isolation
 from explorer.baselines import Drawn
 from explorer.complaints import one_line
 from explorer.encode import site_at
 from explorer.samples import Sample, obeys
-from explorer.strangers import reading_seconds, structure_from_dict
+from explorer.strangers import reading_seconds, structure_from_dict, structure_from_row
 from explorer.structure_files import (
     MAX_STRUCTURES,
     StructureFileError,
     is_tar,
+    json_items,
+    parquet_rows,
     parse_cif,
     read_cifs,
     read_structures,
+    structure_from_item,
 )
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
@@ -71,21 +75,24 @@ def imported(path: Path, generator: str | None = None) -> list[Drawn]:
 
 
 def _imported(path: Path, generator: str | None) -> list[Drawn]:
-    if path.suffix.lower() == ".parquet":
-        return _parquet(path, generator)
-    if generator is not None:
+    ending = path.suffix.lower()
+    if generator is not None and ending != ".parquet":
         raise StructureFileError(f"only a Parquet file names generators, {path.name} does not")
-    if path.suffix.lower() == ".csv":
-        return _csv(path)
-    if path.is_dir() or is_tar(path) or path.suffix.lower() == ".zip":
-        found = islice(_samples(read_cifs(path), _from_cif), MAX_STRUCTURES)
-        drawn = [Drawn(index, **sample) for index, sample in enumerate(found)]
+    if ending == ".parquet":
+        found = _samples(_rows_of(path, generator), structure_from_row)
+    elif ending == ".csv":
+        found = _csv(path)
+    elif ending == ".json":
+        found = _samples(json_items(path), structure_from_item)
+    elif path.is_dir() or is_tar(path) or ending == ".zip":
+        found = _from_cifs(path)
     else:
-        drawn = [
-            Drawn(k, given=structure) for k, (_, structure) in enumerate(read_structures(path))
-        ]
+        found = ({"given": structure} for _, structure in read_structures(path))
+    drawn = [Drawn(index, **sample) for index, sample in enumerate(islice(found, MAX_STRUCTURES))]
     if not drawn:
         raise StructureFileError(f"{path} holds no structure")
+    if next(found, None) is not None:
+        raise StructureFileError(f"{path} holds more than {MAX_STRUCTURES} structures: split it")
     return drawn
 
 
@@ -173,61 +180,78 @@ def _generator_column(path: Path) -> list[str]:
     return ["" if name is None else str(name) for name in column]
 
 
-def _parquet(path: Path, generator: str | None) -> list[Drawn]:
-    structures = [structure for _, structure in read_structures(path)]
-    if generator is not None:
-        known = generators(path)
-        if generator not in known:
-            names = ", ".join(known) or "no generator"
-            raise StructureFileError(f"{path.name} holds {names}, not {generator!r}")
-        column = _generator_column(path)
-        structures = [s for s, name in zip(structures, column, strict=True) if name == generator]
-    return [Drawn(index, given=structure) for index, structure in enumerate(structures)]
+def _rows_of(path: Path, generator: str | None) -> list[dict[str, Any]]:
+    """Rows of a Parquet file, of one generator where it is named."""
+    rows = [row for _, row in parquet_rows(path)]
+    if generator is None:
+        return rows
+    known = generators(path)
+    if generator not in known:
+        names = ", ".join(known) or "no generator"
+        raise StructureFileError(f"{path.name} holds {names}, not {generator!r}")
+    names = _generator_column(path)
+    return [row for row, name in zip(rows, names, strict=True) if name == generator]
 
 
-def _csv(path: Path) -> list[Drawn]:
-    frame = pd.read_csv(path, nrows=MAX_STRUCTURES)
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    frame = pd.read_csv(path, nrows=MAX_STRUCTURES + 1)
     if {"L", "X", "A", "W"} <= set(frame.columns):
         if "G" not in frame.columns:
             frame["G"] = _group_in_name(path)
-        rows, read = frame[["G", "L", "X", "A", "W"]].itertuples(index=False), _from_wyckoff
-    else:
-        column = next((name for name in STRUCTURE_COLUMNS if name in frame.columns), None)
-        if column is None:
-            raise StructureFileError(
-                f"{path} has no structures: expected the columns L, X, A, W or one of "
-                f"{', '.join(STRUCTURE_COLUMNS)}, got {', '.join(map(str, frame.columns))}"
-            )
-        rows, read = ((text,) for text in frame[column]), _from_text
-    return [Drawn(index, **sample) for index, sample in enumerate(_samples(rows, read))]
+        rows = frame[["G", "L", "X", "A", "W"]].itertuples(index=False)
+        return _samples(rows, lambda row: _from_wyckoff(*row))
+    column = next((name for name in STRUCTURE_COLUMNS if name in frame.columns), None)
+    if column is None:
+        raise StructureFileError(
+            f"{path} has no structures: expected the columns L, X, A, W or one of "
+            f"{', '.join(STRUCTURE_COLUMNS)}, got {', '.join(map(str, frame.columns))}"
+        )
+    return _samples(frame[column], _from_text)
 
 
-def _samples(rows: Iterator[Any], read: Callable[..., dict]) -> Iterator[dict[str, Any]]:
+def _samples(
+    rows: Iterable[Any], read: Callable[[Any], Structure | WyckoffCrystal]
+) -> Iterator[dict[str, Any]]:
     """Fields of a `Drawn` for each row: what was read, or the reason."""
     for row in rows:
         try:
-            yield read(*row)
+            one = read(row)
         except Exception as error:  # whatever a parser throws says something of this sample only
-            text = one_line(error if isinstance(error, StructureFileError) else repr(error))
-            yield {"reason": f"unreadable: {text}"}
+            yield _unreadable(error)
+        else:
+            yield {"crystal" if isinstance(one, WyckoffCrystal) else "given": one}
 
 
-def _from_cif(name: str, text: str) -> dict[str, Any]:
-    return {"given": parse_cif(text, name)[0].structure}
+def _unreadable(error: Exception) -> dict[str, Any]:
+    known = isinstance(error, StructureFileError)
+    return {"reason": f"unreadable: {one_line(error if known else repr(error))}"}
 
 
-def _from_text(text: str) -> dict[str, Any]:
+def _from_cifs(path: Path) -> Iterator[dict[str, Any]]:
+    """Fields of a `Drawn` for each structure of each CIF, or the reason why a CIF has none."""
+    for name, text in read_cifs(path):
+        try:
+            found = parse_cif(text, name)
+        except Exception as error:
+            yield _unreadable(error)
+        else:
+            yield from ({"given": structure} for _, structure in found)
+
+
+def _from_text(text: str) -> Structure:
     """Read a cell of a CSV: a CIF, JSON, or the Python dictionary that CrystalFormer writes."""
     if not str(text).lstrip().startswith("{"):
-        return _from_cif("in the table", str(text))
+        return parse_cif(str(text), "in the table")[0].structure
     try:
         values = json.loads(text)
     except ValueError:
         values = literal_eval(text)
-    return {"given": structure_from_dict(values)}
+    return structure_from_dict(values)
 
 
-def _from_wyckoff(group: int, lattice: str, points: str, numbers: str, letters: str) -> dict:
+def _from_wyckoff(
+    group: int, lattice: str, points: str, numbers: str, letters: str
+) -> WyckoffCrystal:
     """Read a row of CrystalFormer: letters count from 1 = a, rows end with zeros."""
     spacegroup, parameters = int(group), tuple(float(v) for v in json.loads(lattice))
     if min(parameters) <= 0:
@@ -241,7 +265,7 @@ def _from_wyckoff(group: int, lattice: str, points: str, numbers: str, letters: 
     )
     if not sites:
         raise ValueError("expected at least one atom, got none")
-    return {"crystal": WyckoffCrystal(spacegroup, sites, parameters)}
+    return WyckoffCrystal(spacegroup, sites, parameters)
 
 
 def _group_in_name(path: Path) -> int:

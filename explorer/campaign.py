@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -185,9 +184,9 @@ class CampaignSpec(BaseModel):
     @field_validator("elements", "required", "excluded", mode="before")
     @classmethod
     def _split_system(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part for part in re.split(r"[-,\s]+", value) if part)
-        return value
+        from model.elements import split_symbols  # noqa: PLC0415 - on demand
+
+        return split_symbols(value) if isinstance(value, str) else value
 
     @field_validator("spacegroups", mode="before")
     @classmethod

@@ -7,10 +7,13 @@ said in one line before any work starts, with exit code 2.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +21,7 @@ import typer
 
 from explorer import __doc__ as motto
 from explorer import cli_evaluate, cli_references
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Asked,
     Checkpoint,
@@ -28,7 +32,6 @@ from explorer.cli_options import (
     Device,
     Drawing,
     Engine,
-    Json,
     KeepSymmetry,
     Method,
     RelaxingMany,
@@ -37,15 +40,24 @@ from explorer.cli_options import (
     Searching,
     StoreUrl,
     Targets,
+    Training,
     Workers,
-    grouped,
     show_progress,
     spec_of,
     tell,
 )
 
 INTERRUPTED = 130
-"""Exit code of a run that was stopped and can go on."""
+"""Exit code of a command that was stopped; a run can go on."""
+TERMINATED = 143
+"""Exit code after SIGTERM, as shells have it."""
+HUNG_UP = 141
+"""Exit code when the reader of the output has gone, as shells have it."""
+
+RELAXED_FILE = (
+    "File to write: .extxyz, .parquet or .json (with energies, forces and stress), .zip of CIFs, "
+    ".csv for LeMat-GenBench, .cif or POSCAR of one, or a new folder of CIFs."
+)
 
 app = typer.Typer(
     help=motto,
@@ -67,8 +79,8 @@ def sample(
         typer.Option(
             "-o",
             "--output",
-            help="File to write: .parquet, .extxyz, .json, .zip of CIFs, .csv for LeMat-GenBench, "
-            "or a folder.",
+            help="File to write: .parquet (with likelihoods), .extxyz, .json, .zip of CIFs, .csv "
+            "for LeMat-GenBench, .cif or POSCAR of one, or a new folder of CIFs.",
         ),
     ],
     asked: Asked,
@@ -93,7 +105,7 @@ def sample(
 def relax(
     file: Annotated[Path, typer.Argument(help="Structures: parquet, CIF, extxyz, POSCAR, JSON.")],
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="extxyz or other file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help=RELAXED_FILE)],
     relaxing: RelaxingTwice,
     engine: Engine = "batched",
     keep_symmetry: KeepSymmetry = False,
@@ -157,8 +169,7 @@ def run(
     )
     tell(told, common.json)
     if told["state"] != "finished":
-        print("hullscape: stopped before the end: --resume goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
+        raise StoppedError("stopped before the end: --resume goes on")
 
 
 @app.command()
@@ -173,10 +184,14 @@ def score(
     """Tell how likely the model finds structures, and whether more so among stable ones."""
     from explorer.commands import score_file  # noqa: PLC0415 - imports torch
 
-    tell(score_file(file, checkpoint, stability=stability, device=common.device), common.json)
+    told = score_file(
+        file, checkpoint, stability=stability, device=common.device, progress=show_progress
+    )
+    tell(told, common.json)
 
 
 @app.command()
+@grouped
 def train(
     recipe: Annotated[Path, typer.Argument(help="TOML file, such as model/recipes/*.toml.")],
     *,
@@ -186,15 +201,15 @@ def train(
         Path | None, typer.Option(help="Weights that a new run begins with, as a folder.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="Stop after so long; run again to go on.")] = 1e9,
-    seed: Annotated[int | None, typer.Option(help="Instead of the seed of the recipe.")] = None,
-    device: Device = "auto",
-    json: Json = None,
-    debug: Debug = False,
+    common: Training,
 ) -> None:
     """Train a network, going on from the last state of the run."""
     from explorer.commands import train_network  # noqa: PLC0415 - imports torch
 
-    tell(train_network(recipe, shards, output, minutes, seed, start=start, device=device), json)
+    told = train_network(
+        recipe, shards, output, minutes, common.seed, start=start, device=common.device
+    )
+    tell(told, common.json)
 
 
 @app.command()
@@ -231,6 +246,7 @@ def export(
 
 
 @app.command()
+@grouped
 def worker(
     *,
     store: StoreUrl = None,
@@ -262,13 +278,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" not in given:
         _silence_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # no Å on a terminal is no reason to fail
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=given, prog_name="hullscape", standalone_mode=False)
-    except typer.Abort:
-        code = _complain("interrupted", INTERRUPTED)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", INTERRUPTED)
+        with _orderly_end():
+            code = command.main(args=given, prog_name="hullscape", standalone_mode=False)
+            if sys.stdout is not None:  # as it is where somebody closed it
+                sys.stdout.flush()
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            _complain("interrupted", INTERRUPTED)
+    except StoppedError as error:
+        code = _complain(str(error), INTERRUPTED)
+    except BrokenPipeError:
+        code = _hung_up()
     except Exception as error:
         if "--debug" in given:
             traceback.print_exc()
@@ -276,22 +300,59 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+class StoppedError(Exception):
+    """A run that was stopped before its end; it says how to go on."""
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: with files whole and no process left behind."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(_complain("terminated", TERMINATED))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _hung_up() -> int:
+    """Return the exit code where nobody reads any more what is told, as in `hullscape ... | head`.
+
+    Python would complain of it once more when it flushes at its end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return HUNG_UP
+
+
 def _silence_libraries() -> None:
     """Keep the warnings of libraries off stderr, here and in the processes started from here."""
     warnings.simplefilter("ignore")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")  # it says that it tries a smaller tolerance
 
 
 def _verdict(error: Exception) -> tuple[str, int]:
     """Return what to say of an error, and the exit code."""
     if hasattr(error, "format_message"):  # the command line itself: click's errors, or typer's
-        return error.format_message(), 2
+        return error.format_message() + _given(error), 2
     text = " ".join(str(error).split())
     from explorer.schema import StoreError  # noqa: PLC0415 - only when something went wrong
 
     if isinstance(error, ValueError | OSError | StoreError):
         return text or type(error).__name__, 2
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)", 1
+
+
+def _given(error: Exception) -> str:
+    """Return what was given for an option that takes something else; "" where that is told."""
+    flaws = getattr(error.__cause__ or error.__context__, "errors", None)
+    return f", got {flaws()[0]['input']!r}" if flaws else ""
 
 
 def _complain(text: str, code: int) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from explorer.cli_experiment import experiment, strategies, systems, targets
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Asked,
     Checkpoint,
@@ -20,7 +21,6 @@ from explorer.cli_options import (
     Searching,
     Stability,
     Workers,
-    grouped,
     refuse_unwritable_files,
     show_progress,
     spec_of,
@@ -101,7 +101,10 @@ def retrieval(
 def generation(
     *,
     asked: Asked,
-    n: Annotated[int, typer.Option("-n", help="Crystals to draw.")] = 1000,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", help="Crystals to draw, 1000 when not given; of a file the first."),
+    ] = None,
     drawing: Drawing,
     candidates: CandidateFile = None,
     generator: GeneratorName = None,
@@ -121,7 +124,7 @@ def generation(
 
     spec = spec_of(
         **asked.fields(),
-        n=n,
+        n=1000 if n is None else n,
         **drawing.fields(),
         seed=common.seed,
     )
@@ -129,9 +132,11 @@ def generation(
         spec,
         candidates=candidates,
         origin=generator,
+        first=n,
         reference=reference,
         workers=workers,
         device=common.device,
+        progress=show_progress,
     )
     tell(told, common.json)
 
@@ -177,7 +182,10 @@ def hull_(
         progress=show_progress,
     )
     if plot is not None:
-        calibration_figure(told).write_html(plot, include_plotlyjs=True)
+        from explorer.outputs import replacing  # noqa: PLC0415
+
+        with replacing(plot) as part:
+            calibration_figure(told).write_html(part, include_plotlyjs=True)
     tell(told, common.json)
 
 
@@ -202,7 +210,8 @@ def roundtrip(
     """Encode and decode the structures of a file, and count those that come back the same."""
     from explorer.evaluate_commands import roundtrip as judge  # noqa: PLC0415 - imports torch
 
-    tell(judge(file, n=n, seed=common.seed, workers=workers), common.json)
+    told = judge(file, n=n, seed=common.seed, workers=workers, progress=show_progress)
+    tell(told, common.json)
 
 
 @app.command()

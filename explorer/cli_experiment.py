@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Common,
     Competing,
@@ -19,7 +20,6 @@ from explorer.cli_options import (
     Stability,
     Subset,
     Workers,
-    grouped,
     show_progress,
     spec_of,
     tell,
@@ -61,7 +61,7 @@ def experiment(
     """Let several generators look for the phases of a chemical system, and compare them."""
     from explorer.experiment_commands import experiment as judge  # noqa: PLC0415 - imports torch
 
-    chosen = [name.strip() for name in methods.split(",") if name.strip()]
+    chosen = list(dict.fromkeys(name.strip() for name in methods.split(",") if name.strip()))
     spec = spec_of(
         elements=elements,
         n=n,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from functools import wraps
-from inspect import Parameter, Signature, signature
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -326,51 +324,20 @@ class Common:
         refuse_unwritable_files(self.json)
 
 
+@dataclass(frozen=True)
+class Training(Common):
+    """What a training run takes; its recipe has a seed."""
+
+    seed: Annotated[int | None, typer.Option(help="Instead of the seed of the recipe.")] = None
+
+
 def refuse_unwritable_files(*files: Path | None) -> None:
     """Raise `SpecError` for output files that cannot be written; "-" is stdout."""
-    from explorer.headless import refuse_unwritable  # noqa: PLC0415
+    from explorer.outputs import refuse_unwritable  # noqa: PLC0415
 
     for file in files:
         if file is not None and str(file) != "-":
             refuse_unwritable(file)
-
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def grouped(command: Command) -> Command:
-    """Let a command take dataclasses: each of their fields becomes an option of its own."""
-    options: list[Parameter] = []
-    groups: dict[str, type] = {}
-    hints = get_type_hints(command, include_extras=True)
-    for name, parameter in signature(command).parameters.items():
-        kind = hints[name]
-        if is_dataclass(kind):
-            groups[name] = kind
-            told = get_type_hints(kind, include_extras=True)
-            options += [
-                Parameter(
-                    item.name,
-                    Parameter.KEYWORD_ONLY,
-                    default=item.default,
-                    annotation=told[item.name],
-                )
-                for item in fields(kind)
-            ]
-        else:
-            options.append(parameter.replace(annotation=kind))
-
-    @wraps(command)
-    def run(**given: Any) -> None:
-        for name, kind in groups.items():
-            given[name] = kind(**{item.name: given.pop(item.name) for item in fields(kind)})
-            if kind is Common:
-                given[name].refuse_unwritable()
-        command(**given)
-
-    run.__signature__ = Signature(options)
-    run.__annotations__ = {option.name: option.annotation for option in options}
-    return run
 
 
 def spec_of(**asked: Any) -> CampaignSpec:
@@ -401,17 +368,20 @@ def tell(
 
     The table can be one of its own, where the result holds more than can be read.
     """
-    from explorer.commands import as_json, as_table  # noqa: PLC0415
+    from explorer.commands import as_table  # noqa: PLC0415
+    from explorer.outputs import as_json, replacing  # noqa: PLC0415
 
     shown = as_table(result if table is None else table)
     if json is None:
         print(shown)
     elif str(json) == "-":
-        print(as_json(result))
+        print(as_json(result, ascii_only=not _speaks_unicode(sys.stdout)))
     else:
-        from explorer.headless import replacing  # noqa: PLC0415
-
         refuse_unwritable_files(json)
         with replacing(json) as part:
             part.write_text(as_json(result) + "\n", encoding="utf-8")
         print(shown)
+
+
+def _speaks_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().startswith("utf")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from explorer.cli_experiment import real_numbers
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Again,
     Checkpoint,
@@ -22,7 +23,6 @@ from explorer.cli_options import (
     StoreUrl,
     TopP,
     Workers,
-    grouped,
     refuse_unwritable_files,
     show_progress,
     spec_of,
@@ -169,7 +169,7 @@ def filtering(
 
 
 def _write(file: Path, text: str) -> None:
-    from explorer.headless import replacing  # noqa: PLC0415
+    from explorer.outputs import replacing  # noqa: PLC0415
 
     with replacing(file) as part:
         part.write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from explorer.cli_groups import grouped
 from explorer.cli_options import (
     Common,
     Elements,
@@ -15,7 +16,6 @@ from explorer.cli_options import (
     Potential,
     ReferenceFile,
     Workers,
-    grouped,
     show_progress,
     spec_of,
     tell,

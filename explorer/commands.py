@@ -10,10 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import ase.io
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.core import Structure
 
 from explorer import isolation
@@ -24,18 +22,21 @@ from explorer.crystals import (
     NamedStructure,
     gate,
     read_structures,
-    to_atoms,
     to_structure,
     write_structures,
 )
+from explorer.database import refuse_missing
 from explorer.encode import EncodingError, encode
-from explorer.headless import refuse_unwritable, replacing, run_in_folder
+from explorer.headless import DATABASE, run_in_folder
 from explorer.laboratory import choose_device
+from explorer.outputs import refuse_full_folder, refuse_unwritable, replacing
 from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.relax_worker import ENGINES
+from explorer.relaxed_files import write_relaxed
 from explorer.store import Store
 from explorer.strangers import reading_seconds
+from explorer.structure_files import is_poscar
 from model.checkpoint import load_network
 from model.crystal import WyckoffCrystal
 from model.sample import Draw, likelihood_ratio, log_likelihood, sample, stability_score
@@ -78,9 +79,9 @@ def sample_to_file(
     spec: CampaignSpec, output: Path, *, device: str, progress: Progress
 ) -> dict[str, Any]:
     """Draw crystals and write those that decode; returns the counts and the pace."""
-    refuse_output(output, spec.n)
     network = load_network(spec.checkpoint, choose_device(device))
     spec.refuse_unknown(network.known_elements, "the model")
+    refuse_output(output, spec.n)
     began, ticker, draws = time.perf_counter(), Ticker(progress), []
     for draw in sample(
         network,
@@ -150,7 +151,6 @@ def relax_file(
         raise SpecError(f"expected the engine {' or '.join(ENGINES)}, got {engine!r}")
     chosen = potential(spec.potential, choose_device(device))
     named = read_foreign(file)
-    _refuse_foreign(named, chosen.elements, spec.potential)
     refuse_output(output, len(named))
     began, ticker = time.perf_counter(), Ticker(progress)
     done: dict[int, Relaxation] = {}
@@ -169,9 +169,15 @@ def relax_file(
     seconds = time.perf_counter() - began
     ticker.done(f"relaxed {len(done)}/{len(named)} in {seconds:.1f} s")
     results = [(item.name, done[place]) for place, item in enumerate(named) if place in done]
+    if holds_one(output) and results[0][1].structure is None:
+        raise SpecError(f"{results[0][0]} cannot be relaxed: {results[0][1].reason}")
     write_relaxed(output, results)
     report = _relaxation_report(results, seconds, str(chosen.level))
-    return report | {"engine": engine, "first": spec.first, "output": str(output)}
+    return report | {
+        "engine": engine,
+        "first": spec.first,
+        "output": str(output),
+    }
 
 
 def read_foreign(file: Path) -> list[NamedStructure]:
@@ -191,33 +197,16 @@ def _relaxation_report(
         "converged": sum(relaxed.converged for _, relaxed in results),
         "failed": sum(failed.values()),
         "reasons": dict(failed),
+        "failures": [
+            {"id": name, "reason": relaxed.reason, "written": relaxed.structure is not None}
+            for name, relaxed in results
+            if not relaxed.converged
+        ],
         "steps": sum(relaxed.steps for _, relaxed in results),
         "seconds": round(seconds, 3),
         "structures_per_minute": round(60 * len(results) / max(seconds, 1e-9), 2),
         "potential": level,
     }
-
-
-def write_relaxed(output: Path, results: Sequence[tuple[str, Relaxation]]) -> None:
-    """Write relaxed structures; an extxyz file carries energy (eV), forces and stress too."""
-    sane = [(name, relaxed) for name, relaxed in results if relaxed.structure is not None]
-    with replacing(output) as part:
-        if output.suffix == ".extxyz":
-            ase.io.write(part, [_frame(name, relaxed) for name, relaxed in sane], format="extxyz")
-        else:
-            write_structures(part, [NamedStructure(name, item.structure) for name, item in sane])
-
-
-def _frame(name: str, relaxed: Relaxation) -> Any:
-    atoms = to_atoms(relaxed.structure)
-    atoms.info = {"id": name, "converged": relaxed.converged, "steps": relaxed.steps}
-    atoms.info |= {"reason": relaxed.reason} if relaxed.reason else {}
-    atoms.info |= {"level": str(relaxed.level)}
-    energy = relaxed.energy_per_atom * len(atoms)
-    atoms.calc = SinglePointCalculator(
-        atoms, energy=energy, forces=relaxed.forces, stress=relaxed.stress
-    )
-    return atoms
 
 
 def run_campaign_in_folder(
@@ -230,6 +219,11 @@ def run_campaign_in_folder(
     progress: Progress,
 ) -> dict[str, Any]:
     """Run a whole campaign in a folder; returns its summary."""
+    if resume and spec == CampaignSpec.parse() and not _holds_run(folder):
+        raise SpecError(
+            f"there is no run in {folder} to go on with: expected a folder that 'hullscape "
+            "run' made, or what to search for, such as --elements Al-Ca-Cu"
+        )
     ticker, states = Ticker(progress), {}
 
     def report(changed: Sequence[Candidate]) -> None:
@@ -251,13 +245,23 @@ def run_campaign_in_folder(
     return told | {"output": str(folder)}
 
 
+def _holds_run(folder: Path) -> bool:
+    """Whether a folder has a run; one that was killed as it began left an empty database."""
+    if not (folder / DATABASE).exists():
+        return False
+    store = Store(folder / DATABASE)
+    known = store.campaigns()
+    store.close()
+    return bool(known)
+
+
 def _counts_line(counts: Mapping[str, Any]) -> str:
     names = ("waiting", "relaxed", "failed", "skipped", "known", "duplicate", "rejected")
     return ", ".join(f"{name} {counts.get(name, 0)}" for name in names)
 
 
 def score_file(
-    file: Path, checkpoint: Path | None, *, stability: str, device: str
+    file: Path, checkpoint: Path | None, *, stability: str, device: str, progress: Progress
 ) -> list[dict[str, Any]]:
     """Return each structure's log-likelihood, and how much likelier it is among stable ones."""
     if stability not in STABILITY:
@@ -266,10 +270,14 @@ def score_file(
         )
     named = read_foreign(file)
     loaded = load_network(checkpoint, choose_device(device))
-    crystals = [_described(item.structure) for item in named]
+    ticker, crystals = Ticker(progress), []
+    for item in named:
+        crystals.append(_described(item.structure))
+        ticker.tick(f"described {len(crystals)}/{len(named)}")
     good = [crystal for crystal in crystals if not isinstance(crystal, str)]
     likely = log_likelihood(loaded, good, stability)
     scores = zip(likely, stability_score(loaded, good), likelihood_ratio(loaded, good), strict=True)
+    ticker.done(f"scored {len(good)}/{len(named)}")
     rows = []
     for item, crystal in zip(named, crystals, strict=True):
         bad = isinstance(crystal, str)
@@ -326,6 +334,7 @@ def train_network(
 
 def list_campaigns(url: str | None) -> list[dict[str, Any]]:
     """Return the campaigns of a store, newest first."""
+    refuse_missing(url)
     return [
         {
             "id": campaign.id,
@@ -345,31 +354,22 @@ def refuse_output(output: Path, structures: int) -> None:
     """Refuse a file that cannot be written, or that cannot hold so many, before the work."""
     if output.suffix not in WRITABLE:
         raise SpecError(
-            f"cannot write {output}: expected a name that ends in {', '.join(WRITABLE[:-1])}, "
-            f"got {output.suffix!r}"
+            f"cannot write {output}: expected a name that ends in {', '.join(WRITABLE[:-1])}, or "
+            f"a folder's without a dot, got {output.suffix!r}"
         )
-    if structures > 1 and output.suffix in ONE_STRUCTURE:
+    if structures > 1 and holds_one(output):
         raise SpecError(
-            f"cannot write {structures} structures to {output}: {output.suffix} holds one; "
-            "write a .zip of CIFs, a folder, .parquet or .extxyz"
+            f"cannot write {structures} structures to {output}: {output.suffix or 'a POSCAR'} "
+            "holds one; write a .zip of CIFs, a folder, .parquet or .extxyz"
         )
+    if not output.suffix and not holds_one(output):
+        refuse_full_folder(output)
     refuse_unwritable(output)
 
 
-def _refuse_foreign(named: Sequence[NamedStructure], known: frozenset[str], who: str) -> None:
-    for name, structure in named:
-        symbols = {element.symbol for element in structure.composition.elements}
-        foreign = sorted(symbols - known)
-        if foreign:
-            raise SpecError(
-                f"the potential {who} does not know {', '.join(foreign)} of structure {name}: "
-                "remove the structure or choose another potential"
-            )
-
-
-def as_json(result: Any) -> str:
-    """Return a result as JSON."""
-    return json.dumps(result, indent=2, ensure_ascii=False)
+def holds_one(output: Path) -> bool:
+    """Whether a file of that name holds a single structure."""
+    return output.suffix in ONE_STRUCTURE or is_poscar(output)
 
 
 def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:

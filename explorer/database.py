@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from explorer.migrate import bring_up_to_date
@@ -53,6 +53,22 @@ def make_address(url: str | Path | None) -> str:
     if not text:
         text = str(_home() / "campaigns.db")
     return text if "://" in text else f"sqlite:///{Path(text).expanduser().resolve()}"
+
+
+def refuse_missing(url: str | None) -> None:
+    """Refuse a file that is named and is not there: opening it would make an empty database.
+
+    Raises
+    ------
+    StoreError
+        With its place.
+    """
+    address = make_address(url)
+    if url is None or not address.startswith("sqlite"):
+        return
+    file = make_url(address).database
+    if file and not Path(file).is_file():
+        raise StoreError(f"there is no database {file}: name the one that the page or worker uses")
 
 
 def folder_of(engine: Engine) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from explorer.evaluate.hull import evaluate_hull, read_labels
 from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
 from explorer.evaluate.score import COLUMNS, evaluate_score, labelled_structures
-from explorer.evaluate.sun import evaluate_sun, outcomes
+from explorer.evaluate.sun import evaluate_sun, outcomes, refuse_definition
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.potentials import potential
@@ -50,9 +51,10 @@ def retrieval(
     """Count the targets that are found again within n crystals for each system."""
     targets = Path(spec.targets or "")
     _refuse_missing(targets, systems, candidates)
-    loaded = None
+    loaded, drawn = None, []
     if candidates is not None:
-        draw = _system_of(read_samples(candidates, origin))
+        drawn = read_samples(candidates, origin)
+        draw = _system_of(drawn)
     else:
         if method == "transformer":
             loaded = open_network(spec.checkpoint, choose_device(device))
@@ -75,6 +77,8 @@ def retrieval(
     }
     if loaded:
         asked |= {"stability": spec.stability, **_how(loaded, spec)}
+    if candidates is not None:
+        told["candidates"] = _accounted(drawn, told["systems"])
     return told | {"method": "file" if candidates else method, "asked": asked}
 
 
@@ -103,26 +107,42 @@ def _system_of(drawn: Sequence[Drawn]) -> DrawSystem:
     return lambda system: by_system.get(system, [])
 
 
+def _accounted(drawn: Sequence[Drawn], systems: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what became of the crystals of a file: those of no system with targets count nothing."""
+    reasons = Counter(one.reason for one in drawn if one.reason)
+    disordered = sum(one.formula is None for one in drawn) - reasons.total()
+    looked_at = sum(found["drawn"] for found in systems.values())
+    left = len(drawn) - looked_at - disordered - reasons.total()
+    told = {"read": len(drawn), "looked_at": looked_at, "of_other_systems_or_beyond_n": left}
+    return told | {"disordered": disordered, "unreadable": dict(reasons.most_common(20))}
+
+
 def generation(
     spec: CampaignSpec,
     *,
     candidates: Path | None,
     origin: str | None,
+    first: int | None,
     reference: Path | None,
     workers: int | None,
     device: str,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Count what is right with n crystals, drawn or read from a file."""
+    """Count what is right with n crystals that are drawn, or with the first or all of a file."""
     _refuse_missing(reference, candidates)
     began = time.monotonic()
     if candidates is not None:
-        drawn, seconds = read_samples(candidates, origin)[: spec.n], None
+        drawn, seconds = read_samples(candidates, origin)[:first], None
     else:
         loaded = open_network(spec.checkpoint, choose_device(device))
         spec.refuse_unknown(loaded.known_elements, "the model")
         generate = generator("transformer", loaded, spec.drawing())
-        drawn = list(generate(spec.constraints(), n=spec.n, seed=spec.seed))
+        ticker, drawn = Ticker(progress), []
+        for one in generate(spec.constraints(), n=spec.n, seed=spec.seed):
+            drawn.append(one)
+            ticker.tick(f"drawn {len(drawn)}/{spec.n}")
         seconds = time.monotonic() - began
+    progress(f"judging {len(drawn)} crystals")
     asked = {
         "generator": _origin(candidates, origin) if candidates else loaded.checkpoint_id,
         "reference": str(reference) if reference else None,
@@ -155,11 +175,13 @@ def sun(
 ) -> dict[str, Any]:
     """Relax n crystals, place them on their hulls, and count the stable, unique and novel."""
     _refuse_missing(candidates, reference)
+    refuse_definition(definition)
     chosen = potential(spec.potential, choose_device(device))
     library = Library(spec.potential, spec.references, "", spec.hull)
     check_references(library, chosen)
     if candidates is not None:
-        drawn = read_samples(candidates, origin)[: spec.n]
+        given = read_samples(candidates, origin)
+        drawn = given[: spec.n]
     else:
         transforms = method == "transformer"
         loaded = open_network(spec.checkpoint, choose_device(device)) if transforms else None
@@ -178,6 +200,8 @@ def sun(
     report |= {"potential": str(chosen.level), "hull": library.competing("").name}
     asked = {"generator": _origin(candidates, origin) or method, "n": spec.n, "seed": spec.seed}
     asked["hull"] = spec.hull
+    if candidates is not None:
+        asked["in_file"] = len(given)
     if candidates is None and method == "transformer":
         asked |= {"checkpoint": loaded.checkpoint_id, **_how(loaded, spec)}
     return report | {"reference": named, "asked": asked}
@@ -228,10 +252,13 @@ def hull(
     return told | {"asked": asked}
 
 
-def roundtrip(file: Path, *, n: int | None, seed: int, workers: int | None) -> dict[str, Any]:
+def roundtrip(
+    file: Path, *, n: int | None, seed: int, workers: int | None, progress: Progress
+) -> dict[str, Any]:
     """Count the structures of a file that survive encoding."""
     _refuse_missing(file)
-    told = evaluate_roundtrip(file, n=n, seed=seed, workers=workers)
+    ticker = Ticker(progress)
+    told = evaluate_roundtrip(file, n=n, seed=seed, workers=workers, progress=ticker.tick)
     return told | {"asked": {"file": str(file), "n": n, "seed": seed}}
 
 

@@ -22,8 +22,8 @@ from explorer.evaluate.retrieval import Target
 from explorer.evaluate.trials import TrialFolder, drawn_trial, relaxed_trial
 from explorer.figures.experiment import experiment_page
 from explorer.generators import Source, open_source
-from explorer.headless import refuse_unwritable, replacing
 from explorer.laboratory import choose_device
+from explorer.outputs import refuse_unwritable, replacing
 from explorer.references import ReferencePhases
 from explorer.structure_files import NamedStructure, StructureFileError
 from explorer.targets import (

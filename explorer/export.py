@@ -101,6 +101,13 @@ FORMATS = {
 
 REPORT = "report"
 """Name of the campaign's HTML report, which is written elsewhere and handed over as a file."""
+README, PROVENANCE = "README.md", "provenance.json"
+"""Files that every export has."""
+NO_FOLDER = {
+    *(".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".cif", ".csv", ".json", ".html"),
+    *(".extxyz", ".xyz", ".vasp", ".poscar", ".parquet"),
+}
+"""Endings of files that an export is not: a folder of that name would puzzle who asked for it."""
 USUAL = ("cif", "extxyz", "csv")
 """What is written when nobody chooses."""
 
@@ -148,7 +155,8 @@ def export_candidates(
         Where they come from: model checkpoint, seed, constraints, potential and its hash,
         reference set. Values are written as text.
     destination
-        A name that ends in .zip, or a folder to make. An existing one is replaced.
+        A name that ends in .zip, or a folder to make. An older export is replaced, a folder that
+        holds anything else is not.
     formats
         Names of `FORMATS`.
     marks
@@ -165,6 +173,7 @@ def export_candidates(
         When the destination cannot be written.
     """
     destination = Path(destination).expanduser()
+    refuse_foreign_folder(destination)
     candidates = list(candidates)
     held = audit(candidates, asked) if asked is not None else NOTHING_ASKED
     chosen = Chosen(candidates, provenance, marks or {}, held)
@@ -187,6 +196,25 @@ def export_candidates(
     return destination
 
 
+def refuse_foreign_folder(destination: Path) -> None:
+    """Raise `ExportError` for a folder that holds anything but an older export, or is none."""
+    if destination.suffix.lower() in NO_FOLDER:
+        raise ExportError(
+            f"cannot write {destination}: expected a name that ends in .zip or a folder's, got "
+            f"{destination.suffix!r}"
+        )
+    if not destination.is_dir():
+        return
+    written = {PROVENANCE, README, f"{REPORT}.html"}
+    written |= {Path(one.files).parts[0] for one in FORMATS.values()}
+    held = {item.name for item in destination.iterdir()}
+    if held and not (PROVENANCE in held and held <= written):
+        raise ExportError(
+            f"cannot write {destination}: expected a new folder or an older export, it holds "
+            f"{min(held - written or held)}: choose another place, or a name that ends in .zip"
+        )
+
+
 def files_of(chosen: Chosen, formats: Iterable[str], more: Mapping[str, str]) -> dict[str, str]:
     """Return all files of an export, name to text."""
     names = list(formats)
@@ -202,8 +230,8 @@ def files_of(chosen: Chosen, formats: Iterable[str], more: Mapping[str, str]) ->
         origin["asked_and_held"] = chosen.audit.to_list()
     provenance = json.dumps(origin, indent=1, ensure_ascii=False) + "\n"
     return {
-        "README.md": readme(chosen, held, list(more)),
-        "provenance.json": provenance,
+        README: readme(chosen, held, list(more)),
+        PROVENANCE: provenance,
         **files,
         **more,
     }

@@ -9,6 +9,7 @@ from typing import Any
 from explorer.audit import audit
 from explorer.campaign import Campaign, SpecError
 from explorer.candidate import Candidate
+from explorer.database import refuse_missing
 from explorer.export import FORMATS, REPORT, chosen_formats, export_candidates
 from explorer.headless import DATABASE
 from explorer.store import Store
@@ -67,7 +68,10 @@ def open_campaign(name: str, url: str | None) -> tuple[Store, Campaign]:
         When there is no such campaign.
     """
     folder = Path(name)
-    store = Store(folder / DATABASE if (folder / DATABASE).is_file() else url)
+    held = (folder / DATABASE).is_file()
+    if not held:
+        refuse_missing(url)
+    store = Store(folder / DATABASE if held else url)
     known = store.campaigns()
     return store, known[0] if folder.is_dir() and known else store.campaign(name)
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -26,6 +23,7 @@ from explorer.candidate import Candidate, State
 from explorer.complaints import one_line
 from explorer.lease import Leases, new_owner
 from explorer.logs import say
+from explorer.outputs import as_json, refuse_unwritable, replacing
 from explorer.references import HULL_WORDS, POTENTIAL
 from explorer.relaxed import EMAX, SMAX
 from explorer.runner import Pulse, run_campaign
@@ -36,6 +34,8 @@ from explorer.targets import TargetList, read_targets, within_reach
 from explorer.track_record import prospects
 
 DATABASE = "campaign.db"
+TABLE, SUMMARY, CIFS = "candidates.csv", "summary.json", "cifs"
+"""What a run leaves in its folder."""
 COLUMNS = (
     "id",
     "formula",
@@ -95,10 +95,13 @@ def run_in_folder(
     """
     from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
 
+    begins = not (folder / DATABASE).exists()
     spec = spec_to_run(spec, folder, resume)
     targets = _targets_to_find(spec, folder)
     laboratory = open_laboratory(spec, device, workers, targets, say=say)
     refuse_unwritable(folder / DATABASE)
+    if begins:
+        claim(folder)
     store = Store(folder / DATABASE)
     campaign_id = _campaign_to_run(store, spec, targets)
     leases = Leases(store.engine, new_owner())
@@ -134,6 +137,7 @@ def run_in_folder(
 def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
     """Return the spec of the run that the folder holds, else the one that is asked for."""
     if not (folder / DATABASE).exists():
+        _refuse_strange_results(folder)
         return spec
     if not resume:
         raise SpecError(
@@ -157,6 +161,16 @@ def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
     )
 
 
+def _refuse_strange_results(folder: Path) -> None:
+    """Raise `SpecError` where the files of a run would be written over somebody's."""
+    strange = [name for name in (TABLE, SUMMARY, CIFS) if (folder / name).exists()]
+    if strange:
+        raise SpecError(
+            f"{folder} holds {strange[0]} but no run: it would be written over; choose another "
+            "folder"
+        )
+
+
 def _targets_to_find(spec: CampaignSpec, folder: Path) -> list[NamedStructure]:
     """Return the targets of the run that the folder holds, else those of the file that is named."""
     if not spec.targets:
@@ -168,6 +182,20 @@ def _targets_to_find(spec: CampaignSpec, folder: Path) -> list[NamedStructure]:
     kept = store.targets(known[0].id) if known else []
     store.close()
     return kept or within_reach(spec, read_targets(spec.targets))
+
+
+def claim(folder: Path) -> None:
+    """Make the database's file, or raise `SpecError` where another process did since we looked.
+
+    Both would go on with a run of their own in it, and the later one write over the results.
+    """
+    try:
+        (folder / DATABASE).touch(exist_ok=False)
+    except FileExistsError:
+        raise SpecError(
+            f"another process began a run in {folder} at the same time: wait for it, or choose "
+            "another folder"
+        ) from None
 
 
 def _campaign_to_run(store: Store, spec: CampaignSpec, targets: Sequence[NamedStructure]) -> str:
@@ -202,13 +230,15 @@ def write_results(
     folder: Path, campaign: Campaign, candidates: Sequence[Candidate], targets: TargetList
 ) -> None:
     """Write candidates.csv, summary.json and cifs/ from what the store holds."""
-    with replacing(folder / "candidates.csv") as part, part.open("w", newline="") as file:
+    with replacing(folder / TABLE) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
         table.writerows(csv_row(candidate, hull) for candidate in candidates)
-    write_json(folder / "summary.json", summary(campaign, candidates, targets))
-    _write_cifs(folder / "cifs", candidates)
+    with replacing(folder / SUMMARY) as part:
+        told = as_json(summary(campaign, candidates, targets))
+        part.write_text(told + "\n", encoding="utf-8")
+    _write_cifs(folder / CIFS, candidates)
 
 
 def csv_row(candidate: Candidate, hull: str) -> list[str]:
@@ -279,7 +309,7 @@ def _write_cifs(folder: Path, candidates: Iterable[Candidate]) -> None:
         for item in candidates
         if item.state == State.RELAXED
     ]
-    with replacing(folder) as part:
+    with replacing(folder, own=True) as part:
         part.mkdir()
         write_structures(part, relaxed)
 
@@ -288,38 +318,3 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON whole or not at all."""
     with replacing(path) as part:
         part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and put what was written in the place of `path` when it is whole."""
-    part = path.with_name(f".{os.getpid()}-{path.name}")  # the suffix still names the format
-    try:
-        yield part
-        if path.is_dir():
-            shutil.rmtree(path)
-        part.replace(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
-
-
-def refuse_unwritable(path: Path) -> None:
-    """Make the folder of an output file, and find out now whether it can be written.
-
-    Raises
-    ------
-    SpecError
-        With the system's reason.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent):
-            pass
-        if path.is_dir() and path.suffix:
-            raise IsADirectoryError("it is a folder")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise SpecError(f"cannot write {path}: {reason}: choose another place") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,6 +15,7 @@ from pymatgen.core import Composition
 from explorer.baselines import Drawn
 from explorer.campaign import TRANSFORMER, CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
+from explorer.complaints import one_line
 from explorer.crystals import spacegroup_of
 from explorer.dft_hull import competing_phases, refuse_scale, serves
 from explorer.generators import Source, open_source
@@ -152,6 +154,10 @@ class Library:
     system: str
     mode: str = POTENTIAL
     _hulls: dict[str, Hull] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Relaxation workers, which look at hulls too, work in folders of their own.
+        self.file = str(Path(self.file).expanduser().absolute()) if self.file else None
 
     def references(self, system: str) -> ReferencePhases:
         """Read the known phases of a chemical system.
@@ -350,9 +356,13 @@ def choose_device(device: str) -> str:
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|(cuda|mps|xpu)(:\d+)?", device):
+        raise SpecError(f"expected the device cpu, cuda, cuda:1 or auto, got {device!r}", "device")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise SpecError(f"device {device!r} cannot be used: {reason}", "device") from error
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise SpecError(
+            f"device {device!r} cannot be used: {one_line(reason)}: choose cpu or auto", "device"
+        ) from error
     return device

@@ -44,7 +44,7 @@ CREATE INDEX IF NOT EXISTS phases_of_system ON phases (chemsys);
 
 def cache_folder() -> Path:
     """Return where the files lie; it need not exist."""
-    return user_cache_path("hullscape") / "references"
+    return user_cache_path("hullscape").absolute() / "references"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress, read_foreign
 from explorer.dft_vertices import build_hull
 from explorer.element_fit import fit_elements, write_fit
-from explorer.headless import refuse_unwritable
 from explorer.hull import Hull
 from explorer.laboratory import choose_device
+from explorer.outputs import refuse_unwritable
 from explorer.phases import FORM, ReferenceFileError, read_chemical_systems, read_level, read_notes
 from explorer.potentials import Potential, potential
 from explorer.providers import from_materials_project, from_optimade
@@ -205,9 +205,8 @@ def clear_references(name: str | None) -> dict[str, Any]:
     gone = clear(name)
     if name is not None and not gone:
         asked = sorted({one for cache in cached_sets() for one in _cached(cache)["asked_as"]})
-        raise SpecError(
-            f"no cached reference phases of {name}: expected one of {', '.join(asked) or 'none'}"
-        )
+        known = f"expected one of {', '.join(asked)}" if asked else "there are none of any"
+        raise SpecError(f"no cached reference phases of {name}: {known}")
     return {"deleted": [str(path) for path in gone]}
 
 

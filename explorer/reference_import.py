@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,13 +51,18 @@ def import_phases(
     refused: dict[str, str] = {}
     kept: dict[str, tuple[str, Structure]] = {}
     for source, (name, structure) in brought:
-        key = name if name not in kept else f"{name} ({len(kept)})"
+        tries = (f"{name} ({number})" for number in count(2))
+        key = next(one for one in chain([name], tries) if one not in kept and one not in refused)
         reason = gate(structure) or _unknown(potential, structure)
         if reason:
             refused[key] = reason
         else:
             kept[key] = (source, structure)
     progress(f"{len(kept)} structures kept, {len(refused)} refused")
+    if not kept:
+        first = next(iter(refused.items()), None)
+        why = f"the first, {first[0]}: {first[1]}" if first else "none was brought"
+        raise ValueError(f"expected a structure that can be a reference phase, got none: {why}")
     phases = [
         phase
         for outcome in _outcomes(kept, potential, limits, workers, progress)
@@ -85,8 +91,6 @@ def _outcomes(
     progress: Callable[[str], None],
 ) -> list[Outcome]:
     """Return the energy of each structure, in the order in which they were brought."""
-    if not kept:
-        return []
     if limits is None:
         return list(static(_rows(kept), potential))
     settings = {"fmax": limits.fmax, "smax": limits.smax, "max_steps": limits.max_steps}

@@ -57,9 +57,29 @@ def structure_from_dict(values: Mapping[str, Any]) -> Structure:
 
 
 def structure_from_row(row: Mapping[str, Any]) -> Structure:
-    """Build a structure from flat lists: lattice (9), numbers (N), frac_coords (3 N)."""
-    coords = np.reshape(row["frac_coords"], (-1, 3))
-    return Structure(np.reshape(row["lattice"], (3, 3)), row["numbers"], coords)
+    """Build a structure from flat lists: lattice (9), numbers (N), frac_coords (3 N).
+
+    Raises
+    ------
+    ValueError
+        With the list that is wrong.
+    """
+    numbers = row["numbers"]
+    if not isinstance(numbers, list) or not numbers:
+        raise ValueError(f"expected a list of atomic numbers, got {numbers!r}")
+    lattice = _reals(row, "lattice", 9)
+    coords = _reals(row, "frac_coords", 3 * len(numbers))
+    return Structure(lattice.reshape(3, 3), numbers, coords.reshape(-1, 3))
+
+
+def _reals(row: Mapping[str, Any], name: str, size: int) -> np.ndarray:
+    try:
+        values = np.asarray([] if row[name] is None else row[name], float).ravel()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected {size} numbers as {name}, got {row[name]!r}") from error
+    if len(values) != size:
+        raise ValueError(f"expected {size} numbers as {name}, got {len(values)}")
+    return values
 
 
 def safe_name(text: str) -> str:

@@ -10,47 +10,40 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tarfile
-import warnings
+import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ase import Atoms
+from ase.io.extxyz import key_val_str_to_dict
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
-from pymatgen.io.cif import CifParser, CifWriter
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-from spglib import SpglibError
 
-from explorer.complaints import one_line
-from explorer.strangers import refuse_crowds, safe_name, structure_from_dict, structure_from_row
+from explorer.cif_files import (
+    MAX_FILE_BYTES,
+    NamedStructure,
+    StructureFileError,
+    cif_text,
+    decoded,
+    is_poscar,
+    is_tar,
+    parse_cif,
+    read_cifs,
+)
+from explorer.strangers import safe_name, structure_from_dict, structure_from_row
 
-MAX_FILE_BYTES = 64 * 2**20
-MAX_UNPACKED_BYTES = 256 * 2**20
-MAX_FILES = 20_000
 MAX_STRUCTURES = 50_000
 
+NAME_KEYS = ("id", "name")
+"""What the name of a frame of an extxyz file is called there."""
 FORMATS = ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json"
-
-
-class NamedStructure(NamedTuple):
-    """A structure and what its file calls it."""
-
-    name: str
-    structure: Structure
-
-
-class StructureFileError(ValueError):
-    """A structure file that cannot be read or written; one line that names file and reason."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
 
 
 def read_structures(path: str | Path) -> list[NamedStructure]:
@@ -103,7 +96,7 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
         ".csv": _write_csv,
         "": _write_folder,
     }
-    if path.suffix in (".cif", ".vasp"):
+    if path.suffix in (".cif", ".vasp") or is_poscar(path):
         if len(named) != 1:
             raise StructureFileError(
                 f"{path.name} takes one structure, got {len(named)}: write a .zip or a folder"
@@ -115,24 +108,6 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
         writers[path.suffix](path, named)
     else:
         raise StructureFileError(f"cannot write {path.name}: expected {FORMATS}, .csv")
-
-
-def cif_text(structure: Structure, symprec: float = 0.1) -> str:
-    """Return a CIF with the symmetry that spglib finds at `symprec` (Å), P1 where it finds none.
-
-    Who reads it back finds the same space group at the same tolerance: symmetrizing within a wide
-    tolerance can lift a crystal into a supergroup, so a narrower one is used where that happens.
-    """
-    try:
-        group = _group(structure, symprec)
-        for tolerance in (symprec, symprec / 2, symprec / 5, symprec / 10):
-            analyzer = SpacegroupAnalyzer(structure, tolerance, angle_tolerance=5)
-            if _group(analyzer.get_refined_structure(), symprec) == group:
-                return str(CifWriter(structure, symprec=tolerance, angle_tolerance=5))
-    except (TypeError, ValueError, AttributeError, SpglibError):
-        # pymatgen lets spglib's "no dataset" surface as one of these.
-        return str(CifWriter(structure))
-    return str(CifWriter(structure))
 
 
 def lemat_csv(named: Iterable[tuple[str, Structure | None]]) -> str:
@@ -151,10 +126,6 @@ def lemat_csv(named: Iterable[tuple[str, Structure | None]]) -> str:
     return buffer.getvalue()
 
 
-def _group(structure: Structure, symprec: float) -> int:
-    return SpacegroupAnalyzer(structure, symprec, angle_tolerance=5).get_space_group_number()
-
-
 def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
     if path.is_dir() or is_tar(path):
         return _read_cifs
@@ -168,7 +139,7 @@ def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
         ".vasp": _read_poscar,
         ".poscar": _read_poscar,
     }
-    if path.name.upper().startswith(("POSCAR", "CONTCAR")):
+    if is_poscar(path):
         return _read_poscar
     if path.suffix.lower() not in readers:
         raise StructureFileError(f"unknown structure format {path.name!r}: expected {FORMATS}")
@@ -191,6 +162,16 @@ def _named_errors(
 
 
 def _read_parquet(path: Path) -> Iterator[NamedStructure]:
+    for number, (name, row) in enumerate(parquet_rows(path)):
+        try:
+            structure = structure_from_row(row)
+        except ValueError as error:
+            raise StructureFileError(f"row {number} of {path}: {error}") from error
+        yield NamedStructure(name, structure)
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and columns of each row of a Parquet file; StructureFileError without the columns."""
     file = pq.ParquetFile(path)
     wanted = ["lattice", "numbers", "frac_coords"]
     missing = sorted(set(wanted) - set(file.schema_arrow.names))
@@ -200,52 +181,8 @@ def _read_parquet(path: Path) -> Iterator[NamedStructure]:
         raise StructureFileError(f"{path} holds more than {MAX_STRUCTURES} structures: split it")
     ids = [name for name in ("id", "material_id") if name in file.schema_arrow.names][:1]
     for number, row in enumerate(file.read(columns=wanted + ids).to_pylist()):
-        name = str(row[ids[0]]) if ids else f"{path.stem}-{number}"
-        yield NamedStructure(name, structure_from_row(row))
-
-
-def read_cifs(path: Path) -> Iterator[tuple[str, str]]:
-    """Name and text of each CIF in a file, folder, zip or tar, in the order of the names.
-
-    Raises
-    ------
-    StructureFileError
-        When there is none, too many, or an archive plays tricks.
-    """
-    if path.is_dir():
-        yield from _folder_texts(path)
-    elif path.suffix.lower() == ".zip":
-        yield from _zip_texts(path)
-    elif is_tar(path):
-        yield from _tar_texts(path)
-    else:
-        yield path.name, path.read_text(encoding="utf-8", errors="replace")
-
-
-def is_tar(path: Path) -> bool:
-    """Whether the name says that a file is a tar archive, compressed or not."""
-    return path.name.lower().endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
-
-
-def parse_cif(text: str, name: str) -> list[NamedStructure]:
-    """Read the structures of a CIF, in the cell that it gives; raises StructureFileError."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            parser = CifParser.from_str(text)
-            refuse_crowds(parser.as_dict())
-            # primitive=False keeps the cell, so that what was written is what is read.
-            found = parser.parse_structures(primitive=False, on_error="raise")
-        except Exception as error:
-            hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
-            # What else a parser stumbles over says nothing to who wrote the file.
-            flaw = str(error) if isinstance(error, ValueError) else "it is garbled or cut off"
-            detail = flaw + (f" ({hints})" if hints else "")
-            raise StructureFileError(f"cannot read the CIF {name}: {detail}") from error
-    stem = PurePosixPath(name).stem
-    if len(found) == 1:
-        return [NamedStructure(stem, found[0])]
-    return [NamedStructure(f"{stem}-{i}", structure) for i, structure in enumerate(found)]
+        name = row[ids[0]] if ids else None
+        yield str(name) if name is not None else f"{path.stem}-{number}", row
 
 
 def _read_cifs(path: Path) -> Iterator[NamedStructure]:
@@ -253,68 +190,41 @@ def _read_cifs(path: Path) -> Iterator[NamedStructure]:
         yield from parse_cif(text, name)
 
 
-def _folder_texts(path: Path) -> Iterator[tuple[str, str]]:
-    # A named pipe that is called .cif would never be read to its end.
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() == ".cif" and p.is_file())
-    if not files:
-        raise StructureFileError(f"no .cif file in the folder {path}")
-    if len(files) > MAX_FILES:
-        raise StructureFileError(f"{path} holds {len(files)} files, at most {MAX_FILES} are read")
-    for file in files:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise StructureFileError(f"{file} is larger than {MAX_FILE_BYTES // 2**20} MiB")
-        yield file.name, file.read_text(encoding="utf-8", errors="replace")
-
-
-def _zip_texts(path: Path) -> Iterator[tuple[str, str]]:
-    with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir()]
-        if any(member.flag_bits & 1 for member in members):
-            raise StructureFileError(f"{path} is encrypted: unpack it first")
-        # The sizes of the directory are binding: zipfile stops at a member's stated size.
-        _refuse_tricks(path, [(m.filename, m.file_size) for m in members])
-        for member in sorted(members, key=lambda m: m.filename):
-            if member.filename.lower().endswith(".cif"):
-                yield member.filename, archive.read(member).decode("utf-8", errors="replace")
-
-
-def _tar_texts(path: Path) -> Iterator[tuple[str, str]]:
-    seen: list[tuple[str, int]] = []
-    with tarfile.open(path) as archive:
-        while (member := archive.next()) is not None:
-            seen.append((member.name, member.size))
-            # Checked member by member: a compressed archive has no directory to ask beforehand.
-            _refuse_tricks(path, seen)
-        for member in sorted(archive.getmembers(), key=lambda m: m.name):
-            # Links and devices are no files; the dots are of archives made on a Mac.
-            hidden = PurePosixPath(member.name).name.startswith(".")
-            if member.isfile() and not hidden and member.name.lower().endswith(".cif"):
-                file = archive.extractfile(member)
-                yield member.name, file.read().decode("utf-8", errors="replace")
-
-
-def _refuse_tricks(path: Path, members: Sequence[tuple[str, int]]) -> None:
-    """Refuse an archive by the names and unpacked sizes of its members."""
-    if len(members) > MAX_FILES:
-        raise StructureFileError(f"{path} holds {len(members)} files, at most {MAX_FILES} are read")
-    if sum(size for _, size in members) > MAX_UNPACKED_BYTES:
-        limit = MAX_UNPACKED_BYTES // 2**20
-        raise StructureFileError(f"{path} unpacks to more than {limit} MiB: refused")
-    for name, _ in members:
-        inside = PurePosixPath(name.replace("\\", "/"))
-        if inside.is_absolute() or ".." in inside.parts:
-            raise StructureFileError(f"{path} holds the path {name!r}: refused")
-
-
 def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
-    for number, atoms in enumerate(ase.io.iread(path, index=":", format="extxyz")):
+    for number, atoms in enumerate(_frames(path)):
+        if not atoms.numbers.all():
+            raise StructureFileError(f"frame {number} of {path} has atoms of no element")
         if atoms.cell.rank < 3:
             raise StructureFileError(f"frame {number} of {path} has no cell: expected Lattice=...")
-        name = atoms.info.get("id", atoms.info.get("name", f"{path.stem}-{number}"))
+        names = [atoms.info[key] for key in NAME_KEYS if key in atoms.info]
+        name = names[0] if names else f"{path.stem}-{number}"
         yield NamedStructure(
             str(name),
             Structure(np.asarray(atoms.cell), atoms.numbers, atoms.get_scaled_positions()),
         )
+
+
+def _frames(path: Path) -> Iterator[Atoms]:
+    """Read frame after frame; StructureFileError names the one that cannot be read."""
+    frames = ase.io.iread(path, index=":", format="extxyz", properties_parser=_comment)
+    for number in count():
+        try:
+            yield next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # ASE throws whatever it stumbles over
+            what = f"garbled or cut off: {type(error).__name__}: {error}"
+            what = f"unknown element {error}" if isinstance(error, KeyError) else what
+            raise StructureFileError(f"frame {number} of {path} cannot be read, {what}") from error
+
+
+def _comment(line: str) -> dict[str, Any]:
+    """Read the second line of a frame; a name such as 000042 is no number there."""
+    told = key_val_str_to_dict(line)
+    for key in NAME_KEYS:
+        if key in told and (found := re.search(rf'(?<!\S){key}=(?:"([^"]*)"|(\S+))', line)):
+            told[key] = found[1] or found[2]
+    return told
 
 
 def poscar_text(structure: Structure, comment: str | None = None) -> str:
@@ -327,20 +237,40 @@ def poscar_text(structure: Structure, comment: str | None = None) -> str:
 def _read_poscar(path: Path) -> Iterator[NamedStructure]:
     from pymatgen.io.vasp import Poscar  # noqa: PLC0415
 
-    yield NamedStructure(path.stem, Poscar.from_str(path.read_text(encoding="utf-8")).structure)
+    yield NamedStructure(path.stem, Poscar.from_str(decoded(path.read_bytes())).structure)
 
 
 def _read_json(path: Path) -> Iterator[NamedStructure]:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    items = data if isinstance(data, list) else data.get("structures", [data])
-    for number, item in enumerate(items):
-        inner = item.get("structure", item)
-        if not {"lattice", "sites"} <= set(inner):
-            raise StructureFileError(
-                f"item {number} of {path} is no pymatgen Structure: expected 'lattice' and 'sites'"
-            )
-        name = item.get("entry_id") or item.get("id") or item.get("name") or f"{path.stem}-{number}"
-        yield NamedStructure(str(name), structure_from_dict(inner))
+    for number, item in enumerate(json_items(path)):
+        try:
+            structure = structure_from_item(item)
+        except ValueError as error:
+            raise StructureFileError(f"item {number} of {path} {error}") from error
+        name = None
+        if isinstance(item, dict):
+            told = (item.get(key) for key in ("entry_id", "id", "name"))
+            name = next((one for one in told if one not in {None, ""}), None)
+        yield NamedStructure(f"{path.stem}-{number}" if name is None else str(name), structure)
+
+
+def json_items(path: Path) -> list[Any]:
+    """Return what a JSON file lists: structures, or entries that hold one; one alone is a list."""
+    data = json.loads(decoded(path.read_bytes()))
+    if isinstance(data, dict):
+        data = data.get("structures", [data])
+    if not isinstance(data, list):
+        raise StructureFileError(
+            f"{path} holds {data!r}: expected a pymatgen Structure, or a list of such"
+        )
+    return data
+
+
+def structure_from_item(item: Any) -> Structure:
+    """Build the structure of an item of a JSON file; ValueError says what it lacks."""
+    inner = item.get("structure", item) if isinstance(item, dict) else item
+    if not isinstance(inner, dict) or not {"lattice", "sites"} <= set(inner):
+        raise ValueError("is no pymatgen Structure: expected 'lattice' and 'sites'")
+    return structure_from_dict(inner)
 
 
 def _write_parquet(path: Path, named: list[NamedStructure]) -> None:
@@ -357,12 +287,13 @@ def _write_parquet(path: Path, named: list[NamedStructure]) -> None:
 
 
 def _cif_files(named: list[NamedStructure]) -> Iterator[tuple[str, str]]:
-    seen: dict[str, int] = {}
+    used: set[str] = set()
     for name, structure in named:
         stem = safe_name(name)
-        seen[stem] = seen.get(stem, 0) + 1
-        suffix = f"-{seen[stem]}" if seen[stem] > 1 else ""
-        yield f"{stem}{suffix}.cif", cif_text(structure)
+        tries = (f"{stem}-{number}" for number in count(2))
+        free = next(one for one in chain([stem], tries) if one not in used)
+        used.add(free)
+        yield f"{free}.cif", cif_text(structure)
 
 
 def _write_folder(path: Path, named: list[NamedStructure]) -> None:

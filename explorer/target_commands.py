@@ -16,10 +16,10 @@ from explorer.campaign import CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.commands import Progress, Ticker
 from explorer.crystals import NamedStructure, spacegroup_of, write_structures
-from explorer.headless import refuse_unwritable, replacing
 from explorer.hull import Hull
 from explorer.laboratory import Library, check_references, choose_device
 from explorer.novelty import Matcher, MatchError, Pool
+from explorer.outputs import refuse_unwritable, replacing
 from explorer.potentials import potential
 from explorer.references import ReferencePhases
 from explorer.relax import Relaxer

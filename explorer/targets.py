@@ -132,7 +132,7 @@ def near_hull_structures(path: Path) -> list[NamedStructure]:
         for name, structure, energy in with_hull_energy(path)
         if not np.isfinite(energy) or energy <= NEAR_HULL
     ]
-    return list(_own_names(near))
+    return list(own_names(near))
 
 
 def with_hull_energy(
@@ -162,7 +162,7 @@ def _hull_energies(path: Path, column: str, count: int) -> np.ndarray:
         ) from error
 
 
-def _own_names(named: Iterable[NamedStructure]) -> Iterator[NamedStructure]:
+def own_names(named: Iterable[NamedStructure]) -> Iterator[NamedStructure]:
     """Number the names that occur more than once."""
     seen: Counter[str] = Counter()
     for name, structure in named:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from model.crystal import Site
-from model.elements import elements
+from model.elements import elements, split_symbols
 from model.site_constraint import ConstraintError, SiteConstraint, assigned, read_symbols
 from model.spacegroups import read_spacegroups
 from model.stoichiometry import Stoichiometry
@@ -279,7 +278,10 @@ def _stoichiometry(formula: str | None) -> Stoichiometry | None:
 
 def _system(asked: str | Iterable[str], field: str) -> tuple[str, ...]:
     """Read symbols, given one by one or as ``Al-Ca-Cu``."""
-    parts = re.split(r"[-,\s]+", asked.strip()) if isinstance(asked, str) else asked
+    try:
+        parts = split_symbols(asked) if isinstance(asked, str) else asked
+    except ValueError as error:
+        raise ConstraintError(field, str(error)) from None
     return read_symbols([part for part in parts if part], field)
 
 

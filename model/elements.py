@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+_BETWEEN = re.compile(r"[-–—,;+\s]+")
+"""What people write between symbols."""
+_ISOTOPES = ("D", "T")
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,33 @@ def atomic_number(symbol: str) -> int:
     numbers = _number_of_symbol()
     if symbol in numbers:
         return numbers[symbol]
+    raise ValueError(f"expected element symbols such as Al or Cu, got {symbol!r}{_hint(symbol)}")
+
+
+def _hint(symbol: str) -> str:
+    """Say what somebody may have meant."""
+    numbers = _number_of_symbol()
+    if symbol in _ISOTOPES:
+        return "; isotopes are not told apart: write H"
+    joined = re.findall(r"[A-Z][a-z]?", symbol)
+    if len(joined) > 1 and "".join(joined) == symbol and all(one in numbers for one in joined):
+        return f"; did you mean {'-'.join(joined)}?"
     near = get_close_matches(symbol.capitalize(), numbers, n=1, cutoff=0.3)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"expected element symbols such as Al or Cu, got {symbol!r}{hint}")
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def split_symbols(text: str) -> tuple[str, ...]:
+    """Split a chemical system such as ``Al-Ca-Cu``, also with commas or blanks; "" has none.
+
+    Raises
+    ------
+    ValueError
+        If there is text but no symbol.
+    """
+    parts = tuple(part for part in _BETWEEN.split(text) if part)
+    if text.strip() and not parts:
+        raise ValueError(f"expected a chemical system such as Al-Ca-Cu, got {text!r}")
+    return parts
 
 
 def symbol_of(number: int) -> str:

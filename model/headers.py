@@ -319,8 +319,8 @@ class HeaderGrammar:
         """Space groups that could hold the composition."""
         free = replace(self.constraints, spacegroups=(), sites=())
         grammar = HeaderGrammar(free, self.known_elements)
-        most = min(MAX_ELEMENTS, len(self.pool))
-        sets = (some for n in range(1, most + 1) for some in grammar._completions((), n))
+        sizes = (int(n) for n in grammar._numbers())
+        sets = (some for n in sizes for some in grammar._completions((), n))
         return sorted({int(g) for some in sets for g in grammar._groups_for(some)})
 
 

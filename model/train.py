@@ -94,7 +94,7 @@ class Recipe:
             If the file cannot be read or has an unknown setting.
         """
         try:
-            values = tomllib.loads(path.read_text())
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             told = str(error)[:MOST_WORDS]
             raise RecipeError(f"expected a TOML recipe, got {path}: {told}") from None

@@ -11,13 +11,16 @@ import time
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Structure
 
+from explorer.campaign import SpecError
 from explorer.cli import main
-from explorer.commands import as_json, as_table
-from explorer.headless import COLUMNS, DATABASE
+from explorer.commands import as_table
+from explorer.headless import COLUMNS, DATABASE, claim
+from explorer.outputs import as_json
 from explorer.store import Store
 from model.crystal import WyckoffCrystal
 
@@ -76,6 +79,18 @@ BAD_INPUT = [
     (["run", "--elements", "Al-Cu", "-n", "1", "--device", "abacus", "-o", "out"], "abacus"),
     (["run", "--elements", "Al-Cu", "--targets", "file", "-o", "out"], "targets: "),
     (["run", "--elements", "Al-Cu", "--targets", "nowhere.cif", "-o", "out"], "nowhere.cif"),
+    (["sample", "--elements", "AlCaCu", "-o", "out.parquet"], "did you mean Al-Ca-Cu?"),
+    (["sample", "--elements", "Al-D", "-o", "out.parquet"], "write H"),
+    (["sample", "--elements", "-", "-o", "out.parquet"], "such as Al-Ca-Cu, got '-'"),
+    (["sample", "--elements", "Al-Cu", "-n", "1e6", "-o", "out.parquet"], "got '1e6'"),
+    (["sample", "--elements", "Al-Cu", "-o", "."], "it holds file"),
+    (["sample", "--elements", "Al-Cu", "-o", "a.json", "--json", "./a.json"], "for both"),
+    (["run", "--elements", "Al-Cu", "-n", "1", "--device", "mps", "-o", "out"], "cpu or auto"),
+    (["run", "--resume", "-o", "out"], "no run in out to go on with"),
+    (["export", "nowhere", "--max-above-hull", "nan", "-o", "out.zip"], "got nan"),
+    (["list", "--store", "nowhere.db"], "there is no database"),
+    (["train", "file", "--shards", ".", "-o", "out", "--json", "file/x"], "cannot write file/x"),
+    (["relax", "nowhere.cif", "-o", "nowhere.cif"], "for both"),
     (["relax", "nowhere.cif", "-o", "out.extxyz"], "nowhere.cif"),
     (["relax", "file", "-o", "out.extxyz"], "file"),
     (["relax"], "Missing"),
@@ -100,6 +115,23 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, text, tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_an_empty_database_is_no_run_to_go_on_with(tmp_path, capsys):
+    """A run that was killed as it began says nothing of what was searched for."""
+    (tmp_path / DATABASE).touch()
+    assert hullscape("run", "--resume", "-o", tmp_path) == 2
+    assert "no run in" in capsys.readouterr().err
+
+
+def test_a_folder_of_somebody_is_left_alone(tmp_path, capsys):
+    """A run begins in no folder that holds other results."""
+    (tmp_path / "cifs").mkdir()
+    (tmp_path / "cifs" / "mine.cif").write_text("mine")
+    assert hullscape("run", "--elements", "Al-Cu", "-n", "1", "-o", tmp_path) == 2
+    assert "holds cifs but no run" in capsys.readouterr().err
+    assert (tmp_path / "cifs" / "mine.cif").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["cifs"]
+
+
 def test_targets_of_another_system_are_refused_before_work(tmp_path, capsys):
     """Nothing of what was given could ever be drawn; the line names the system."""
     (tmp_path / "al.vasp").write_text(AL)
@@ -107,6 +139,17 @@ def test_targets_of_another_system_are_refused_before_work(tmp_path, capsys):
     assert hullscape("run", "--elements", "Ca-Cu", *options) == 2
     assert "Ca-Cu" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_libraries_are_silent_here_and_in_the_processes_started_from_here():
+    """Python's warnings, and those that spglib's C code writes to stderr itself."""
+    code = (
+        "import os, explorer.cli\n"
+        "try: explorer.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert os.environ['SPGLIB_WARNING'] == 'OFF' and os.environ['PYTHONWARNINGS'] == 'ignore'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_help_needs_none_of_the_heavy_packages():
@@ -240,6 +283,39 @@ def check_results(folder: Path, n: int) -> None:
     cifs = sorted((folder / "cifs").glob("*.cif"))
     assert len(cifs) == told["relaxed"] > 0
     assert Structure.from_file(cifs[0]).is_ordered
+
+
+def test_json_has_no_numbers_that_json_does_not_know():
+    """A program in another language reads it; arrays and their numbers are plain."""
+    told = {"mae": float("nan"), 1: [np.float64("inf"), np.arange(2)], "n": np.int64(3)}
+    assert json.loads(as_json(told)) == {"mae": None, "1": [None, [0, 1]], "n": 3}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
+    """Of the file that it would have written there is no part."""
+    output = tmp_path / "out.parquet"
+    command = ["sample", "--elements", "Al-Ca-Cu", "-n", "1000000", "-o", str(output)]
+    running = subprocess.Popen(
+        [sys.executable, "-c", "from explorer.cli import main; main()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running.stderr.readline()  # it draws
+    running.send_signal(number)
+    out, told = running.communicate(timeout=60)
+    assert running.returncode == code
+    assert told.splitlines()[-1] in {"hullscape: terminated", "hullscape: interrupted"}
+    assert not out
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_two_runs_that_begin_together_one_gives_way(tmp_path):
+    """Both looked into the folder before either had made its database."""
+    (tmp_path / DATABASE).touch()
+    with pytest.raises(SpecError, match="another process began a run"):
+        claim(tmp_path)
 
 
 def test_a_table_says_how_much_it_leaves_out():

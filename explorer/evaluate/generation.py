@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from explorer.baselines import Drawn
-from explorer.crystals import NamedStructure, read_structures
+from explorer.crystals import NamedStructure, gate, read_structures
 from explorer.evaluate.checks import Check, check_all
 from explorer.evaluate.distances import describe, distances
 from explorer.evaluate.distinct import distinct
@@ -54,7 +55,8 @@ def evaluate_generation(
     Returns
     -------
     dict
-        ``n`` and fractions of the ``n`` drawn: ``decodable``, ``elements_kept``,
+        ``n`` and fractions of the ``n`` drawn: ``decodable`` (``not_decodable`` says why not),
+        ``elements_kept``,
         ``spacegroup_kept`` (spglib finds the asked group or a supergroup), ``spacegroup_exact``,
         ``no_collision_0.5``, ``no_collision_0.7``, ``smact_valid``,
         ``comparable`` (fit for a matcher), ``unique``, ``novel``;
@@ -69,6 +71,10 @@ def evaluate_generation(
     if not drawn:
         raise ValueError("expected at least one crystal to judge, got none")
     n, known = len(drawn), read_structures(reference) if reference else None
+    if known is not None and all(gate(structure) for _, structure in known):
+        raise ValueError(
+            f"{reference} holds no crystal to compare with, the first: {gate(known[0].structure)}"
+        )
     checks = _spread_checks(drawn, elements, workers)
     told: dict[str, Any] = {"n": n, "decodable": _share(d.reason == "" for d in drawn)}
     told |= {name: _share(getattr(c, field) for c in checks) for name, field in CHECKS.items()}
@@ -76,6 +82,7 @@ def evaluate_generation(
     told["unique"] = float(verdicts.unique.mean())
     told["novel"] = None if verdicts.novel is None else float(verdicts.novel.mean())
     told["distances"] = _distances(checks, known, seed, workers)
+    told["not_decodable"] = dict(Counter(d.reason for d in drawn if d.reason).most_common(20))
     told["seconds_sampling"] = None if seconds_sampling is None else round(seconds_sampling, 2)
     told["by_crystal_system"] = by_crystal_system(checks)
     told["comparisons_given_up"] = verdicts.given_up

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,12 +22,12 @@ import numpy as np
 from pymatgen.core import Structure
 
 from explorer.baselines import Drawn, Formula, structure_formula
-from explorer.crystals import gate
+from explorer.crystals import NamedStructure, gate
 from explorer.encode import EncodingError, encode
 from explorer.evaluate.matching import MATCHING, Same, reduced
 from explorer.evaluate.pool import spread
 from explorer.prototypes import Skeleton, skeleton
-from explorer.targets import with_hull_energy
+from explorer.targets import own_names, with_hull_energy
 
 BUDGETS = (100, 500, 1000, 2000)
 """Crystals drawn at which recall is told."""
@@ -98,22 +98,23 @@ def evaluate_retrieval(
     -------
     dict
         ``n_targets``, ``pooled`` recall by budget, ``interval`` (95 %, at the largest budget),
-        ``systems``, ``skeletons`` if asked for, ``seconds_sampling``, ``seconds_matching``.
+        ``systems``, ``targets_left_out`` of the file by reason, ``systems_without_targets`` of
+        those asked for, which count nothing,
+        ``skeletons`` if asked for, ``seconds_sampling``, ``seconds_matching``.
 
     Raises
     ------
     ValueError
         If there are no targets.
     """
-    wanted = _targets_by_system(
-        targets, max_e_above_hull, None if systems is None else read_systems(systems)
-    )
+    asked = None if systems is None else read_systems(systems)
+    wanted, left_out = _targets_by_system(targets, max_e_above_hull, asked)
     if not wanted:
         raise ValueError(f"{targets} holds no phase of the systems asked for; nothing to find")
     began = time.monotonic()
     tasks = []
     for place, (system, phases) in enumerate(wanted.items(), start=1):
-        progress(f"drawing {n} crystals of {system} ({place}/{len(wanted)})")
+        progress(f"{system} ({place}/{len(wanted)}): up to {n} crystals")
         drawn = [one for one, _ in zip(draw(system), range(n), strict=False)]
         formulas = {target.formula for target in phases}
         worth = [one for one in drawn if one.formula in formulas]
@@ -123,6 +124,8 @@ def evaluate_retrieval(
     told = _report(found, n)
     if skeletons:
         told["skeletons"] = {level: _pooled(found, n, level) for level in LEVELS}
+    told["targets_left_out"] = left_out
+    told["systems_without_targets"] = sorted((asked or set()) - set(wanted))
     told["seconds_sampling"] = round(sampled - began, 1)
     told["seconds_matching"] = round(time.monotonic() - sampled, 1)
     told["comparisons_given_up"] = sum(f.given_up for f in found)
@@ -201,21 +204,29 @@ def _skeleton_of(one: Drawn, groups: set[int] | None = None) -> Skeleton | None:
 
 def _targets_by_system(
     path: Path, max_e_above_hull: float, systems: set[str] | None
-) -> dict[str, list[Target]]:
-    """Targets of each system, systems in alphabetical order."""
+) -> tuple[dict[str, list[Target]], dict[str, int]]:
+    """Targets of each system, systems in alphabetical order, and why others are none."""
     by_system: dict[str, list[Target]] = defaultdict(list)
-    for name, structure, energy in with_hull_energy(path):
+    left_out: Counter[str] = Counter()
+    listed = list(with_hull_energy(path))
+    named = own_names(NamedStructure(name, structure) for name, structure, _ in listed)
+    for (name, structure), (_, _, energy) in zip(named, listed, strict=True):
         system = structure.chemical_system
-        near = not np.isfinite(energy) or energy <= max_e_above_hull
-        if near and (systems is None or system in systems) and not gate(structure):
+        far = np.isfinite(energy) and energy > max_e_above_hull
+        reason = f"farther than {max_e_above_hull:g} eV/atom from the hull" if far else ""
+        if systems is not None and system not in systems:
+            reason = "of another system"
+        if reason := reason or gate(structure):
+            left_out[reason] += 1
+        else:
             by_system[system].append(Target(name, structure_formula(structure), structure))
-    return dict(sorted(by_system.items()))
+    return dict(sorted(by_system.items())), dict(left_out.most_common())
 
 
 def read_systems(path: Path) -> set[str]:
     """Chemical systems of a JSON file; ValueError when it holds none."""
     try:
-        read = json.loads(path.read_text())
+        read = json.loads(path.read_text(encoding="utf-8-sig"))
         listed = read["ternary_systems"] if isinstance(read, dict) else read
         return {"-".join(sorted(text.split("-"))) for text in listed}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,12 @@ MAX_RMS = 0.02
 
 
 def evaluate_roundtrip(
-    file: Path, *, n: int | None = None, seed: int = 0, workers: int | None = None
+    file: Path,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Encode and decode every structure of a file, or a random sample of them.
 
@@ -36,6 +41,8 @@ def evaluate_roundtrip(
     ----------
     n : int, optional
         Size of the sample, which ``seed`` settles.
+    progress : callable
+        Hears of each structure that is judged.
 
     Returns
     -------
@@ -55,6 +62,7 @@ def evaluate_roundtrip(
     tasks = [(named[k : k + size],) for k in range(0, len(named), size)]
     for name, verdict in chain.from_iterable(spread(judge_roundtrips, tasks, workers)):
         verdicts[verdict] += 1
+        progress(f"judged {verdicts.total()}/{len(named)}")
         if verdict != "ok":
             examples.setdefault(verdict, []).append(name)
     ok = verdicts.pop("ok", 0)

@@ -88,6 +88,13 @@ def outcomes(
     return told
 
 
+def refuse_definition(definition: str) -> None:
+    """Raise ValueError for what is no definition."""
+    if definition not in DEFINITIONS:
+        names = ", ".join(DEFINITIONS)
+        raise ValueError(f"expected a definition of {names}, got {definition!r}")
+
+
 def evaluate_sun(
     told: Sequence[Outcome],
     known: Sequence[NamedStructure],
@@ -120,9 +127,7 @@ def evaluate_sun(
     ValueError
         If there is no crystal, or no such definition.
     """
-    if definition not in DEFINITIONS:
-        names = ", ".join(DEFINITIONS)
-        raise ValueError(f"expected a definition of {names}, got {definition!r}")
+    refuse_definition(definition)
     if not told:
         raise ValueError("expected at least one crystal to judge, got none")
     began = time.monotonic()

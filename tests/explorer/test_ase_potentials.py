@@ -6,6 +6,7 @@ import pytest
 from ase.build import bulk
 from toy_potentials import install_package
 
+from explorer.ase_potentials import with_whole_path
 from explorer.crystals import from_atoms
 from explorer.potentials import PotentialError, available, potential
 from explorer.relax import Relaxer
@@ -33,6 +34,16 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path
+
+
+def test_weights_are_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers load them in folders of their own; the name of a model stays one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.model").touch()
+    assert with_whole_path("my.model") == str(tmp_path / "my.model")
+    assert with_whole_path("medium-mpa-0") == "medium-mpa-0"
 
 
 def test_a_calculator_of_another_package_relaxes(package: Path) -> None:

@@ -175,3 +175,11 @@ def test_what_cannot_be_compared_is_none_with_a_reason() -> None:
     assert told["by_crystal_system"]["cubic"]["spacegroup_kept"] is None
     with pytest.raises(ValueError, match="at least one crystal"):
         evaluate_generation([])
+
+
+def test_a_reference_without_a_sound_crystal_is_refused(tmp_path: Path) -> None:
+    """Nothing could be known or novel by it; the line says what is wrong with it."""
+    known = tmp_path / "known.json"
+    write_structures(known, [NamedStructure("mixed", caesium_chloride(0.5))])
+    with pytest.raises(ValueError, match="no crystal to compare with, the first: a cell length"):
+        evaluate_generation([Drawn(0, salt())], reference=known, workers=1)

@@ -10,6 +10,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from explorer.baselines import Drawn
+from explorer.cli import main
 from explorer.crystals import NamedStructure, write_structures
 from explorer.evaluate.retrieval import evaluate_retrieval
 from model.crystal import Site, WyckoffCrystal
@@ -81,7 +82,7 @@ def test_each_target_counts_once_at_the_crystal_that_found_it(tmp_path: Path) ->
 def test_budgets_count_draws_not_matches(tmp_path: Path) -> None:
     """What is drawn after the budget finds nothing."""
     write_targets(tmp_path / "targets.parquet")
-    (tmp_path / "systems.json").write_text(json.dumps({"ternary_systems": ["Na-Cl"]}))
+    (tmp_path / "systems.json").write_text(json.dumps({"ternary_systems": ["Na-Cl", "O-Fe"]}))
     told = [
         evaluate_retrieval(
             tmp_path / "targets.parquet",
@@ -95,6 +96,23 @@ def test_budgets_count_draws_not_matches(tmp_path: Path) -> None:
     ]
     assert [t["pooled"] for t in told] == [{"3": 0.0}, {"4": 0.5}]
     assert [t["systems"]["Cl-Na"]["drawn"] for t in told] == [3, 4]
+    assert told[0]["systems_without_targets"] == ["Fe-O"]
+
+
+def test_targets_of_one_name_are_two_and_none_is_lost_in_silence(tmp_path: Path) -> None:
+    """Both count when they are found; what cannot be a target is told with the reason."""
+    crystals = [Drawn(0, rock_salt("Na", "Cl")).structure, Drawn(0, layers(0.65)).structure]
+    crystals.append(Structure(Lattice.cubic(4), [{"Na": 0.5, "Cl": 0.5}], [[0] * 3]))
+    named = [{"id": "same", "structure": one.as_dict()} for one in crystals]
+    (tmp_path / "targets.json").write_text(json.dumps(named))
+    drawn = [Drawn(k, given=one) for k, one in enumerate(crystals)]
+    told = evaluate_retrieval(
+        tmp_path / "targets.json", lambda _: drawn, n=9, workers=1, progress=str
+    )
+    assert told["systems"]["Cl-Na"]["first"] == {"same": 1, "same#2": 2}
+    assert (told["n_targets"], told["pooled"]) == (2, {"9": 1.0})
+    reason = "partially occupied sites: only ordered crystals are accepted"
+    assert told["targets_left_out"] == {reason: 1}
 
 
 def test_no_target_is_an_error_in_words(tmp_path: Path) -> None:
@@ -110,3 +128,33 @@ def test_no_target_is_an_error_in_words(tmp_path: Path) -> None:
         evaluate_retrieval(
             tmp_path / "targets.parquet", draw, systems=tmp_path / "systems.json", progress=str
         )
+
+
+def test_every_crystal_of_a_file_is_accounted_for(tmp_path: Path) -> None:
+    """Those of systems without targets, beyond the budget, disordered or unreadable are counted."""
+    write_targets(tmp_path / "targets.parquet")
+    salt = Drawn(0, rock_salt("Na", "Cl")).structure
+    mixed = Structure(Lattice.cubic(4), [{"Na": 0.5, "K": 0.5}], [[0] * 3])
+    crystals = [salt, salt, salt, Drawn(0, rock_salt("Fe", "O")).structure, mixed]
+    listed = [one.as_dict() for one in crystals] + [{"no": "structure"}]
+    (tmp_path / "mine.json").write_text(json.dumps(listed))
+    report = tmp_path / "report.json"
+    command = ["evaluate", "retrieval", "--targets", tmp_path / "targets.parquet", "-n", "2"]
+    command += ["--candidates", tmp_path / "mine.json", "--json", report, "--workers", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main([str(part) for part in command])
+    assert ended.value.code == 0
+    told = json.loads(report.read_text())["candidates"]
+    (reason,) = told.pop("unreadable")
+    assert "expected 'lattice' and 'sites'" in reason
+    assert told == {
+        "read": 6,
+        "looked_at": 2,
+        "of_other_systems_or_beyond_n": 2,
+        "disordered": 1,
+    }
+    command = ["evaluate", "generation", "--candidates", tmp_path / "mine.json", "--json", report]
+    with pytest.raises(SystemExit):
+        main([str(part) for part in [*command, "--workers", "1"]])
+    told = json.loads(report.read_text())
+    assert (told["n"], told["not_decodable"]) == (6, {reason: 1})

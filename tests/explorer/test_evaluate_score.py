@@ -78,7 +78,9 @@ def test_round_trips_count_every_structure_once(tmp_path: Path) -> None:
     path = tmp_path / "some.parquet"
     named = [NamedStructure("salt", rock_salt("Na", "Cl", 5.6)), NamedStructure("bad", clash(6.0))]
     write_structures(path, named)
-    told = evaluate_roundtrip(path, workers=1)
+    heard = []
+    told = evaluate_roundtrip(path, workers=1, progress=heard.append)
+    assert heard[-1] == f"judged {told['n']}/{told['n']}"
     assert (told["n"], told["fits"], told["ok"], told["rate"]) == (2, 1, 1, 1.0)
     assert list(told["examples"].values()) == [["bad"]]
     one = evaluate_roundtrip(path, n=1, seed=3, workers=1)

@@ -221,6 +221,18 @@ def test_an_export_replaces_an_older_one(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "out.zip"]
 
 
+def test_a_folder_that_is_no_export_is_left_alone(tmp_path: Path) -> None:
+    """The folder of a run loses nothing to an export of the same name."""
+    (tmp_path / "run").mkdir()
+    for name in ("campaign.db", "README.md", "provenance.json", "candidates.csv"):
+        (tmp_path / "run" / name).write_text("mine")
+    with pytest.raises(ExportError, match=r"an older export, it holds campaign\.db"):
+        export_candidates(candidates(), PROVENANCE, tmp_path / "run")
+    assert (tmp_path / "run" / "campaign.db").read_text() == "mine"
+    with pytest.raises(ExportError, match=r"ends in \.zip or a folder's, got '\.tar'"):
+        export_candidates(candidates(), PROVENANCE, tmp_path / "out.tar")
+
+
 def test_an_impossible_place_is_named(tmp_path: Path) -> None:
     """A file where a folder should be is an error in words, and stays as it is."""
     (tmp_path / "file").write_text("mine")

@@ -1,6 +1,7 @@
 """Reference phases: what ships, what a user builds or imports, and what is missing."""
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from explorer.candidate import Relaxation
 from explorer.crystals import NamedStructure, gate, spacegroup_of, to_atoms
 from explorer.elements import TEXTBOOK, elemental_structure
 from explorer.hull import Hull
+from explorer.laboratory import Library
 from explorer.novelty import Matcher
 from explorer.phases import read_chemical_systems, read_notes, subsystems
 from explorer.potentials import Potential, potential
@@ -321,6 +323,33 @@ def test_a_users_own_structures_become_references(tmp_path: Path) -> None:
     phases = ReferencePhases.from_file(tmp_path / "set.parquet", "Cu").phases
     assert {p.source for p in phases} == {"mine.json"}
     assert len({p.id for p in phases}) == 2
+
+
+def test_every_structure_that_is_refused_is_listed(tmp_path: Path) -> None:
+    """Also those of one name; where nothing is left, nothing is written."""
+    wolfram = NamedStructure("one", Structure(Lattice.cubic(3.6), ["W"], [[0, 0, 0]]))
+    copper = NamedStructure("one", Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0] * 3, [0.5] * 3]))
+    brought = [("mine.json", one) for one in (wolfram, copper, wolfram, copper)]
+    report = import_phases(brought, emt(), tmp_path / "set.parquet", quiet)
+    assert report.written == 2
+    assert report.refused == dict.fromkeys(("one", "one (3)"), "emt does not know W")
+    with pytest.raises(ValueError, match="got none: the first, one: emt does not know W"):
+        import_phases([("mine.json", wolfram)], emt(), tmp_path / "none.parquet", quiet)
+    assert not (tmp_path / "none.parquet").exists()
+
+
+def test_a_reference_file_is_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relaxation workers look at hulls in folders of their own; people write relative paths."""
+    copper = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0] * 3, [0.5] * 3])
+    brought = [("mine.json", NamedStructure("copper", copper))]
+    import_phases(brought, emt(), tmp_path / "mine.parquet", quiet)
+    monkeypatch.chdir(tmp_path)
+    library = pickle.loads(pickle.dumps(Library("emt", "mine.parquet", "Cu")))  # noqa: S301
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert [phase.id for phase in library.references("Cu").phases] == ["copper"]
 
 
 def test_one_structure_without_an_energy_does_not_end_an_import(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ import json
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.core.structure_matcher import StructureMatcher
 
-from explorer import structure_files
+from explorer import cif_files, structure_files
 from explorer.baseline_imported import imported
 from explorer.crystals import spacegroup_of
 from explorer.structure_files import (
@@ -21,6 +23,9 @@ from explorer.structure_files import (
     safe_name,
     write_structures,
 )
+
+EXTXYZ = '1\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\n'
+"""A frame of one atom, up to the atom."""
 
 
 def crystals() -> list[NamedStructure]:
@@ -106,9 +111,13 @@ def test_a_cif_keeps_its_group_under_small_displacements() -> None:
         ("a.json", "{", "cannot read"),
         ("a.json", '{"a": 1}', "expected 'lattice' and 'sites'"),
         ("a.json", "[]", "holds no structure"),
+        ("a.json", "null", "holds None: expected a pymatgen Structure"),
         ("a.parquet", "no parquet", "cannot read"),
         ("a.zip", "no zip", "cannot read"),
         ("a.extxyz", "2\n\nH 0 0 0\nH 0 0 1\n", "has no cell"),
+        ("a.extxyz", EXTXYZ + "D 0 0 0\n", "frame 0 of .* unknown element 'D'"),
+        ("a.extxyz", EXTXYZ + "X 0 0 0\n", "frame 0 of .* atoms of no element"),
+        ("a.extxyz", EXTXYZ + "H 0 0 0\n" + EXTXYZ + "H 0", "frame 1 of .* garbled or cut off"),
         ("POSCAR", "what\n", "cannot read"),
         ("a.doc", "words", "unknown structure format"),
     ],
@@ -120,6 +129,86 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, name: str, content: str, w
     with pytest.raises(StructureFileError, match=words) as caught:
         read_structures(path)
     assert name in str(caught.value)
+
+
+def test_every_block_of_a_cif_is_read(tmp_path: Path) -> None:
+    """Also those of the same name, which pymatgen drops; a journal's header has no atoms."""
+    texts = [cif_text(crystal.structure) for crystal in crystals()]
+    same = "".join("data_same\n" + text[text.index("\n_") :] for text in texts)
+    (tmp_path / "all.cif").write_text("data_global\n_publ_author_name 'X'\n" + same)
+    read = read_structures(tmp_path / "all.cif")
+    assert [name for name, _ in read] == ["all-0", "all-1"]
+    for (_, back), crystal in zip(read, crystals(), strict=True):
+        assert StructureMatcher().fit(back, crystal.structure)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "all.cif").rename(tmp_path / "folder" / "all.cif")
+    assert len(imported(tmp_path / "folder")) == 2
+
+
+@pytest.mark.parametrize(
+    ("begin", "coding", "end"),
+    [("", "utf-8-sig", "\r\n"), ("", "utf-16", "\n"), ("# Größe\n", "latin-1", "\r")],
+)
+def test_a_cif_of_another_program_is_read(
+    tmp_path: Path, begin: str, coding: str, end: str
+) -> None:
+    """Whatever its coding and the ends of its lines."""
+    text = begin + cif_text(crystals()[1].structure)
+    (tmp_path / "a.cif").write_bytes(text.replace("\n", end).encode(coding))
+    assert spacegroup_of(read_structures(tmp_path / "a.cif")[0].structure) == 154
+
+
+def test_a_folder_with_other_structures_beside_its_cifs_is_refused(tmp_path: Path) -> None:
+    """They would be lost in silence; what a Mac hides beside files is no CIF."""
+    write_structures(tmp_path / "folder", crystals())
+    (tmp_path / "folder" / "._salt.cif").write_bytes(b"\0\5")
+    (tmp_path / "folder" / "notes.txt").touch()
+    assert len(read_structures(tmp_path / "folder")) == 2
+    write_structures(tmp_path / "folder" / "POSCAR", crystals()[:1])
+    with pytest.raises(StructureFileError, match="holds POSCAR beside its"):
+        read_structures(tmp_path / "folder")
+    with pytest.raises(StructureFileError, match=r"no \.cif file in the folder .*, give .*folder"):
+        read_structures(tmp_path)
+
+
+def test_files_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """The second crystal of a generator comes before the tenth, and hidden files count nothing."""
+    text = cif_text(crystals()[0].structure)
+    names = [f"gen_{number}.cif" for number in (10, 2, 1)]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in (*names, "__MACOSX/._gen_1.cif"):
+            archive.writestr(name, "rubbish" if "MAC" in name else text)
+    assert [n for n, _ in read_structures(tmp_path / "a.zip")] == ["gen_1", "gen_2", "gen_10"]
+
+
+@pytest.mark.parametrize("name", ["all.extxyz", "all.json", "all.parquet"])
+def test_names_that_are_numbers_keep_their_zeros(tmp_path: Path, name: str) -> None:
+    """As the names of drawn crystals have them."""
+    structure = crystals()[0].structure
+    asked = ["000000", "0", "my crystal"]
+    write_structures(tmp_path / name, [NamedStructure(one, structure) for one in asked])
+    assert [one for one, _ in read_structures(tmp_path / name)] == asked
+
+
+def test_names_that_meet_in_a_folder_are_all_written(tmp_path: Path) -> None:
+    """A second crystal of the same name is numbered, beside one that has that name."""
+    named = [NamedStructure(one, crystals()[0].structure) for one in ("a", "a", "a-2")]
+    write_structures(tmp_path / "out", named)
+    assert len(read_structures(tmp_path / "out")) == 3
+
+
+def test_a_bad_row_is_named_and_a_generator_is_judged_by_it(tmp_path: Path) -> None:
+    """A table of structures is refused by the row; of a generator's crystals that one is bad."""
+    file = tmp_path / "a.parquet"
+    write_structures(file, crystals())
+    table = pq.read_table(file)
+    lattices = [table["lattice"][0].as_py(), [1.0, 2.0]]
+    pq.write_table(table.set_column(4, "lattice", pa.array(lattices)), file)
+    with pytest.raises(StructureFileError, match=r"row 1 of .*: expected 9 numbers as lattice"):
+        read_structures(file)
+    good, bad = imported(file)
+    assert good.given == crystals()[0].structure
+    assert bad.given is None and "expected 9 numbers as lattice, got 2" in bad.reason
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
@@ -142,7 +231,7 @@ def test_an_archive_with_path_tricks_is_refused(tmp_path: Path, member: str) -> 
 
 def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An archive is judged by its unpacked size, before unpacking."""
-    monkeypatch.setattr(structure_files, "MAX_UNPACKED_BYTES", 10_000)
+    monkeypatch.setattr(cif_files, "MAX_UNPACKED_BYTES", 10_000)
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.cif", "0" * 20_000)

@@ -108,6 +108,11 @@ BANS = ["139:2b=none", "139:2a=none"]
             "spacegroups",
             "others? can|other space groups can",
         ),
+        (
+            {"elements": "Al-Ca-Cu", "spacegroups": 230, "max_atoms": 10},
+            "spacegroups",
+            "189 other space groups can",  # with all three elements
+        ),
         ({"formula": "Ca7Al5", "sites": ["225:4a=Ca", "225:4b=O"]}, "sites", "not among"),
         ({"sites": ["139:4d=Al", "139:4d=none"]}, "sites", "139:4d=none forbids; remove one"),
         ({"sites": ["139:4d=none,Al"]}, "sites", "expected elements or none, got both"),
