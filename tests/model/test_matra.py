@@ -248,8 +248,8 @@ def test_the_baseline_is_judged_like_any_generator(run: Path) -> None:
     """Elements are a prompt that may be disobeyed, and is counted; other wishes are refused."""
     weights = str(run / "run" / "weights")
     spec = CampaignSpec(elements="Ca-O-Ti", n=16, seed=1, checkpoint=weights)
-    none = {"candidates": None, "origin": None, "reference": None}
-    told = generation(spec, **none, workers=1, device="cpu")
+    none = dict.fromkeys(("candidates", "origin", "first", "reference"))
+    told = generation(spec, **none, workers=1, device="cpu", progress=lambda _: None)
     generate = generator("transformer", open_network(weights, "cpu"), spec.drawing())
     drawn = list(generate(spec.constraints(), n=16, seed=1))
     assert told["n"] == 16
