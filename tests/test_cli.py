@@ -296,8 +296,10 @@ def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
     """Of the file that it would have written there is no part."""
     output = tmp_path / "out.parquet"
     command = ["sample", "--elements", "Al-Ca-Cu", "-n", "1000000", "-o", str(output)]
+    # A shell lets what it runs in the background ignore Ctrl-C, and all that is started from there.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     running = subprocess.Popen(
-        [sys.executable, "-c", "from explorer.cli import main; main()", *command],
+        [sys.executable, "-c", f"{heard}; from explorer.cli import main; main()", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -35,14 +35,18 @@ def test_a_process_that_dies_at_work_is_told() -> None:
 
 
 BUSY = """
-import os, sys, time
+import os, signal, sys, time
 from explorer.evaluate.pool import spread
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for pid in spread(os.getpid, [()], 1):
         print(pid, flush=True)
     list(spread(time.sleep, [(600,), (600,), (600,)], 1))
 """
-"""Says which process works for it, and waits for ten minutes of work."""
+"""Says which process works for it, and waits for ten minutes of work.
+
+A shell lets what it runs in the background ignore Ctrl-C, and all that is started from there.
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
