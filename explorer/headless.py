@@ -7,13 +7,12 @@ it at the end, whole or not at all.
 from __future__ import annotations
 
 import csv
-import json
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import OperationalError
 
@@ -21,7 +20,7 @@ from explorer.audit import audit
 from explorer.campaign import Campaign, CampaignSpec, CampaignState, SpecError
 from explorer.candidate import Candidate, State
 from explorer.complaints import one_line
-from explorer.lease import Leases, new_owner
+from explorer.lease import Lease, Leases, new_owner
 from explorer.logs import say
 from explorer.outputs import as_json, refuse_unwritable, replacing
 from explorer.references import HULL_WORDS, POTENTIAL
@@ -32,6 +31,9 @@ from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
 from explorer.track_record import prospects
+
+if TYPE_CHECKING:
+    from explorer.laboratory import Laboratory
 
 DATABASE = "campaign.db"
 TABLE, SUMMARY, CIFS = "candidates.csv", "summary.json", "cifs"
@@ -107,21 +109,13 @@ def run_in_folder(
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign_id)
     if lease:
-        with Pulse(leases, lease, None) as pulse, _stop_signals() as stopped:
-            try:
-                run_campaign(
-                    store,
-                    leases,
-                    lease,
-                    laboratory=lambda *_, **__: laboratory,
-                    should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
-                    report=report,
-                )
-            except OperationalError as error:
-                raise StoreError(
-                    f"stopped before the end, {one_line(error.orig)}: what is done is in "
-                    f"{folder / DATABASE}; make room there, then go on with --resume"
-                ) from error
+        try:
+            _run(store, leases, lease, laboratory, report)
+        except OperationalError as error:
+            raise StoreError(
+                f"stopped before the end, {one_line(error.orig)}: what is done is in "
+                f"{folder / DATABASE}; make room there, then go on with --resume"
+            ) from error
     campaign = store.campaign(campaign_id)
     if campaign.state == CampaignState.RUNNING:
         raise SpecError(f"another process is working on the run in {folder}: wait for it")
@@ -132,6 +126,25 @@ def run_in_folder(
     write_results(folder, campaign, candidates, laboratory.targets)
     store.close()
     return campaign
+
+
+def _run(
+    store: Store,
+    leases: Leases,
+    lease: Lease,
+    laboratory: Laboratory,
+    report: Callable[[Sequence[Candidate]], None],
+) -> None:
+    """Run the campaign of a lease until it ends, is told to stop, or a signal comes."""
+    with Pulse(leases, lease, None) as pulse, _stop_signals() as stopped:
+        run_campaign(
+            store,
+            leases,
+            lease,
+            laboratory=lambda *_, **__: laboratory,
+            should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
+            report=report,
+        )
 
 
 def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
@@ -312,9 +325,3 @@ def _write_cifs(folder: Path, candidates: Iterable[Candidate]) -> None:
     with replacing(folder, own=True) as part:
         part.mkdir()
         write_structures(part, relaxed)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -110,6 +110,12 @@ def as_json(result: Any, *, ascii_only: bool = False) -> str:
     return json.dumps(_plain(result), indent=2, ensure_ascii=ascii_only, allow_nan=False)
 
 
+def write_json(path: Path, values: Any) -> None:
+    """Keep values that are read back by Python alone, whole or not at all: NaN stays NaN."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def _plain(value: Any) -> Any:
     """Return values as JSON has them; its numbers are all finite."""
     if isinstance(value, Mapping):

@@ -20,9 +20,9 @@ from explorer.evaluate.score import describe
 from explorer.evaluate.strategies import Tried, evaluate_strategies
 from explorer.evaluate.trials import SPENT, TrialFolder, TrialsInterrupted
 from explorer.experiment_commands import tell_relaxed
-from explorer.headless import DATABASE, run_in_folder, write_json
+from explorer.headless import DATABASE, run_in_folder
 from explorer.laboratory import Library, choose_device
-from explorer.outputs import refuse_unwritable
+from explorer.outputs import refuse_unwritable, write_json
 from explorer.potentials import potential
 from explorer.store import Store
 from explorer.targets import read_targets

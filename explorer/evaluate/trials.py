@@ -22,7 +22,8 @@ from explorer.evaluate.experiment import Trial
 from explorer.evaluate.pool import spread
 from explorer.evaluate.retrieval import Target, find_targets
 from explorer.generators import Source
-from explorer.headless import DATABASE, run_in_folder, write_json
+from explorer.headless import DATABASE, run_in_folder
+from explorer.outputs import write_json
 from explorer.store import Store
 
 SPENT = {State.RELAXED, State.FAILED}
