@@ -9,26 +9,21 @@ the reason: a generator is judged by all that it wrote.
 
 from __future__ import annotations
 
-import json
-import re
-from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 from pymatgen.core import Structure
 
 from explorer import isolation
 from explorer.baselines import Drawn
 from explorer.complaints import one_line
-from explorer.encode import site_at
+from explorer.csv_files import csv_rows
 from explorer.samples import Sample, obeys
-from explorer.strangers import reading_seconds, structure_from_dict, structure_from_row
+from explorer.strangers import reading_seconds, structure_from_row
 from explorer.structure_files import (
     MAX_STRUCTURES,
     StructureFileError,
@@ -42,11 +37,6 @@ from explorer.structure_files import (
 )
 from model.constraints import ConstraintError, Constraints
 from model.crystal import WyckoffCrystal
-from model.elements import symbol_of
-from model.wyckoff import LETTERS
-
-STRUCTURE_COLUMNS = ("structure", "LeMatStructs", "cif_string", "cif")
-"""Columns of a CSV that may hold a structure, as text of a CIF, JSON or a Python dictionary."""
 
 
 def imported(path: Path, generator: str | None = None) -> list[Drawn]:
@@ -81,7 +71,8 @@ def _imported(path: Path, generator: str | None) -> list[Drawn]:
     if ending == ".parquet":
         found = _samples(_rows_of(path, generator), structure_from_row)
     elif ending == ".csv":
-        found = _csv(path)
+        table = csv_rows(path, MAX_STRUCTURES + 1)
+        found = _samples(table.rows, table.read)
     elif ending == ".json":
         found = _samples(json_items(path), structure_from_item)
     elif path.is_dir() or is_tar(path) or ending == ".zip":
@@ -193,22 +184,6 @@ def _rows_of(path: Path, generator: str | None) -> list[dict[str, Any]]:
     return [row for row, name in zip(rows, names, strict=True) if name == generator]
 
 
-def _csv(path: Path) -> Iterator[dict[str, Any]]:
-    frame = pd.read_csv(path, nrows=MAX_STRUCTURES + 1)
-    if {"L", "X", "A", "W"} <= set(frame.columns):
-        if "G" not in frame.columns:
-            frame["G"] = _group_in_name(path)
-        rows = frame[["G", "L", "X", "A", "W"]].itertuples(index=False)
-        return _samples(rows, lambda row: _from_wyckoff(*row))
-    column = next((name for name in STRUCTURE_COLUMNS if name in frame.columns), None)
-    if column is None:
-        raise StructureFileError(
-            f"{path} has no structures: expected the columns L, X, A, W or one of "
-            f"{', '.join(STRUCTURE_COLUMNS)}, got {', '.join(map(str, frame.columns))}"
-        )
-    return _samples(frame[column], _from_text)
-
-
 def _samples(
     rows: Iterable[Any], read: Callable[[Any], Structure | WyckoffCrystal]
 ) -> Iterator[dict[str, Any]]:
@@ -236,43 +211,3 @@ def _from_cifs(path: Path) -> Iterator[dict[str, Any]]:
             yield _unreadable(error)
         else:
             yield from ({"given": structure} for _, structure in found)
-
-
-def _from_text(text: str) -> Structure:
-    """Read a cell of a CSV: a CIF, JSON, or the Python dictionary that CrystalFormer writes."""
-    if not str(text).lstrip().startswith("{"):
-        return parse_cif(str(text), "in the table")[0].structure
-    try:
-        values = json.loads(text)
-    except ValueError:
-        values = literal_eval(text)
-    return structure_from_dict(values)
-
-
-def _from_wyckoff(
-    group: int, lattice: str, points: str, numbers: str, letters: str
-) -> WyckoffCrystal:
-    """Read a row of CrystalFormer: letters count from 1 = a, rows end with zeros."""
-    spacegroup, parameters = int(group), tuple(float(v) for v in json.loads(lattice))
-    if min(parameters) <= 0:
-        raise ValueError(f"expected positive lattice parameters, got {min(parameters):.4f}")
-    sites = tuple(
-        site_at(spacegroup, LETTERS[letter - 1], symbol_of(number), np.array(point))
-        for point, number, letter in zip(
-            json.loads(points), json.loads(numbers), json.loads(letters), strict=True
-        )
-        if number and letter
-    )
-    if not sites:
-        raise ValueError("expected at least one atom, got none")
-    return WyckoffCrystal(spacegroup, sites, parameters)
-
-
-def _group_in_name(path: Path) -> int:
-    """Space group in a file name such as ``output_225.csv``."""
-    numbers = re.findall(r"\d+", path.stem)
-    if not numbers or not 1 <= int(numbers[-1]) <= 230:
-        raise StructureFileError(
-            f"{path} names no space group: expected a column G or a name such as output_225.csv"
-        )
-    return int(numbers[-1])

@@ -53,6 +53,8 @@ TERMINATED = 143
 """Exit code after SIGTERM, as shells have it."""
 HUNG_UP = 141
 """Exit code when the reader of the output has gone, as shells have it."""
+FOREVER = 1e9
+"""Seconds without work after which a worker that nobody tells to leave does so: decades."""
 
 RELAXED_FILE = (
     "File to write: .extxyz, .parquet or .json (with energies, forces and stress), .zip of CIFs, "
@@ -251,7 +253,9 @@ def worker(
     *,
     store: StoreUrl = None,
     slot: Annotated[str, typer.Option(help="A name for this machine or GPU.")] = "",
-    idle: Annotated[float, typer.Option(help="Leave after so many seconds without work.")] = 1e9,
+    idle: Annotated[
+        float, typer.Option(help="Leave after so many seconds without work.", show_default="never")
+    ] = FOREVER,
     workers: Workers = None,
     device: Device = "auto",
     debug: Debug = False,

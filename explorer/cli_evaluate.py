@@ -56,7 +56,7 @@ def retrieval(
     *,
     targets: Annotated[Path, typer.Option(help="Structures to find again.")],
     systems: Annotated[Path | None, typer.Option(help="JSON list of chemical systems.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Crystals to draw for each system.")] = 2000,
+    n: Annotated[int, typer.Option("-n", min=1, help="Crystals to draw for each system.")] = 2000,
     max_e_above_hull: Annotated[
         float, typer.Option(help="Targets up to this distance above the hull, eV/atom.")
     ] = 0.02,
@@ -103,7 +103,9 @@ def generation(
     asked: Asked,
     n: Annotated[
         int | None,
-        typer.Option("-n", help="Crystals to draw, 1000 when not given; of a file the first."),
+        typer.Option(
+            "-n", min=1, help="Crystals to draw, 1000 when not given; of a file the first."
+        ),
     ] = None,
     drawing: Drawing,
     candidates: CandidateFile = None,
@@ -245,7 +247,7 @@ def sun(
     method: Method = "transformer",
     elements: Elements = "",
     stability: Stability = "low",
-    n: Annotated[int, typer.Option("-n", help="Crystals to judge.")] = 1000,
+    n: Annotated[int, typer.Option("-n", min=1, help="Crystals to judge.")] = 1000,
     candidates: CandidateFile = None,
     generator: GeneratorName = None,
     reference: Annotated[

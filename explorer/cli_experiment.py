@@ -34,7 +34,9 @@ def experiment(
     methods: Annotated[
         str, typer.Option(help="Generators, with commas; 'file' takes --samples.")
     ] = "transformer,substitution,random",
-    n: Annotated[int, typer.Option("-n", help="Crystals for each generator and seed.")] = 2000,
+    n: Annotated[
+        int, typer.Option("-n", min=1, help="Crystals for each generator and seed.")
+    ] = 2000,
     seeds: Annotated[int, typer.Option(help="How many seeds, counted from --seed.")] = 5,
     targets: Annotated[
         Path | None,
@@ -100,7 +102,7 @@ def strategies(
     choose: Annotated[
         int | None, typer.Option(min=1, help="Take so many of the list, at random.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Crystals to draw for each system.")] = 200,
+    n: Annotated[int, typer.Option("-n", min=1, help="Crystals to draw for each system.")] = 200,
     budget: Annotated[
         str, typer.Option(help="Relaxations for each system, with commas.")
     ] = "25,50,100",
@@ -150,7 +152,7 @@ def targets(
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
     elements: Elements = "Al-Ca-Cu",
     n: Annotated[
-        int, typer.Option("-n", help="Prototypes to fill, the most frequent first.")
+        int, typer.Option("-n", min=1, help="Prototypes to fill, the most frequent first.")
     ] = 2000,
     relaxations: Annotated[
         int, typer.Option(min=1, help="Relax so many, those of the lowest unrelaxed energy.")

@@ -368,8 +368,8 @@ def tell(
 
     The table can be one of its own, where the result holds more than can be read.
     """
-    from explorer.commands import as_table  # noqa: PLC0415
     from explorer.outputs import as_json, replacing  # noqa: PLC0415
+    from explorer.text_table import as_table  # noqa: PLC0415
 
     shown = as_table(result if table is None else table)
     if json is None:

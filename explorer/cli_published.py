@@ -37,7 +37,9 @@ def temperatures(
         str, typer.Option("--temperatures", help="Sampling temperatures, with commas.")
     ] = "0.5,0.7,0.9,1,1.1,1.3,1.5",
     elements: Elements = "",
-    n: Annotated[int, typer.Option("-n", help="Crystals to draw at each temperature.")] = 500,
+    n: Annotated[
+        int, typer.Option("-n", min=1, help="Crystals to draw at each temperature.")
+    ] = 500,
     relax: Annotated[
         int, typer.Option(min=0, help="Relax the first so many of each, and place them on hulls.")
     ] = 0,

@@ -44,8 +44,6 @@ from model.tokens import STABILITY, TokenError, crystal_to_row
 from model.train import Recipe, Trainer
 
 SECONDS_BETWEEN_LINES = 2.0
-MOST_SHOWN = 12
-"""Values of one list that a table shows."""
 ONE_STRUCTURE = (".cif", ".vasp")
 WRITABLE = (".parquet", ".extxyz", ".zip", ".json", ".csv", ".cif", ".vasp", "")
 
@@ -370,31 +368,3 @@ def refuse_output(output: Path, structures: int) -> None:
 def holds_one(output: Path) -> bool:
     """Whether a file of that name holds a single structure."""
     return output.suffix in ONE_STRUCTURE or is_poscar(output)
-
-
-def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    """Return a result as aligned text: one line for each value, or one for each row."""
-    if isinstance(result, Mapping):
-        rows = [(str(key), _short(value)) for key, value in result.items()]
-    else:
-        rows = [tuple(result[0])] if result else [("nothing here yet",)]
-        rows += [tuple(_short(value) for value in row.values()) for row in result]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return _some([f"{key} {_short(item)}" for key, item in value.items()], ", ")
-    if isinstance(value, list | tuple):
-        return _some([str(item) for item in value], " ")
-    return "-" if value in {None, ""} else str(value)
-
-
-def _some(items: Sequence[str], between: str) -> str:
-    """Join items that fit on a line; of hundreds it says how many there are."""
-    if len(items) <= MOST_SHOWN:
-        return between.join(items) or "-"
-    shown = between.join(items[: MOST_SHOWN // 2])
-    return f"{shown} and {len(items) - MOST_SHOWN // 2:,} more (all with --json)"

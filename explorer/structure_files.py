@@ -43,7 +43,10 @@ MAX_STRUCTURES = 50_000
 
 NAME_KEYS = ("id", "name")
 """What the name of a frame of an extxyz file is called there."""
-FORMATS = ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json"
+FORMATS = (
+    ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json, "
+    ".csv with a column of structures"
+)
 
 
 def read_structures(path: str | Path) -> list[NamedStructure]:
@@ -54,7 +57,7 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
     path
         Parquet with columns lattice, numbers, frac_coords and optionally id; a CIF file, a folder,
         a zip or a tar of CIF files; extxyz; POSCAR, CONTCAR or .vasp; JSON of one pymatgen
-        Structure, of entries that hold one, or of a list of either.
+        Structure, of entries that hold one, or of a list of either; CSV, see `explorer.csv_files`.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def write_structures(path: str | Path, structures: Iterable[NamedStructure]) -> 
     elif path.suffix in writers:
         writers[path.suffix](path, named)
     else:
-        raise StructureFileError(f"cannot write {path.name}: expected {FORMATS}, .csv")
+        raise StructureFileError(f"cannot write {path.name}: expected {FORMATS}")
 
 
 def lemat_csv(named: Iterable[tuple[str, Structure | None]]) -> str:
@@ -136,6 +139,7 @@ def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
         ".extxyz": _read_extxyz,
         ".xyz": _read_extxyz,
         ".json": _read_json,
+        ".csv": _read_csv,
         ".vasp": _read_poscar,
         ".poscar": _read_poscar,
     }
@@ -271,6 +275,15 @@ def structure_from_item(item: Any) -> Structure:
     if not isinstance(inner, dict) or not {"lattice", "sites"} <= set(inner):
         raise ValueError("is no pymatgen Structure: expected 'lattice' and 'sites'")
     return structure_from_dict(inner)
+
+
+def _read_csv(path: Path) -> Iterator[NamedStructure]:
+    # Imported here: it needs spglib and a matcher, and explorer.crystals, which needs this module.
+    from explorer.csv_files import csv_rows  # noqa: PLC0415
+
+    table = csv_rows(path, MAX_STRUCTURES + 1)
+    for number, name in enumerate(table.names):
+        yield NamedStructure(name, table.structure(number))
 
 
 def _write_parquet(path: Path, named: list[NamedStructure]) -> None:

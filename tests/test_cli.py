@@ -18,10 +18,10 @@ from pymatgen.core import Structure
 
 from explorer.campaign import SpecError
 from explorer.cli import main
-from explorer.commands import as_table
 from explorer.headless import COLUMNS, DATABASE, claim
 from explorer.outputs import as_json
 from explorer.store import Store
+from explorer.text_table import as_table
 from model.crystal import WyckoffCrystal
 
 SMALL = ["--elements", "Al-Cu", "--require", "Al", "--max-atoms", "4", "--seed", "5"]
@@ -328,3 +328,22 @@ def test_a_table_says_how_much_it_leaves_out():
     assert shown[1].endswith("and 929 more (all with --json)")
     assert shown[2].endswith("a 1")
     assert len(json.loads(as_json({"unrelaxed": names}))["unrelaxed"]) == 935
+
+
+def test_tables_within_a_result_are_shown_as_tables():
+    """Rows of the same columns stand below their name; what a mapping counts stays on its line."""
+    bins = [{"from": None, "to": -0.1, "n": 0}, {"from": -0.1, "to": 0.0, "n": 12}]
+    confusion = {"0": {"right": 3, "wrong": 1}, "0.1": {"right": 10, "wrong": 2}}
+    told = {"mae": 0.12, "calibration": bins, "confusion": confusion, "auc": {"0": 0.8, "0.1": 0.9}}
+    assert as_table(told).splitlines() == [
+        "mae          0.12",
+        "calibration",
+        "  from  to    n",
+        "  -     -0.1  0",
+        "  -0.1  0.0   12",
+        "confusion",
+        "       right  wrong",
+        "  0    3      1",
+        "  0.1  10     2",
+        "auc          0 0.8, 0.1 0.9",
+    ]

@@ -45,7 +45,9 @@ def crystals() -> list[NamedStructure]:
     ]
 
 
-@pytest.mark.parametrize("name", ["all.parquet", "all.extxyz", "all.json", "all.zip", "folder"])
+@pytest.mark.parametrize(
+    "name", ["all.parquet", "all.extxyz", "all.json", "all.zip", "all.csv", "folder"]
+)
 def test_every_format_of_many_round_trips(tmp_path: Path, name: str) -> None:
     """What is written is read back: same names, same crystals."""
     write_structures(tmp_path / name, crystals())
@@ -61,6 +63,17 @@ def test_the_benchmarks_table_gives_the_crystals_back(tmp_path: Path) -> None:
     assert (tmp_path / "all.csv").read_text().startswith("material_id,structure\n")
     back = [sample.given for sample in imported(tmp_path / "all.csv")]
     assert back == [crystal.structure for crystal in crystals()]
+
+
+def test_a_table_keeps_names_and_says_which_row_is_empty(tmp_path: Path) -> None:
+    """A name of digits is text; a row without a structure is refused by number and name."""
+    numbered = [NamedStructure("000042", crystals()[0].structure)]
+    write_structures(tmp_path / "all.csv", numbered)
+    assert read_structures(tmp_path / "all.csv")[0].name == "000042"
+    with (tmp_path / "all.csv").open("a") as file:
+        file.write("000043,\n")
+    with pytest.raises(StructureFileError, match=r"row 1 \(000043\): .*got an empty cell"):
+        read_structures(tmp_path / "all.csv")
 
 
 @pytest.mark.parametrize("name", ["one.cif", "one.vasp"])
