@@ -161,6 +161,9 @@ def hull_(
     relaxing: Relaxing,
     placing: Competing,
     plot: Annotated[Path | None, typer.Option(help="Write a calibration plot: html.")] = None,
+    crystals: Annotated[
+        Path | None, typer.Option(help="Write what is told of each structure: Parquet.")
+    ] = None,
     workers: Workers = None,
     common: Common,
 ) -> None:
@@ -168,7 +171,7 @@ def hull_(
     from explorer.evaluate_commands import hull as judge  # noqa: PLC0415 - imports torch
     from explorer.figures.calibration import calibration_figure  # noqa: PLC0415 - imports plotly
 
-    refuse_unwritable_files(plot)
+    refuse_unwritable_files(plot, crystals)
     spec = spec_of(
         **relaxing.fields(),
         **placing.fields(),
@@ -179,6 +182,7 @@ def hull_(
         _one_of(file, labelled),
         n=n,
         relax=relax,
+        crystals=crystals,
         workers=workers,
         device=common.device,
         progress=show_progress,

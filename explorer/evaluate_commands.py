@@ -18,18 +18,22 @@ from explorer.baseline_matra import open_network
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.commands import Progress, Ticker, read_foreign
+from explorer.dft_hull import FILLED
+from explorer.evaluate.experience import by_experience
 from explorer.evaluate.generation import evaluate_generation
-from explorer.evaluate.hull import evaluate_hull, read_labels
+from explorer.evaluate.hull import Labelled, evaluate_hull, read_labels, table_of
 from explorer.evaluate.retrieval import DrawSystem, evaluate_retrieval
 from explorer.evaluate.roundtrip import evaluate_roundtrip
 from explorer.evaluate.score import COLUMNS, evaluate_score, labelled_structures
 from explorer.evaluate.sun import evaluate_sun, outcomes, refuse_definition
 from explorer.generators import Generate, generator
 from explorer.laboratory import Library, check_references, choose_device
+from explorer.outputs import replacing
 from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.strangers import reading_seconds
 from explorer.structure_files import NamedStructure
+from explorer.track_record import experiences
 from model.checkpoint import LoadedNetwork, load_network
 from model.constraints import Constraints
 from model.matra import KIND as MATRA
@@ -217,11 +221,16 @@ def hull(
     *,
     n: int | None,
     relax: bool,
+    crystals: Path | None = None,
     workers: int | None,
     device: str,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Compare the distances from the hull of a potential with those in a file."""
+    """Compare the distances from the hull of a potential with those in a file.
+
+    Relaxed and on the filled hull, what the track record expects is compared, too. `crystals` is a
+    Parquet file that gets a row for each structure.
+    """
     _refuse_missing(file)
     column, distances = read_labels(file)
     chosen = potential(spec.potential, choose_device(device))
@@ -235,6 +244,7 @@ def hull(
     structures = [named[k].structure for k in labelled]
     systems = {s.chemical_system for s in structures if not chosen.unknown_elements(s)}
     check_references(library, chosen, systems=systems, workers=workers, say=progress)
+    placed: list[Labelled] = []
     with ExitStack() as stack:
         relaxer = Relaxer(chosen, fmax=spec.fmax, max_steps=spec.max_steps, workers=workers)
         told = evaluate_hull(
@@ -245,8 +255,15 @@ def hull(
             competing=library.competing,
             signed=column == "decomposition_energy",
             relaxer=stack.enter_context(relaxer) if relax else None,
+            each=placed.append,
             progress=Ticker(progress).tick,
         )
+    learned = experiences().get(str(chosen.level))
+    if relax and learned and spec.hull == FILLED and column == "decomposition_energy":
+        told["by_experience"] = by_experience(placed, learned)
+    if crystals is not None:
+        with replacing(crystals) as part:
+            table_of(placed, told).to_parquet(part)
     asked = {"file": str(file), "label": column, "labelled": int(np.isfinite(distances).sum())}
     asked |= {"n": n, "seed": spec.seed, "relax": relax, "hull": spec.hull}
     return told | {"asked": asked}

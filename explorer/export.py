@@ -141,6 +141,7 @@ def export_candidates(
     marks: Mapping[str, Mark] | None = None,
     more: Mapping[str, str] | None = None,
     asked: Constraints | None = None,
+    hull: str = "",
 ) -> Path:
     """Write candidates to a zip or a folder, whole or not at all.
 
@@ -166,6 +167,8 @@ def export_candidates(
     asked
         The constraints of their campaign: what the candidates hold of its space groups and sites is
         told then.
+    hull
+        Which hull their campaign asked for: what DFT is expected to say of novel ones is told then.
 
     Raises
     ------
@@ -176,7 +179,7 @@ def export_candidates(
     refuse_foreign_folder(destination)
     candidates = list(candidates)
     held = audit(candidates, asked) if asked is not None else NOTHING_ASKED
-    chosen = Chosen(candidates, provenance, marks or {}, held)
+    chosen = Chosen(candidates, provenance, marks or {}, held, hull)
     files = files_of(chosen, [name for name in FORMATS if name in set(formats)], more or {})
     part = destination.with_name(f".{destination.name}.{os.getpid()}.part")
     try:

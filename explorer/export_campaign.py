@@ -118,6 +118,7 @@ def export_chosen(
         marks=store.marks(campaign.id),
         more=more,
         asked=campaign.spec.asked(),
+        hull=campaign.spec.hull,
     )
 
 

@@ -23,6 +23,7 @@ from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
 from explorer.spreadsheet import cell
 from explorer.structure_files import cif_text, lemat_csv, poscar_text, safe_name
+from explorer.track_record import EXPECTED, expected_of
 
 SYMPRECS = (0.1, 0.01)
 """Å: tolerances at which the table gives the space group; CIFs are written at the first."""
@@ -71,6 +72,8 @@ class Chosen:
         What people said of them, by candidate id.
     audit
         What they hold of the space groups and sites that were asked for; empty where that is none.
+    hull
+        Which hull their campaign asked for, as in `explorer.track_record.track_record`.
     left_out
         Filled while writing: name of a file that could not be made, to the reason.
     """
@@ -79,6 +82,7 @@ class Chosen:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
     audit: Audit = NOTHING_ASKED
+    hull: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
 
     def with_structure(self) -> list[Candidate]:
@@ -232,12 +236,13 @@ def table(chosen: Chosen) -> Files:
     origin = [cell(value) for value in chosen.provenance.values()]
     groups = [f"spacegroup_symprec_{symprec:g}" for symprec in SYMPRECS]
     marks = ["starred", "tags", "note"]
-    held = HELD if chosen.audit else ()
-    writer.writerow([*COLUMNS, *held, *groups, "level", *marks, *map(cell, chosen.provenance)])
+    told = (*EXPECTED, *(HELD if chosen.audit else ()))
+    writer.writerow([*COLUMNS, *told, *groups, "level", *marks, *map(cell, chosen.provenance)])
     for candidate in chosen.candidates:
         mark = chosen.marks.get(candidate.id, Mark())
         found = [_group(candidate.structure, symprec) for symprec in SYMPRECS]
         values = [getattr(candidate, name) for name in COLUMNS]
+        values += expected_of(candidate, chosen.hull).values()
         values += chosen.audit.whole(candidate.id) if chosen.audit else ()
         values += [*found, candidate.level, mark.starred, ", ".join(mark.tags), mark.note]
         writer.writerow([*map(cell, values), *origin])

@@ -27,6 +27,10 @@ NUMBERS = """
 - **energy_above_hull** (eV/atom): above the convex hull of known phases ({hull}). Below zero it
   would be a new stable phase *of that potential*: check it with DFT before you claim it. A
   competing phase that is missing from the reference set makes candidates look too stable.
+- **expected_by_dft** (eV/atom): where DFT is expected to place a novel candidate, as likely above
+  as below, learned from novel crystals that the potential and DFT have both placed;
+  **expected_stable_by_dft**: the share of those like it that DFT finds on its hull or below. Empty
+  for known crystals and where nothing was learned.
 - **decomposition**: the phases that a candidate competes with, in fractions of atoms; nobody has
   published those marked "(predicted)".
 - **log_likelihood**: natural logarithm of the probability that the model gives to space group,

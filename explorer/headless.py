@@ -30,7 +30,7 @@ from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
-from explorer.track_record import prospects
+from explorer.track_record import EXPECTED, expected_of, prospects
 
 if TYPE_CHECKING:
     from explorer.laboratory import Laboratory
@@ -51,6 +51,7 @@ COLUMNS = (
     "reason",
     "energy_per_atom",
     "energy_above_hull",
+    *EXPECTED,
     "decomposition",
     "hull",
     "level",
@@ -247,16 +248,24 @@ def write_results(
         table = csv.writer(file)
         table.writerow(COLUMNS)
         hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
-        table.writerows(csv_row(candidate, hull) for candidate in candidates)
+        asked = campaign.spec.hull
+        table.writerows(csv_row(candidate, hull, asked) for candidate in candidates)
     with replacing(folder / SUMMARY) as part:
         told = as_json(summary(campaign, candidates, targets))
         part.write_text(told + "\n", encoding="utf-8")
     _write_cifs(folder / CIFS, candidates)
 
 
-def csv_row(candidate: Candidate, hull: str) -> list[str]:
-    """Return a candidate as the cells of `COLUMNS`; what is not known is empty."""
+def csv_row(candidate: Candidate, hull: str, asked: str) -> list[str]:
+    """Return a candidate as the cells of `COLUMNS`; what is not known is empty.
+
+    Parameters
+    ----------
+    hull, asked
+        What it was placed on, in words, and which hull its campaign asked for.
+    """
     values = {name: getattr(candidate, name, hull) for name in COLUMNS}
+    values |= expected_of(candidate, asked)
     values["targets"] = " ".join(candidate.targets)
     return [cell(value) for value in values.values()]
 

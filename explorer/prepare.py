@@ -4,7 +4,8 @@ Run as ``python -m explorer.prepare tables``,
 ``python -m explorer.prepare shards STRUCTURES.parquet FOLDER``,
 ``python -m explorer.prepare prototypes FOLDER/train.npz``,
 ``python -m explorer.prepare similarity``,
-``python -m explorer.prepare templates FOLDER/train.npz`` or
+``python -m explorer.prepare templates FOLDER/train.npz``,
+``python -m explorer.prepare experience PLACED.parquet OUTPUT.npz`` or
 ``python -m explorer.prepare phases FOLDER/train.npz ENERGIES.parquet FOLDER/val.npz``.
 Nothing imports this module.
 """
@@ -25,10 +26,14 @@ import typer
 import model
 from explorer.baseline_substitution import SIMILARITY, compute_similarity
 from explorer.encode import EncodingError, descriptions, encode_cell
+from explorer.evaluate.hull import compare
 from explorer.phase_build import gather_phases
 from explorer.prototypes import SHIPPED, atomic_volumes, build_library, save_library
 from explorer.tables import write_tables
 from explorer.template_build import collect, entries
+from explorer.text_table import as_table
+from explorer.track_build import learn
+from explorer.track_record import write_experience
 from explorer.tree_build import grow
 from model.checkpoint import SHIPPED as WEIGHTS
 from model.crystal import WyckoffCrystal
@@ -109,6 +114,22 @@ def trees(shard: Path, folder: Path = WEIGHTS, seed: int = 0) -> None:
     grown = grow(_crystals(shard), Shards(shard).e_above_hull, seed)
     save_trees(grown, folder)
     print(f"{folder / TREES}: {len(grown.roots)} trees")
+
+
+@app.command()
+def experience(placed: Path, output: Path, seed: int = 0) -> None:
+    """Write where DFT places novel crystals that a potential has relaxed and placed.
+
+    ``placed`` is what ``hullscape evaluate hull FILE --relax --crystals`` wrote. Prints how well
+    DFT is foretold of crystals whose chemical system the trees had not seen.
+    """
+    frame = pd.read_parquet(placed)
+    if set(frame["geometry"]) != {"relaxed"} or frame["potential"].nunique() != 1:
+        raise typer.BadParameter(f"expected crystals in {placed} that one potential has relaxed")
+    learned = learn(frame, frame["potential"].iloc[0], seed=seed)
+    write_experience(output, learned)
+    print(f"{output}: {len(learned.dft)} of {len(frame)} crystals")
+    print(as_table(compare(learned.dft, learned.expected)))
 
 
 def _crystals(shard: Path) -> list[WyckoffCrystal]:

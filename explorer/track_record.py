@@ -1,48 +1,127 @@
-"""What DFT said of novel crystals that a potential had placed at some distance from the hull.
+"""Where DFT would place a novel crystal that a potential has placed at some distance from the hull.
 
-A distance from the hull of a potential flatters a novel crystal, and by how much was measured: for
-published crystals of other generators whose DFT distance is known (`hullscape evaluate hull`).
+A distance from the hull of a potential flatters a novel crystal, and by how much depends on its
+elements. That was learned from published crystals of other generators whose DFT distance is known
+(`explorer.track_build`): trees tell the middle of what is to be expected, and what DFT says of
+crystals of which trees that knew nothing of their chemical system expected as much tells the rest.
+
+Letters in shapes: N crystals that were learned from.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Composition
 
 from explorer.candidate import Candidate
 from explorer.dft_hull import FILLED
+from model.boosted import Trees, measure_composition
+from model.elements import elements
 
 DATA = Path(__file__).parent / "data"
-REPORTS = "measured-hull-*.json"
-"""What ``hullscape evaluate hull --relax`` wrote, one file for each potential."""
+FILES = "experience-*.npz"
+"""What was learned, one file for each potential."""
+ALIKE = 100
+"""Crystals of which the most alike was expected: what DFT says of them is quoted."""
+NEAR = 0.1
+"""eV/atom: near the hull."""
+TAILS = (0.1, 0.9)
+"""Quantiles between which DFT found four of five of them."""
+EDGES = (0.01, 0.99)
+"""Quantiles of what was expected of them; beyond these nothing was learned, so nothing is told."""
+
+EXPECTED = ("expected_by_dft", "expected_stable_by_dft")
+"""Columns of tables: `Record.expected` (eV/atom) and `Record.stable` (a share)."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Crystals that a potential placed in one range of distances, and what DFT says of them."""
+    """What DFT is expected to say of a novel crystal.
 
-    low: float | None
-    high: float | None
-    """The range, eV/atom, without its low end; None for an open end."""
+    Attributes
+    ----------
+    expected
+        Its distance from the DFT hull, eV/atom: as likely to be more as to be less.
+    count
+        Crystals of which as much was expected, and whose DFT distance is known.
+    low, high
+        Four of five of them lie between these distances from the DFT hull, eV/atom.
+    stable, near
+        Shares of them that DFT finds up to 0 and up to 0.1 eV/atom.
+    """
+
+    expected: float
     count: int
-    mean: float
-    spread: float
-    """Mean and standard deviation of their distances from the DFT hull, eV/atom."""
+    low: float
+    high: float
     stable: float
     near: float
-    """Shares of them that DFT finds up to 0 and up to 0.1 eV/atom."""
 
-    def holds(self, distance: float) -> bool:
-        """Whether a distance (eV/atom) is in the range."""
-        above = self.low is None or distance > self.low
-        return above and (self.high is None or distance <= self.high)
+
+@dataclass(frozen=True)
+class Experience:
+    """What was learned of the distances that one potential tells.
+
+    Attributes
+    ----------
+    level : str
+        Potential, hash of its weights and correction, as a campaign names them.
+    trees
+        Tell by how much DFT lies above the potential, eV/atom.
+    expected, dft : ndarray, shape (N,)
+        What was expected of each crystal by trees that had seen nothing of its chemical system,
+        in rising order, and what DFT says of it; eV/atom.
+    names : ndarray, shape (N,)
+        Of the crystals, in their file.
+    """
+
+    level: str
+    trees: Trees
+    expected: np.ndarray
+    dft: np.ndarray
+    names: np.ndarray
+
+    def record(self, formula: str, distance: float) -> Record:
+        """Return what DFT is expected to say of a crystal that the potential has placed.
+
+        Parameters
+        ----------
+        distance
+            From the filled hull by the potential, once it has relaxed the crystal, eV/atom.
+        """
+        above = float(self.trees.total(measured(formula, distance)[None])[0])
+        expected = float(np.clip(distance + above, *np.quantile(self.expected, EDGES)))
+        place = int(np.searchsorted(self.expected, expected))
+        begin = min(max(place - ALIKE // 2, 0), max(len(self.expected) - ALIKE, 0))
+        found = self.dft[begin : begin + ALIKE]
+        low, high = (float(q) for q in np.quantile(found, TAILS))
+        stable, near = (float((found <= limit).mean()) for limit in (0.0, NEAR))
+        return Record(expected, len(found), low, high, stable, near)
+
+
+def measured(formula: str, distance: float) -> np.ndarray:
+    """Return the numbers that the trees read: the distance, shares of elements, their properties.
+
+    Returns
+    -------
+    ndarray, shape (I,)
+        float32; NaN where the periodic table knows nothing.
+    """
+    shares = Composition(formula).fractional_composition
+    z = np.array([element.Z for element in shares])
+    share = np.array([shares[element] for element in shares])
+    every = np.zeros(len(elements().symbol))
+    every[z - 1] = share
+    return np.concatenate([[distance], every, measure_composition(z, share)]).astype(np.float32)
 
 
 def track_record(candidate: Candidate, hull: str) -> Record | None:
-    """Return what became of novel crystals that were placed where a candidate is.
+    """Return what DFT is expected to say of a candidate.
 
     None for one that is not novel or not placed, on hulls other than ``filled``, and for potentials
     and weights that nobody measured.
@@ -55,8 +134,14 @@ def track_record(candidate: Candidate, hull: str) -> Record | None:
     distance = candidate.energy_above_hull
     if distance is None or not candidate.novel or hull != FILLED:
         return None
-    records = _records().get(str(candidate.level), ())
-    return next((record for record in records if record.holds(distance)), None)
+    return _record(str(candidate.level), candidate.formula, distance)
+
+
+def expected_of(candidate: Candidate, hull: str) -> dict[str, float | None]:
+    """Return what tables tell of `track_record`, by the names in `EXPECTED`; None where nothing."""
+    record = track_record(candidate, hull)
+    told = (None, None) if record is None else (record.expected, record.stable)
+    return dict(zip(EXPECTED, told, strict=True))
 
 
 def prospects(candidates: Iterable[Candidate], hull: str) -> tuple[int, float | None]:
@@ -70,23 +155,26 @@ def prospects(candidates: Iterable[Candidate], hull: str) -> tuple[int, float | 
     return len(records), None if unknown else sum(record.stable for record in records)
 
 
+@lru_cache(maxsize=65_536)
+def _record(level: str, formula: str, distance: float) -> Record | None:
+    learned = experiences().get(level)
+    return None if learned is None else learned.record(formula, distance)
+
+
 @cache
-def _records() -> dict[str, tuple[Record, ...]]:
-    """Records by energy level; bins that nothing fell into are left out."""
-    reports = (json.loads(file.read_text(encoding="utf-8")) for file in DATA.glob(REPORTS))
-    return {
-        report["potential"]: tuple(
-            Record(
-                low=row["from"],
-                high=row["to"],
-                count=row["n"],
-                mean=row["dft"],
-                spread=row["spread"],
-                stable=row["stable"],
-                near=row["near"],
-            )
-            for row in report["calibration"]
-            if row["n"]
-        )
-        for report in reports
-    }
+def experiences() -> Mapping[str, Experience]:
+    """What was learned, by energy level."""
+    return {one.level: one for one in map(read_experience, sorted(DATA.glob(FILES)))}
+
+
+def read_experience(file: Path) -> Experience:
+    """Read what `write_experience` wrote."""
+    with np.load(file, allow_pickle=False) as stored:
+        own = (stored["expected"], stored["dft"], stored["names"])
+        return Experience(str(stored["level"]), Trees.of(stored), *own)
+
+
+def write_experience(file: Path, learned: Experience) -> None:
+    """Write arrays alone, no code."""
+    own = {name: value for name, value in vars(learned).items() if name != "trees"}
+    np.savez_compressed(file, **own, **vars(learned.trees))

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
+from model.boosted import Trees
 from model.crystal import WyckoffCrystal
 from model.facts import facts_of
 from model.phases import load_phases
 from model.shards import LOW_LIMIT
-from model.trees import Trees, measure
+from model.trees import measure
 
 MEMBERS = 4
 """Ensembles of other seeds whose mean is told."""
@@ -58,10 +59,17 @@ def fit(numbers: np.ndarray, low: np.ndarray, seed: int, members: int = MEMBERS)
         model = HistGradientBoostingClassifier(**GROWTH, random_state=seed + number)
         grown.append(model.fit(numbers, low))
         print(f"ensemble {number + 1} of {members} grown", file=sys.stderr, flush=True)
+    return mean_of(grown)
+
+
+def mean_of(
+    models: Sequence[HistGradientBoostingClassifier | HistGradientBoostingRegressor],
+) -> Trees:
+    """Return the trees of grown ensembles, which together tell the mean of what each tells."""
     # scikit-learn has no public way to its histogram trees; a test compares what both tell
-    nodes = [predictor.nodes for model in grown for (predictor,) in model._predictors]
-    start = np.mean([model._baseline_prediction.item() for model in grown])
-    return _joined(nodes, members, float(start))
+    trees = [predictor.nodes for model in models for (predictor,) in model._predictors]
+    start = np.mean([model._baseline_prediction.item() for model in models])
+    return _joined(trees, len(models), float(start))
 
 
 def _joined(trees: Sequence[np.ndarray], members: int, start: float) -> Trees:

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from model.boosted import Trees
 from model.network import Network, NetworkConfig
 from model.stability import StabilityNetwork, load_stability
-from model.trees import Trees, load_trees
+from model.trees import load_trees
 
 SHIPPED = Path(__file__).with_name("weights")
 SHARD_BYTES = 15_000_000

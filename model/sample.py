@@ -322,7 +322,7 @@ def stability_score(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np
     told = log_odds(loaded.stability, crystals, facts)
     if loaded.trees is None:
         return told
-    return (told + loaded.trees.log_odds(measure(crystals, facts))) / 2
+    return (told + loaded.trees.total(measure(crystals, facts))) / 2
 
 
 def likelihood_ratio(loaded: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:

@@ -8,17 +8,17 @@ Statistics 29, 1189, 2001; grown by scikit-learn's histogram gradient boosting).
 The file beside the weights is written by ``python -m explorer.prepare trees`` and holds plain
 arrays, no code.
 
-Letters in shapes: B crystals, I numbers, T trees, N nodes of all trees.
+Letters in shapes: B crystals, I numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from model.boosted import Trees, measure_composition
 from model.crystal import CENTERING_BASIS, WyckoffCrystal, lattice_vectors
 from model.elements import atomic_number, elements
 from model.facts import Fact
@@ -26,61 +26,6 @@ from model.phases import describe
 from model.wyckoff import table
 
 FILE = "stability-trees.npz"
-TOGETHER = 256
-"""Crystals that go down the trees at a time."""
-
-
-@dataclass(frozen=True)
-class Trees:
-    """Trees whose leaves add up to log-odds; all nodes in one list.
-
-    Attributes
-    ----------
-    roots
-        First node of each tree, (T,).
-    feature
-        Number that a node looks at, -1 in a leaf, (N,).
-    threshold
-        Largest value that goes to the left, (N,).
-    missing_left
-        Whether a missing value does, (N,).
-    left, right
-        Nodes that follow, (N,).
-    value
-        What a leaf adds to the log-odds, (N,).
-    start
-        Log-odds before any tree, (1,).
-    """
-
-    roots: np.ndarray
-    feature: np.ndarray
-    threshold: np.ndarray
-    missing_left: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    value: np.ndarray
-    start: np.ndarray
-
-    def log_odds(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the log-odds of an energy above the hull up to ``LOW_LIMIT``, (B,).
-
-        Parameters
-        ----------
-        numbers : ndarray, shape (B, I)
-            What `measure` tells of the crystals.
-        """
-        parts = [self._sum(numbers[k : k + TOGETHER]) for k in range(0, len(numbers), TOGETHER)]
-        return np.concatenate([*parts, np.zeros(0)])
-
-    def _sum(self, numbers: np.ndarray) -> np.ndarray:
-        at = np.tile(self.roots, (len(numbers), 1))  # (B, T)
-        rows = np.arange(len(numbers))[:, None]
-        while ((looked_at := self.feature[at]) >= 0).any():
-            found = numbers[rows, looked_at]
-            left = np.where(np.isnan(found), self.missing_left[at], found <= self.threshold[at])
-            after = np.where(left, self.left[at], self.right[at])
-            at = np.where(looked_at >= 0, after, at)
-        return self.start[0] + self.value[at].sum(axis=1)
 
 
 def measure(crystals: Sequence[WyckoffCrystal], facts: np.ndarray) -> np.ndarray:
@@ -93,27 +38,18 @@ def measure(crystals: Sequence[WyckoffCrystal], facts: np.ndarray) -> np.ndarray
         What `model.facts.facts_of` tells of them.
     """
     rows = [
-        np.concatenate([*_of_composition(crystal), _of_facts(known), _of_cell(crystal)])
+        np.concatenate([_of_composition(crystal), _of_facts(known), _of_cell(crystal)])
         for crystal, known in zip(crystals, facts, strict=True)
     ]
     return np.array(rows, np.float32) if rows else np.zeros((0, 0), np.float32)
 
 
-def _of_composition(crystal: WyckoffCrystal) -> list[np.ndarray]:
-    """Mean, spread and bounds of the elements' properties, and those of the outermost two."""
-    known = elements()
+def _of_composition(crystal: WyckoffCrystal) -> np.ndarray:
+    """What the periodic table tells of the composition."""
     pairs = describe(crystal).composition
     z = np.array([number for number, _ in pairs])
     share = np.array([count for _, count in pairs], float)
-    share /= share.sum()
-    columns = (known.features, known.mass, known.covalent_radius, known.electronegativity)
-    own = np.column_stack(columns)[z - 1].astype(float)
-    mean = share @ own
-    spread = np.sqrt(share @ (own - mean) ** 2)
-    pull = known.electronegativity[z - 1]
-    outermost = own[[np.argmin(pull), np.argmax(pull)]].ravel()
-    shares = np.array([len(z), share.max(), share.min()])
-    return [mean, spread, own.min(axis=0), own.max(axis=0), outermost, shares]
+    return measure_composition(z, share / share.sum())
 
 
 def _of_facts(known: np.ndarray) -> np.ndarray:
@@ -157,4 +93,4 @@ def load_trees(folder: Path) -> Trees | None:
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as stored:
-        return Trees(**{field.name: stored[field.name] for field in fields(Trees)})
+        return Trees.of(stored)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,7 @@ def evaluate_hull(
     signed: bool = True,
     relaxer: Relaxer | None = None,
     matcher: Matcher | None = None,
+    each: Callable[[Labelled], None] = lambda _: None,
     progress: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """Place structures on the potential's hull and compare with their DFT distances.
@@ -108,6 +109,8 @@ def evaluate_hull(
         Relaxes each structure first; None takes its energy as it stands.
     matcher
         Decides which known phases are the structure itself and are left out.
+    each
+        Hears of each structure with its place, or with the reason why it has none.
 
     Returns
     -------
@@ -128,6 +131,7 @@ def evaluate_hull(
     placed = []
     for item in items:
         placed.append(item if item.reason else bench.place(item))
+        each(placed[-1])
         if len(placed) % CHUNK == 0:
             progress(f"placed {len(placed)}/{len(items)}")
     good = [item for item in placed if item.predicted is not None]
@@ -145,6 +149,32 @@ def evaluate_hull(
     told["references"] = hulls("").name
     told["geometry"] = "relaxed" if relaxer else "as given"
     return told | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def table_of(placed: Sequence[Labelled], told: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a row for each structure: what DFT (eV/atom) and the potential say of it.
+
+    Parameters
+    ----------
+    told
+        What `evaluate_hull` returned: each row says with what it was placed, and where.
+    """
+    common = {name: told[name] for name in ("potential", "hull", "geometry")}
+    return pd.DataFrame(
+        {
+            "id": item.name,
+            "formula": item.structure.composition.reduced_formula,
+            "chemsys": item.structure.chemical_system,
+            "n_atoms": len(item.structure),
+            "dft": item.distance,
+            "predicted": item.predicted,
+            "energy_per_atom": item.energy,
+            "rivals": item.rivals,
+            "reason": item.reason,
+        }
+        | common
+        for item in placed
+    )
 
 
 def compare(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:

@@ -181,9 +181,8 @@ def _prospects(contents: Contents) -> str:
     if not on_hull or stable is None:
         return ""
     return (
-        f"<p>{on_hull} novel candidates lie on the hull or below. Of novel crystals that were "
-        f"placed so before, DFT found fewer stable: about {stable:.1f} of {on_hull} are to be "
-        "expected.</p>"
+        f"<p>{on_hull} novel candidates lie on the hull or below. By what DFT said of novel "
+        f"crystals like these, about {stable:.1f} of {on_hull} are to be expected stable.</p>"
     )
 
 

@@ -129,19 +129,12 @@ def _hundredths(value: float) -> str:
 
 
 def record_label(record: Record | None) -> str:
-    """Say what DFT made of crystals placed so: how many, how far from its hull, who stays near."""
+    """Say where DFT is expected to place a crystal, and what it said of crystals like that."""
     if record is None:
         return ""
-    low, high = (_short(end) for end in (record.low, record.high))
-    placed = (
-        f"from {low} to {high}" if low and high else f"below {high}" if high else f"above {low}"
-    )
+    low, high = energy_number(record.low), energy_number(record.high)
     return (
-        f"of {record.count} novel crystals placed {placed} eV/atom DFT finds {record.stable:.0%} "
-        f"stable and {record.near:.0%} within 0.1, on average at {energy_label(record.mean, True)} "
-        f"(±\N{NO-BREAK SPACE}{record.spread:.3f})"
+        f"DFT is expected to say {energy_label(record.expected, True)}, four of five times {low} "
+        f"to {high}; of {record.count} novel crystals of which as much was expected it finds "
+        f"{record.stable:.0%} stable and {record.near:.0%} within 0.1"
     ).replace("%", "\N{NO-BREAK SPACE}%")
-
-
-def _short(energy: float | None) -> str:
-    return "" if energy is None else f"{energy:g}".replace("-", MINUS)

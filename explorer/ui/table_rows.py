@@ -11,6 +11,7 @@ import pandas as pd
 from explorer.candidate import Candidate, State
 from explorer.figures.words import spacegroup_label
 from explorer.marks import Mark
+from explorer.track_record import track_record
 from explorer.ui.watched import Gathered
 from explorer.ui.workbench import is_placed
 
@@ -20,6 +21,7 @@ COLUMNS = {
     "number": "#",
     "formula": "Formula",
     "above_hull": "E above hull, eV/atom",
+    "by_experience": "By experience, eV/atom",
     "log_p": "log p",
     "tags": "Tags",
     "note": "Note",
@@ -31,7 +33,7 @@ COLUMNS = {
     "reason": "Reason",
 }
 """In their order: those that are hidden at first come in sight where a small screen shows them."""
-NUMBERS = ("above_hull", "log_p")
+NUMBERS = ("above_hull", "by_experience", "log_p")
 SELECTED = "●"
 STARS = {True: "★", False: "☆"}
 # What has no place on the hull comes after what has one, in this order.
@@ -80,7 +82,13 @@ CELLS: dict[str, Callable[[Candidate], Any]] = {
     "generated": lambda candidate: spacegroup_label(candidate.spacegroup_generated),
     "asked": lambda candidate: spacegroup_label(candidate.spacegroup_asked),
 }
-"""What a cell says of a candidate; the other columns say what people said of it."""
+"""What a cell says of a candidate alone; others say what people said of it, or need its hull."""
+
+
+def expected_energy(candidate: Candidate, hull: str) -> float:
+    """Return where DFT is expected to place a candidate, eV/atom; NaN where nothing is known."""
+    record = track_record(candidate, hull)
+    return math.nan if record is None else record.expected
 
 
 def said_of(mark: Mark) -> dict[str, str]:
@@ -109,15 +117,17 @@ def order_of(gathered: Gathered) -> list[Candidate]:
     return gathered.once("by interest", lambda: by_interest(gathered.in_order))
 
 
-def first_sheet(gathered: Gathered) -> pd.DataFrame:
+def first_sheet(gathered: Gathered, hull: str = "") -> pd.DataFrame:
     """Return the rows that all pages begin with, which nobody may change. Safe in a thread."""
-    return gathered.once("first sheet", lambda: frame(order_of(gathered)[:SHEET]))
+    what = ("first sheet", hull)
+    return gathered.once(what, lambda: frame(order_of(gathered)[:SHEET], hull))
 
 
 def matching(
     candidates: Sequence[Candidate],
     filters: Iterable[Mapping[str, Any]],
     marks: Mapping[str, Mark],
+    hull: str = "",
 ) -> list[Candidate]:
     """Return the candidates that hold what stands below the headings, as the browser finds them.
 
@@ -129,7 +139,7 @@ def matching(
     """
     found = list(candidates)
     for each in filters:
-        cell, words = _cell_of(each["field"], marks), str(each["value"]).lower()
+        cell, words = _cell_of(each["field"], marks, hull), str(each["value"]).lower()
         found = [candidate for candidate in found if words in str(cell(candidate)).lower()]
     return found
 
@@ -138,6 +148,7 @@ def sorted_by(
     candidates: Sequence[Candidate],
     sorters: Iterable[Mapping[str, Any]],
     marks: Mapping[str, Mark],
+    hull: str = "",
 ) -> list[Candidate]:
     """Return candidates in the order of columns; where they are alike they stay as they were.
 
@@ -151,7 +162,7 @@ def sorted_by(
     found = list(candidates)
     for each in reversed(list(sorters)):
         name, falling = each["field"], each["dir"] == "desc"
-        cell = _cell_of(name, marks)
+        cell = _cell_of(name, marks, hull)
         values = {candidate.id: cell(candidate) for candidate in found}
         if name in NUMBERS:
             last = [c for c in found if math.isnan(values[c.id])]
@@ -163,17 +174,28 @@ def sorted_by(
     return found
 
 
-def _cell_of(name: str, marks: Mapping[str, Mark]) -> Callable[[Candidate], Any]:
+def _cell_of(name: str, marks: Mapping[str, Mark], hull: str) -> Callable[[Candidate], Any]:
     if name in CELLS:
         return CELLS[name]
+    if name == "by_experience":
+        return lambda candidate: expected_energy(candidate, hull)
     return lambda candidate: said_of(marks.get(candidate.id, Mark()))[name]
 
 
-def frame(candidates: Iterable[Candidate]) -> pd.DataFrame:
-    """Return rows in the order given, without what people said of them."""
+def frame(candidates: Iterable[Candidate], hull: str = "") -> pd.DataFrame:
+    """Return rows in the order given, without what people said of them.
+
+    Parameters
+    ----------
+    hull
+        That of their campaign, as in `explorer.track_record.track_record`; "" for tables that do
+        not show what is expected of candidates, which takes a millisecond for each.
+    """
     nothing = said_of(Mark())
     rows = [
-        {name: cell(candidate) for name, cell in CELLS.items()} | nothing
+        {name: cell(candidate) for name, cell in CELLS.items()}
+        | {"by_experience": expected_energy(candidate, hull)}
+        | nothing
         for candidate in candidates
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(NUMBERS, float))

@@ -19,6 +19,7 @@ from explorer.marks import Mark
 from explorer.ui.table_rows import (
     COLUMNS,
     MANY,
+    NUMBERS,
     SELECTED,
     SHEET,
     first_sheet,
@@ -39,6 +40,7 @@ WIDTHS = {
     "number": 62,
     "formula": 112,
     "above_hull": 104,
+    "by_experience": 110,
     "state": 72,
     "relaxed": 108,
     "novelty": 134,
@@ -52,7 +54,7 @@ WIDTHS = {
 ALWAYS = ("mark", "star", "number", "formula")
 """Columns that cannot be hidden."""
 CHOICES = tuple(name for name in COLUMNS if name not in ALWAYS)
-AT_FIRST_HIDDEN = ("log_p", "generated", "asked", "tags", "note")
+AT_FIRST_HIDDEN = ("by_experience", "log_p", "generated", "asked", "tags", "note")
 """So that state and reason are seen without scrolling on a small screen."""
 TIPS = {
     "mark": "The candidate that is shown has a dot",
@@ -62,6 +64,8 @@ TIPS = {
     "generated": "Space group that spglib finds before relaxation (symprec 0.1 Å)",
     "relaxed": "Space group that spglib finds after relaxation (symprec 0.1 Å)",
     "above_hull": "eV/atom above the hull of the known phases; negative is below it",
+    "by_experience": "Where DFT is expected to place a novel crystal, by what it said of such "
+    "that the potential had placed; the Facts beside the crystal say how sure that is",
     "log_p": "Natural logarithm of the crystal's probability under the model",
     "state": "Where the crystal stands; one that failed or was rejected says why under Reason",
     "novelty": "The known phase or earlier candidate that it equals",
@@ -91,7 +95,8 @@ ROWS = """
 .tabulator .tabulator-header .tabulator-col { background: transparent !important; border: 0; }
 .tabulator .tabulator-header .tabulator-col .tabulator-col-content { padding: 4px 8px !important; }
 .tabulator .tabulator-header .tabulator-col-title { padding-right: 12px !important; }
-.tabulator .tabulator-col[tabulator-field="above_hull"] .tabulator-col-title {
+.tabulator .tabulator-col:is([tabulator-field="above_hull"],
+  [tabulator-field="by_experience"]) .tabulator-col-title {
   white-space: normal !important; line-height: 1.35; text-align: right; }
 .tabulator .tabulator-header .tabulator-col-sorter { right: 2px !important; }
 .tabulator .tabulator-col[aria-sort="none"]:not(:hover) .tabulator-col-sorter { opacity: 0; }
@@ -200,7 +205,17 @@ class TableView(Viewer):
 
     def _hide(self, event: Any) -> None:
         shown = {CHOICES[place] for place in event.new}
+        before = self._hull
         self.table.hidden_columns = [name for name in CHOICES if name not in shown]
+        if self._hull != before:
+            self._fill()
+
+    @property
+    def _hull(self) -> str:
+        """The hull that what is expected of candidates is told of, where that is shown."""
+        campaign = self.bench.campaign
+        shown = "by_experience" not in self.table.hidden_columns
+        return campaign.spec.hull if campaign and shown else ""
 
     def _follow(self, *events: Any) -> None:
         """Fill a short table at each change, a long one as often as the plots."""
@@ -239,15 +254,17 @@ class TableView(Viewer):
         self.sheets.count = count
         first = self.sheets.value * SHEET
         alike = self._found is order_of(gathered) and not first
-        sheet = first_sheet(gathered) if alike else frame(self._found[first : first + SHEET])
+        shown, hull = self._found[first : first + SHEET], self._hull
+        sheet = first_sheet(gathered, hull) if alike else frame(shown, hull)
         self._ids = sheet["number"].tolist()
         self.which.object = which_words(first, len(self._ids), len(self._found), len(rows))
         self.table.value = with_marks(sheet, bench.selected, bench.marks)
         self._tick()
 
     def _asked_of(self, rows: list[Candidate]) -> list[Candidate]:
-        marks = self.bench.marks
-        return sorted_by(matching(rows, self.table.filters, marks), self.table.sorters, marks)
+        marks, hull = self.bench.marks, self._hull
+        found = matching(rows, self.table.filters, marks, hull)
+        return sorted_by(found, self.table.sorters, marks, hull)
 
     def _tick(self, *_: Any) -> None:
         """Tick what is in the basket, whoever put it there."""
@@ -342,10 +359,11 @@ def empty_table() -> pn.widgets.Tabulator:
             "formula": HTMLTemplateFormatter(template=SUBSCRIBED),
             "star": HTMLTemplateFormatter(template=STARRED),
             "above_hull": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
+            "by_experience": HTMLTemplateFormatter(template=NUMBER.format(decimals=3)),
             "log_p": HTMLTemplateFormatter(template=NUMBER.format(decimals=1)),
             **{name: HTMLTemplateFormatter(template=WHOLE) for name in LONG},
         },
-        text_align={"above_hull": "right", "log_p": "right", "number": "right"},
+        text_align=dict.fromkeys((*NUMBERS, "number"), "right"),
         header_filters={
             "formula": header_filter("Only formulas that contain", "CaAl2"),
             "state": header_filter("Only states that contain", "filter"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,14 @@ from pymatgen.core import Lattice, Structure
 from explorer.cli import main
 from explorer.crystals import NamedStructure
 from explorer.dft_hull import dft_references
-from explorer.evaluate.hull import calibration, compare, evaluate_hull, read_labels, without
+from explorer.evaluate.hull import (
+    LABELS,
+    calibration,
+    compare,
+    evaluate_hull,
+    read_labels,
+    without,
+)
 from explorer.hull import Hull
 from explorer.isolation import Sandbox
 from explorer.novelty import Matcher
@@ -22,6 +30,7 @@ from explorer.phases import Phase, form_id
 from explorer.potentials import Potential, potential
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.relax import Relaxer
+from explorer.track_record import experiences
 
 SYSTEM = "Ca-O-Ti"
 
@@ -208,6 +217,26 @@ def test_both_hulls_and_the_plot(tmp_path: Path) -> None:
     assert ended.value.code == 0
     assert json.loads(out.read_text())["hull"] == HULL_WORDS["potential"]
     assert "predicted distance from the hull" in plot.read_text()
+
+
+def test_what_is_expected_is_judged_beside_the_potential(tmp_path: Path) -> None:
+    """Relaxed on the filled hull: each crystal in a table, and what its record expected of it."""
+    file, table = labelled_file(tmp_path / "in.parquet", LABELS[0]), tmp_path / "placed.parquet"
+    out = tmp_path / "out.json"
+    arguments = ["evaluate", "hull", str(file), "-n", "2", "--relax", "--crystals", str(table)]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json", str(out), "--device", "cpu", "--workers", "1"])
+    assert ended.value.code == 0
+    told, placed = json.loads(out.read_text()), pd.read_parquet(table)
+    assert len(placed) == 2
+    assert abs(placed["predicted"] - placed["dft"]).mean() == pytest.approx(told["mae"], abs=1e-4)
+    assert set(placed["potential"]) == {told["potential"]}
+    learned = experiences()[told["potential"]]
+    pairs = zip(placed["formula"], placed["predicted"], strict=True)
+    expected = np.array([learned.record(*pair).expected for pair in pairs])
+    foretold = told["by_experience"]
+    assert (foretold["n"], foretold["learned_from"]) == (2, 0)
+    assert foretold["bias"] == pytest.approx((expected - placed["dft"]).mean(), abs=1e-4)
 
 
 @pytest.mark.parametrize("files", [[], ["a.parquet", "--labelled", "b.parquet"]])

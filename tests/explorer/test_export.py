@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -21,7 +22,8 @@ from explorer.candidate import Candidate, Relaxation, State
 from explorer.crystals import spacegroup_of, to_structure
 from explorer.export import FORMATS, USUAL, ExportError, cell, chosen_formats, export_candidates
 from explorer.marks import Mark
-from explorer.potentials import EnergyLevel
+from explorer.potentials import EnergyLevel, potential
+from explorer.track_record import track_record
 from model.crystal import Site, WyckoffCrystal
 
 LEVEL = EnergyLevel("toy 1", "0123456789ab", "none")
@@ -116,6 +118,18 @@ def test_the_table_names_the_origin_of_every_row(tmp_path: Path) -> None:
         assert row["checkpoint"] == "net-1"
         assert row["seed"] == "7"
         assert row["constraints"].startswith("'=")
+
+
+def test_the_table_tells_what_dft_is_expected_to_say(tmp_path: Path) -> None:
+    """Of a novel candidate on the filled hull; nothing is told on other hulls and of failures."""
+    level = potential("chgnet").level
+    one, lost = candidates()
+    one = replace(one, novel=True, energy_above_hull=0.01, level=level)
+    for hull, told in (("filled", track_record(one, "filled").expected), ("potential", None)):
+        path = export_candidates([one, lost], PROVENANCE, tmp_path / hull, hull=hull)
+        rows = list(csv.DictReader(io.StringIO((path / "candidates.csv").read_text())))
+        assert rows[0]["expected_by_dft"] == ("" if told is None else f"{told:.6f}")
+        assert rows[1]["expected_by_dft"] == rows[1]["expected_stable_by_dft"] == ""
 
 
 def test_every_format_is_read_back_by_the_library_that_owns_it(tmp_path: Path) -> None:

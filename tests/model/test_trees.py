@@ -38,7 +38,7 @@ def cubic(spacegroup: int, sites: str, a: float) -> WyckoffCrystal:
 
 def told_of(shipped: LoadedNetwork, crystals: list[WyckoffCrystal]) -> np.ndarray:
     """What the shipped trees tell."""
-    return shipped.trees.log_odds(measure(crystals, facts_of(crystals, load_phases())))
+    return shipped.trees.total(measure(crystals, facts_of(crystals, load_phases())))
 
 
 def test_a_file_of_arrays_tells_what_the_library_tells(tmp_path: Path) -> None:
@@ -47,20 +47,20 @@ def test_a_file_of_arrays_tells_what_the_library_tells(tmp_path: Path) -> None:
     trees = fit(numbers, low, seed=3, members=1)
     grown = HistGradientBoostingClassifier(**GROWTH, random_state=3).fit(numbers, low)
     others, _ = toy(700, 1)
-    assert np.allclose(trees.log_odds(others), grown.decision_function(others), atol=1e-4)
+    assert np.allclose(trees.total(others), grown.decision_function(others), atol=1e-4)
     save_trees(trees, tmp_path)
     again = load_trees(tmp_path)
-    assert np.array_equal(again.log_odds(others), trees.log_odds(others))
+    assert np.array_equal(again.total(others), trees.total(others))
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
     assert load_trees(tmp_path / "elsewhere") is None
-    assert trees.log_odds(others[:0]).shape == (0,)
+    assert trees.total(others[:0]).shape == (0,)
 
 
 def test_several_seeds_tell_their_mean() -> None:
     """Two ensembles together are the mean of each alone."""
     (numbers, low), (others, _) = toy(500, 0), toy(50, 1)
-    both = fit(numbers, low, seed=0, members=2).log_odds(others)
-    each = [fit(numbers, low, seed=seed, members=1).log_odds(others) for seed in (0, 1)]
+    both = fit(numbers, low, seed=0, members=2).total(others)
+    each = [fit(numbers, low, seed=seed, members=1).total(others) for seed in (0, 1)]
     assert np.allclose(both, np.mean(each, axis=0), atol=1e-4)
 
 
@@ -69,7 +69,7 @@ def test_shuffled_labels_teach_nothing() -> None:
     (numbers, low), (others, truth) = toy(2000, 0), toy(500, 1)
     areas = []
     for told in (low, np.random.default_rng(0).permutation(low)):
-        odds = fit(numbers, told, seed=0, members=1).log_odds(others)
+        odds = fit(numbers, told, seed=0, members=1).total(others)
         areas.append((odds[truth][:, None] > odds[~truth]).mean())
     assert areas[0] > 0.85
     assert abs(areas[1] - 0.5) < 0.1

@@ -8,8 +8,10 @@ from handmade import candidate, put
 
 from explorer.candidate import State
 from explorer.marks import Mark
-from explorer.ui.table_rows import SHEET, by_interest, matching, sorted_by
-from explorer.ui.table_view import TableView
+from explorer.potentials import potential
+from explorer.track_record import track_record
+from explorer.ui.table_rows import SHEET, by_interest, frame, matching, sorted_by
+from explorer.ui.table_view import CHOICES, TableView
 from explorer.ui.workbench import Workbench
 
 MANY = 2 * SHEET + 100
@@ -75,6 +77,24 @@ def test_columns_order_rows_and_what_has_no_number_comes_last():
     stars = [{"field": "star", "dir": "asc"}]
     starred = {"000002": Mark(starred=True)}
     assert numbers(sorted_by(drawn, stars, starred))[0] == "000002"
+
+
+def test_what_dft_is_expected_to_say_is_told_and_ordered_where_it_is_shown(view):
+    """The column is filled when it is switched on, and orders all rows by what is expected."""
+    level = potential("chgnet").level
+    few = [
+        replace(candidate(k), novel=True, energy_above_hull=0.01, level=level, formula=formula)
+        for k, formula in enumerate(("AlCu3", "CsF", "CaO"))
+    ]
+    falling = [{"field": "by_experience", "dir": "desc"}]
+    expected = {each.id: track_record(each, "filled").expected for each in few}
+    found = numbers(sorted_by(few, falling, {}, "filled"))
+    assert found == sorted(expected, key=expected.get, reverse=True)
+    assert frame(few, "filled")["by_experience"].tolist() == list(expected.values())
+    assert frame(few)["by_experience"].isna().all()
+    assert view._hull == ""
+    view.columns.toggled = list(range(len(CHOICES)))
+    assert view._hull == view.bench.campaign.spec.hull
 
 
 def test_every_row_of_many_is_on_one_sheet(view):
