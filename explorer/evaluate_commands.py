@@ -258,9 +258,9 @@ def hull(
             each=placed.append,
             progress=Ticker(progress).tick,
         )
-    learned = experiences().get(str(chosen.level))
+    learned = [one for one in experiences().values() if one.level == str(chosen.level)]
     if relax and learned and spec.hull == FILLED and column == "decomposition_energy":
-        told["by_experience"] = by_experience(placed, learned)
+        told["by_experience"] = {one.kind: by_experience(placed, one) for one in learned}
     if crystals is not None:
         with replacing(crystals) as part:
             table_of(placed, told).to_parquet(part)

@@ -5,7 +5,8 @@ Run as ``python -m explorer.prepare tables``,
 ``python -m explorer.prepare prototypes FOLDER/train.npz``,
 ``python -m explorer.prepare similarity``,
 ``python -m explorer.prepare templates FOLDER/train.npz``,
-``python -m explorer.prepare experience PLACED.parquet OUTPUT.npz`` or
+``python -m explorer.prepare novel STRUCTURES.parquet PEERS.parquet FOLDER``,
+``python -m explorer.prepare experience PLACED.parquet KIND OUTPUT.npz`` or
 ``python -m explorer.prepare phases FOLDER/train.npz ENERGIES.parquet FOLDER/val.npz``.
 Nothing imports this module.
 """
@@ -33,7 +34,7 @@ from explorer.tables import write_tables
 from explorer.template_build import collect, entries
 from explorer.text_table import as_table
 from explorer.track_build import learn
-from explorer.track_record import write_experience
+from explorer.track_record import DRAWN, EXCHANGED, KINDS, write_experience
 from explorer.tree_build import grow
 from model.checkpoint import SHIPPED as WEIGHTS
 from model.crystal import WyckoffCrystal
@@ -117,16 +118,44 @@ def trees(shard: Path, folder: Path = WEIGHTS, seed: int = 0) -> None:
 
 
 @app.command()
-def experience(placed: Path, output: Path, seed: int = 0) -> None:
-    """Write where DFT places novel crystals that a potential has relaxed and placed.
+def novel(structures: Path, peers: Path, folder: Path, n: int = 2500, seed: int = 0) -> None:
+    """Write crystals that are new to the potentials, and where DFT places them, by their kind.
 
-    ``placed`` is what ``hullscape evaluate hull FILE --relax --crystals`` wrote. Prints how well
+    ``exchanged.parquet``: training crystals of WBM at random and those of Ion-Exchange, all made by
+    exchanging elements in known crystals; ``drawn.parquet``: those of the other generators. Each is
+    for ``hullscape evaluate hull FILE --relax --crystals``.
+    """
+    label = "decomposition_energy"
+    frame = pd.read_parquet(structures).rename(columns={"e_above_hull": label})
+    frame = frame[(frame["source"] == "wbm") & (frame["split"] == "train")]
+    published = pd.read_parquet(peers).dropna(subset=[label])
+    of_known = published["generator"] == "Ion-Exchange"
+    columns = ["id", "lattice", "numbers", "frac_coords", label]
+    kinds = {
+        EXCHANGED: [frame.sample(n, random_state=seed), published[of_known]],
+        DRAWN: [published[~of_known]],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, parts in kinds.items():
+        rows = pd.concat([part[columns] for part in parts], ignore_index=True)
+        rows.to_parquet(folder / f"{kind}.parquet")
+        print(f"{folder / kind}.parquet: {len(rows)} crystals")
+
+
+@app.command()
+def experience(placed: Path, kind: str, output: Path, seed: int = 0) -> None:
+    """Write where DFT places novel crystals of a kind that a potential has relaxed and placed.
+
+    ``placed`` is what ``hullscape evaluate hull FILE --relax --crystals`` wrote; the kind is
+    "exchanged" or "drawn". Prints how well
     DFT is foretold of crystals whose chemical system the trees had not seen.
     """
     frame = pd.read_parquet(placed)
     if set(frame["geometry"]) != {"relaxed"} or frame["potential"].nunique() != 1:
         raise typer.BadParameter(f"expected crystals in {placed} that one potential has relaxed")
-    learned = learn(frame, frame["potential"].iloc[0], seed=seed)
+    if kind not in KINDS:
+        raise typer.BadParameter(f"expected a kind of {', '.join(KINDS)}, got {kind}")
+    learned = learn(frame, frame["potential"].iloc[0], kind, seed=seed)
     write_experience(output, learned)
     print(f"{output}: {len(learned.dft)} of {len(frame)} crystals")
     print(as_table(compare(learned.dft, learned.expected)))

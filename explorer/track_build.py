@@ -27,7 +27,9 @@ GROWTH = {
 """Settings of scikit-learn's ``HistGradientBoostingRegressor``."""
 
 
-def learn(placed: pd.DataFrame, level: str, *, seed: int = 0, members: int = MEMBERS) -> Experience:
+def learn(
+    placed: pd.DataFrame, level: str, kind: str, *, seed: int = 0, members: int = MEMBERS
+) -> Experience:
     """Grow the trees, and let others that never saw a crystal's system say how wrong they are.
 
     Parameters
@@ -36,8 +38,8 @@ def learn(placed: pd.DataFrame, level: str, *, seed: int = 0, members: int = MEM
         One row a crystal: ``id``, ``formula``, ``chemsys``, ``predicted`` and ``dft`` (eV/atom,
         below 0 under the hull); as `hullscape evaluate hull --relax --crystals FILE` writes.
         Crystals without a place are left out.
-    level : str
-        Of the energies.
+    level, kind : str
+        Of the energies, and of the crystals.
     members : int
         Ensembles of other seeds, from ``seed`` on, whose mean is told.
 
@@ -62,7 +64,7 @@ def learn(placed: pd.DataFrame, level: str, *, seed: int = 0, members: int = MEM
     order = np.argsort(expected)
     trees = mean_of(_grow(numbers, truth - distance, seeds))
     names = known["id"].to_numpy(str)
-    return Experience(level, trees, expected[order], truth[order], names[order])
+    return Experience(level, kind, trees, expected[order], truth[order], names[order])
 
 
 def _grow(

@@ -1,8 +1,9 @@
 """Where DFT would place a novel crystal that a potential has placed at some distance from the hull.
 
 A distance from the hull of a potential flatters a novel crystal, and by how much depends on its
-elements. That was learned from published crystals of other generators whose DFT distance is known
-(`explorer.track_build`): trees tell the middle of what is to be expected, and what DFT says of
+elements and on where the crystal comes from. That was learned from crystals whose DFT distance is
+known (`explorer.track_build`), by kind: such as were made by exchanging elements in known crystals,
+and such as generators drew. Trees tell the middle of what is to be expected, and what DFT says of
 crystals of which trees that knew nothing of their chemical system expected as much tells the rest.
 
 Letters in shapes: N crystals that were learned from.
@@ -25,7 +26,13 @@ from model.elements import elements
 
 DATA = Path(__file__).parent / "data"
 FILES = "experience-*.npz"
-"""What was learned, one file for each potential."""
+"""What was learned, one file for each potential and kind."""
+EXCHANGED, DRAWN = "exchanged", "drawn"
+KINDS = {
+    EXCHANGED: "made by exchanging elements in known ones",
+    DRAWN: "that other generators drew",
+}
+"""Kinds of crystals, and how they came to be."""
 ALIKE = 100
 """Crystals of which the most alike was expected: what DFT says of them is quoted."""
 NEAR = 0.1
@@ -47,6 +54,8 @@ class Record:
     ----------
     expected
         Its distance from the DFT hull, eV/atom: as likely to be more as to be less.
+    kind
+        Of the crystals that this was learned from, one of `KINDS`.
     count
         Crystals of which as much was expected, and whose DFT distance is known.
     low, high
@@ -56,6 +65,7 @@ class Record:
     """
 
     expected: float
+    kind: str
     count: int
     low: float
     high: float
@@ -65,12 +75,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Experience:
-    """What was learned of the distances that one potential tells.
+    """What was learned of the distances that one potential tells of one kind of crystals.
 
     Attributes
     ----------
     level : str
         Potential, hash of its weights and correction, as a campaign names them.
+    kind : str
+        One of `KINDS`.
     trees
         Tell by how much DFT lies above the potential, eV/atom.
     expected, dft : ndarray, shape (N,)
@@ -81,6 +93,7 @@ class Experience:
     """
 
     level: str
+    kind: str
     trees: Trees
     expected: np.ndarray
     dft: np.ndarray
@@ -101,7 +114,7 @@ class Experience:
         found = self.dft[begin : begin + ALIKE]
         low, high = (float(q) for q in np.quantile(found, TAILS))
         stable, near = (float((found <= limit).mean()) for limit in (0.0, NEAR))
-        return Record(expected, len(found), low, high, stable, near)
+        return Record(expected, self.kind, len(found), low, high, stable, near)
 
 
 def measured(formula: str, distance: float) -> np.ndarray:
@@ -123,6 +136,7 @@ def measured(formula: str, distance: float) -> np.ndarray:
 def track_record(candidate: Candidate, hull: str) -> Record | None:
     """Return what DFT is expected to say of a candidate.
 
+    A candidate that was drawn with the geometry of a known crystal is one with elements exchanged.
     None for one that is not novel or not placed, on hulls other than ``filled``, and for potentials
     and weights that nobody measured.
 
@@ -134,7 +148,8 @@ def track_record(candidate: Candidate, hull: str) -> Record | None:
     distance = candidate.energy_above_hull
     if distance is None or not candidate.novel or hull != FILLED:
         return None
-    return _record(str(candidate.level), candidate.formula, distance)
+    kind = EXCHANGED if candidate.template else DRAWN
+    return _record(str(candidate.level), kind, candidate.formula, distance)
 
 
 def expected_of(candidate: Candidate, hull: str) -> dict[str, float | None]:
@@ -156,22 +171,22 @@ def prospects(candidates: Iterable[Candidate], hull: str) -> tuple[int, float | 
 
 
 @lru_cache(maxsize=65_536)
-def _record(level: str, formula: str, distance: float) -> Record | None:
-    learned = experiences().get(level)
+def _record(level: str, kind: str, formula: str, distance: float) -> Record | None:
+    learned = experiences().get((level, kind))
     return None if learned is None else learned.record(formula, distance)
 
 
 @cache
-def experiences() -> Mapping[str, Experience]:
-    """What was learned, by energy level."""
-    return {one.level: one for one in map(read_experience, sorted(DATA.glob(FILES)))}
+def experiences() -> Mapping[tuple[str, str], Experience]:
+    """What was learned, by energy level and kind."""
+    return {(one.level, one.kind): one for one in map(read_experience, sorted(DATA.glob(FILES)))}
 
 
 def read_experience(file: Path) -> Experience:
     """Read what `write_experience` wrote."""
     with np.load(file, allow_pickle=False) as stored:
         own = (stored["expected"], stored["dft"], stored["names"])
-        return Experience(str(stored["level"]), Trees.of(stored), *own)
+        return Experience(str(stored["level"]), str(stored["kind"]), Trees.of(stored), *own)
 
 
 def write_experience(file: Path, learned: Experience) -> None:

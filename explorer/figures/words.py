@@ -12,7 +12,7 @@ from functools import cache
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
-from explorer.track_record import Record
+from explorer.track_record import KINDS, Record
 from model.spacegroups import crystal_system
 
 MINUS = "\N{MINUS SIGN}"
@@ -135,6 +135,6 @@ def record_label(record: Record | None) -> str:
     low, high = energy_number(record.low), energy_number(record.high)
     return (
         f"DFT is expected to say {energy_label(record.expected, True)}, four of five times {low} "
-        f"to {high}; of {record.count} novel crystals of which as much was expected it finds "
-        f"{record.stable:.0%} stable and {record.near:.0%} within 0.1"
+        f"to {high}; of {record.count} novel crystals {KINDS[record.kind]}, of which as much was "
+        f"expected, it finds {record.stable:.0%} stable and {record.near:.0%} within 0.1"
     ).replace("%", "\N{NO-BREAK SPACE}%")

@@ -30,7 +30,7 @@ from explorer.phases import Phase, form_id
 from explorer.potentials import Potential, potential
 from explorer.references import HULL_WORDS, ReferencePhases
 from explorer.relax import Relaxer
-from explorer.track_record import experiences
+from explorer.track_record import DRAWN, KINDS, experiences
 
 SYSTEM = "Ca-O-Ti"
 
@@ -231,10 +231,11 @@ def test_what_is_expected_is_judged_beside_the_potential(tmp_path: Path) -> None
     assert len(placed) == 2
     assert abs(placed["predicted"] - placed["dft"]).mean() == pytest.approx(told["mae"], abs=1e-4)
     assert set(placed["potential"]) == {told["potential"]}
-    learned = experiences()[told["potential"]]
+    learned = experiences()[told["potential"], DRAWN]
     pairs = zip(placed["formula"], placed["predicted"], strict=True)
     expected = np.array([learned.record(*pair).expected for pair in pairs])
-    foretold = told["by_experience"]
+    assert set(told["by_experience"]) == set(KINDS)
+    foretold = told["by_experience"][DRAWN]
     assert (foretold["n"], foretold["learned_from"]) == (2, 0)
     assert foretold["bias"] == pytest.approx((expected - placed["dft"]).mean(), abs=1e-4)
 
