@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 from pymatgen.core import Structure
 
+from explorer.audit import described
 from explorer.candidate import Candidate
 from explorer.crystals import gate
 from explorer.figures.crystal import CrystalScene, crystal_scene
@@ -54,6 +55,7 @@ from explorer.ui.viewer_tabs import (
     matches_html,
     matches_of,
     overlaid,
+    pattern_html,
     sites_html,
 )
 from explorer.ui.workbench import Workbench
@@ -199,9 +201,9 @@ class ViewerView(Viewer):
         if tab == MATCH:
             return self._matched(scene, structure, phases)
         if tab == PATTERN:
-            pattern = self.pattern.draw(structure, self.bench.dark)
-            told = "" if pattern else "<p class='muted'>This structure has no powder pattern.</p>"
-            return Shown(scene, told, pattern=pattern)
+            crystal = crystal or described(structure)
+            pattern = self.pattern.draw(structure, self.bench.dark, crystal)
+            return Shown(scene, pattern_html(crystal, pattern), pattern=pattern)
         return Shown(scene, "" if tab == NOTES else facts)
 
     def _matched(

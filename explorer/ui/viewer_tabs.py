@@ -96,6 +96,14 @@ def audit_html(candidate: Candidate, asked: Constraints) -> str:
     return told + table_html(HEADS, rows)
 
 
+def pattern_html(crystal: WyckoffCrystal | None, pattern: str) -> str:
+    """Say which cell the indices of a powder pattern belong to, or that there is no pattern."""
+    if not pattern:
+        return "<p class='muted'>This structure has no powder pattern.</p>"
+    cell = f"the cell under Sites, {cell_words(crystal)}" if crystal else "the cell as it was given"
+    return f"<p class='muted'>Indices belong to {escape(cell)}.</p>"
+
+
 def bonds_html(structure: Structure) -> str:
     """Return the neighbours of each distinct site, or why they cannot be told."""
     reason = gate(structure)
