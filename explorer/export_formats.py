@@ -23,6 +23,7 @@ from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
 from explorer.spreadsheet import cell
 from explorer.structure_files import cif_text, lemat_csv, poscar_text, safe_name
+from explorer.twins import twins
 
 SYMPRECS = (0.1, 0.01)
 """Å: tolerances at which the table gives the space group; CIFs are written at the first."""
@@ -46,6 +47,9 @@ COLUMNS = (
     "converged",
 )
 """Fields of a candidate in the table; energies in eV/atom."""
+
+SAME = "same_once_relaxed"
+"""Further field: the earlier candidate of the table that one equals once relaxed."""
 
 HELD = ("asked_held_as_drawn", "asked_held_relaxed")
 """Further fields, where space groups or sites were asked for: whether all of that is held."""
@@ -233,11 +237,15 @@ def table(chosen: Chosen) -> Files:
     groups = [f"spacegroup_symprec_{symprec:g}" for symprec in SYMPRECS]
     marks = ["starred", "tags", "note"]
     held = HELD if chosen.audit else ()
-    writer.writerow([*COLUMNS, *held, *groups, "level", *marks, *map(cell, chosen.provenance)])
+    same = twins(chosen.candidates)
+    writer.writerow(
+        [*COLUMNS, SAME, *held, *groups, "level", *marks, *map(cell, chosen.provenance)]
+    )
     for candidate in chosen.candidates:
         mark = chosen.marks.get(candidate.id, Mark())
         found = [_group(candidate.structure, symprec) for symprec in SYMPRECS]
         values = [getattr(candidate, name) for name in COLUMNS]
+        values.append(same.get(candidate.id, ""))
         values += chosen.audit.whole(candidate.id) if chosen.audit else ()
         values += [*found, candidate.level, mark.starred, ", ".join(mark.tags), mark.note]
         writer.writerow([*map(cell, values), *origin])
