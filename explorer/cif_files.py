@@ -20,6 +20,7 @@ from pymatgen.io.cif import CifParser, CifWriter
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
+from explorer.cif_symmetry import missing_operations
 from explorer.complaints import one_line
 from explorer.strangers import refuse_crowds
 
@@ -93,15 +94,29 @@ def _parse_block(text: str, name: str) -> list[Structure]:
         warnings.simplefilter("always")
         try:
             parser = CifParser.from_str(text)
+            for block in parser.as_dict().values():
+                if operations := missing_operations(block):
+                    parser = CifParser.from_str(text + _loop_of(operations))
             refuse_crowds(parser.as_dict())
             # primitive=False keeps the cell, so that what was written is what is read.
             return parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:
-            hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
+            hints = "; ".join(dict.fromkeys(_hints(caught)))
             # What else a parser stumbles over says nothing to who wrote the file.
             flaw = str(error) if isinstance(error, ValueError) else "it is garbled or cut off"
             detail = flaw + (f" ({hints})" if hints else "")
             raise StructureFileError(f"cannot read the CIF {name}: {detail}") from error
+
+
+def _hints(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return what the parser warned of first; what libraries say of each other is no hint."""
+    own = [w for w in caught if not issubclass(w.category, DeprecationWarning | FutureWarning)]
+    return [str(w.message).split("\n")[0] for w in own[:3]]
+
+
+def _loop_of(operations: Sequence[str]) -> str:
+    rows = "\n".join(f"'{operation}'" for operation in operations)
+    return f"\nloop_\n_space_group_symop_operation_xyz\n{rows}\n"
 
 
 def decoded(data: bytes) -> str:
