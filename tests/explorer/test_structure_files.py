@@ -4,6 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,6 +74,35 @@ def test_every_format_of_one_round_trips(tmp_path: Path, name: str) -> None:
     assert back.structure.composition.reduced_formula == "SiO2"
     with pytest.raises(StructureFileError, match="takes one structure, got 2"):
         write_structures(tmp_path / name, crystals())
+
+
+def poscar(scale: str, names: str, kind: str, second: str) -> str:
+    """Return rock salt as a POSCAR."""
+    cell = "0 2.1 2.1\n2.1 0 2.1\n2.1 2.1 0"
+    return f"salt\n{scale}\n{cell}\n{names}1 1\n{kind}\n0 0 0\n{second}\n"
+
+
+def test_a_poscar_scaled_to_a_volume_keeps_its_atoms_in_place(tmp_path: Path) -> None:
+    """A negative scale is the volume of the cell; Cartesian positions grow with the cell."""
+    found = []
+    for name, scale in (("length", "1.1"), ("volume", f"{-18.522 * 1.1**3}")):
+        file = tmp_path / f"{name}.vasp"
+        file.write_text(poscar(scale, "Mg O\n", "Cartesian", "2.1 2.1 2.1"))
+        found.append(read_structures(file)[0].structure)
+    assert found[0].volume == pytest.approx(18.522 * 1.1**3)
+    assert found[1].volume == pytest.approx(found[0].volume)
+    assert np.allclose(found[1].cart_coords, found[0].cart_coords)
+    assert np.allclose(found[0].frac_coords[1], 0.5)
+
+
+def test_a_poscar_without_elements_is_refused(tmp_path: Path) -> None:
+    """Of VASP 4; pymatgen takes its atoms for hydrogen and helium."""
+    file = tmp_path / "POSCAR"
+    file.write_text(poscar("1.0", "", "Direct", "0.5 0.5 0.5"))
+    with pytest.raises(StructureFileError, match="names no elements: write them in a line"):
+        read_structures(file)
+    file.write_text(poscar("1.0", "", "Direct", "0.5 0.5 0.5 O").replace("0 0 0\n", "0 0 0 Mg\n"))
+    assert read_structures(file)[0].structure.composition.reduced_formula == "MgO"
 
 
 def test_poscar_is_known_by_its_name(tmp_path: Path) -> None:
