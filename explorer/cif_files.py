@@ -20,7 +20,7 @@ from pymatgen.io.cif import CifParser, CifWriter
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
-from explorer.cif_symmetry import missing_operations
+from explorer.cif_symmetry import OPERATIONS, missing_operations
 from explorer.complaints import one_line
 from explorer.strangers import refuse_crowds
 
@@ -116,7 +116,7 @@ def _hints(caught: Sequence[warnings.WarningMessage]) -> list[str]:
 
 def _loop_of(operations: Sequence[str]) -> str:
     rows = "\n".join(f"'{operation}'" for operation in operations)
-    return f"\nloop_\n_space_group_symop_operation_xyz\n{rows}\n"
+    return f"\nloop_\n{OPERATIONS[0]}\n{rows}\n"  # in place of any that stand there
 
 
 def decoded(data: bytes) -> str:

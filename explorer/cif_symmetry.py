@@ -64,7 +64,7 @@ def missing_operations(block: Block) -> tuple[str, ...]:
     if any(name.startswith(MAGNETIC) for name in told):
         return ()
     listed = next((told[name] for name in OPERATIONS if told.get(name)), ())
-    if listed:
+    if listed and not _left_out(told, listed):
         return _readable([listed] if isinstance(listed, str) else listed, block)
     named, settings = _named(told)
     if not settings:
@@ -77,6 +77,18 @@ def missing_operations(block: Block) -> tuple[str, ...]:
             f"{ADVICE}, or :1 or :2 behind the symbol"
         )
     return _operations(settings[0])
+
+
+def _left_out(told: Block, listed: str | Sequence[str]) -> bool:
+    """Whether a block lists the identity alone and its formula counts the atoms of its group.
+
+    So do generators that write the atoms of a group and leave its operations to who reads them.
+    """
+    wanted, points = _counted(told)
+    alone = isinstance(listed, str) or len(listed) == 1
+    if not alone or not points or len(points) in wanted:
+        return False
+    return any(_atoms(setting, points) in wanted for setting in _named(told)[1])
 
 
 def _readable(listed: Sequence[str], block: Block) -> tuple[str, ...]:
@@ -211,16 +223,25 @@ def _fits(setting: int, metric: np.ndarray) -> bool:
 
 def _of_formula(settings: list[int], told: Block) -> list[int]:
     """Return the settings that make as many atoms as formula and formula units tell, if any do."""
+    wanted, points = _counted(told)
+    return [k for k in settings if _atoms(k, points) in wanted] or settings
+
+
+def _counted(told: Block) -> tuple[set[float], list[tuple[float, ...]]]:
+    """Return how many atoms the formula may tell, and the places that are listed; none without.
+
+    It is that of a formula unit, or of the whole cell, which is what pymatgen writes.
+    """
     formula, units = _text(told, "_chemical_formula_sum"), _text(told, "_cell_formula_units_z")
     places = [told.get(f"_atom_site_fract_{axis}", ()) for axis in "xyz"]
-    if len(settings) < 2 or not (formula and units.isdecimal() and places[0]):
-        return settings
+    if not (formula and units.isdecimal()) or any(isinstance(place, str) for place in places):
+        return set(), []
     try:
-        wanted = Composition(formula).num_atoms * int(units)
         points = [tuple(map(str2float, place)) for place in zip(*places, strict=True)]
+        atoms = round(Composition(formula).num_atoms, 3)
+        return {atoms, atoms * int(units)}, points
     except ValueError:
-        return settings
-    return [k for k in settings if abs(_atoms(k, points) - wanted) < 0.5] or settings
+        return set(), []
 
 
 def _atoms(setting: int, points: Iterable[tuple[float, ...]]) -> int:

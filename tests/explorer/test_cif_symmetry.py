@@ -115,3 +115,17 @@ def test_operations_count_whatever_the_case_of_their_name() -> None:
     assert len(found.structure) == 4
     (found,) = parse_cif(cif(MONOCLINIC, "", PAIR), "x.cif")
     assert len(found.structure) == 2
+
+
+def test_atoms_of_a_group_whose_operations_were_left_to_the_reader() -> None:
+    """As CrystaLLM writes them: the identity alone, and a formula that counts the whole cell."""
+    group = "_symmetry_space_group_name_H-M Fm-3m\n_symmetry_Int_Tables_number 225"
+    alone = f"{group}\nloop_\n_symmetry_equiv_pos_site_id\n_symmetry_equiv_pos_as_xyz\n1 'x, y, z'"
+    sites = "Na Na 0 0 0\nCl Cl .5 .5 .5"
+    cell = "5.6 5.6 5.6 90 90 90"
+    whole = "_chemical_formula_sum 'Na4 Cl4'\n_cell_formula_units_Z 4\n"
+    (found,) = parse_cif(cif(cell, whole + alone, sites), "x.cif")
+    assert (len(found.structure), spacegroup_of(found.structure)) == (8, 225)
+    listed = "_chemical_formula_sum 'Na Cl'\n_cell_formula_units_Z 1\n"
+    (found,) = parse_cif(cif("4 4 4 60 60 60", listed + alone, sites), "x.cif")
+    assert len(found.structure) == 2
