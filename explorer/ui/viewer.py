@@ -20,6 +20,7 @@ from explorer.figures.known import known_of
 from explorer.figures.style import palette
 from explorer.figures.words import (
     NOT_KNOWN,
+    counted,
     energy_label,
     escape,
     formula_label,
@@ -334,5 +335,5 @@ def legend_html(drawn: CrystalScene) -> str:
         f"<span><i style='background:{escape(colour)}'></i>{escape(symbol)}</span>"
         for symbol, colour in sorted(drawn.colours.items())
     )
-    cell = f"<span class='muted'>{drawn.n_atoms} atoms in the cell</span>"
+    cell = f"<span class='muted'>{counted(drawn.n_atoms, 'atom')} in the cell</span>"
     return f"<div class='legend'>{dots}{cell}</div>"
