@@ -22,7 +22,7 @@ from spglib import SpglibError
 
 from explorer.cif_symmetry import OPERATIONS, missing_operations
 from explorer.complaints import one_line
-from explorer.strangers import refuse_crowds
+from explorer.strangers import refuse_crowds, refuse_lost_atoms
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
@@ -98,6 +98,7 @@ def _parse_block(text: str, name: str) -> list[Structure]:
                 if operations := missing_operations(block):
                     parser = CifParser.from_str(text + _loop_of(operations))
             refuse_crowds(parser.as_dict())
+            refuse_lost_atoms(parser.as_dict())
             # primitive=False keeps the cell, so that what was written is what is read.
             return parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:
