@@ -197,6 +197,11 @@ def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
             raise StructureFileError(f"frame {number} of {path} has atoms of no element")
         if atoms.cell.rank < 3:
             raise StructureFileError(f"frame {number} of {path} has no cell: expected Lattice=...")
+        if atoms.pbc.any() and not atoms.pbc.all():  # many write cells and forget to say periodic
+            raise StructureFileError(
+                f"frame {number} of {path} is a layer or a chain (pbc of its comment line): "
+                'expected a crystal, pbc="T T T"'
+            )
         names = [atoms.info[key] for key in NAME_KEYS if key in atoms.info]
         name = names[0] if names else f"{path.stem}-{number}"
         yield NamedStructure(

@@ -95,6 +95,19 @@ def test_a_poscar_scaled_to_a_volume_keeps_its_atoms_in_place(tmp_path: Path) ->
     assert np.allclose(found[0].frac_coords[1], 0.5)
 
 
+@pytest.mark.parametrize(("pbc", "read"), [("T T T", True), ("F F F", True), ("T T F", False)])
+def test_a_layer_is_no_crystal(tmp_path: Path, pbc: str, read: bool) -> None:
+    """Its vacuum would be relaxed away. Without any periods they were forgotten: a crystal."""
+    file = tmp_path / "a.extxyz"
+    head = f'Lattice="4 0 0 0 4 0 0 0 20" Properties=species:S:1:pos:R:3 pbc="{pbc}"'
+    file.write_text(f"2\n{head}\nMg 0 0 0\nO 2 2 0\n")
+    if read:
+        assert len(read_structures(file)[0].structure) == 2
+        return
+    with pytest.raises(StructureFileError, match=r"frame 0 of .* is a layer or a chain"):
+        read_structures(file)
+
+
 def test_a_poscar_without_elements_is_refused(tmp_path: Path) -> None:
     """Of VASP 4; pymatgen takes its atoms for hydrogen and helium."""
     file = tmp_path / "POSCAR"
