@@ -68,7 +68,7 @@ def sites_html(crystal: WyckoffCrystal | None, structure: Structure) -> str:
     if reason:
         return f"<p class='problem'>No description: {escape(reason)}</p>"
     try:
-        return _sites(encode(structure))
+        return _sites(encode(structure, hand=True))
     except EncodingError as error:
         return f"<p class='problem'>No description: {escape(error)}</p>"
 
