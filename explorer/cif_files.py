@@ -22,11 +22,14 @@ from spglib import SpglibError
 
 from explorer.cif_symmetry import OPERATIONS, missing_operations
 from explorer.complaints import one_line
+from explorer.encode import moved
 from explorer.strangers import refuse_crowds, refuse_lost_atoms
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_FILES = 20_000
+MOST_MOVED = 0.025
+"""Å (rms): how far symmetrizing may move the atoms of a CIF that is written."""
 ENDINGS = (".parquet", ".cif", ".zip", ".extxyz", ".xyz", ".json", ".csv", ".vasp", ".poscar")
 """Endings of names that say more than the beginning does."""
 _DIGITS = re.compile(r"(\d+)")
@@ -228,13 +231,22 @@ def cif_text(structure: Structure, symprec: float = 0.1) -> str:
 
     Who reads it back finds the same space group at the same tolerance: symmetrizing within a wide
     tolerance can lift a crystal into a supergroup, so a narrower one is used where that happens.
+    So it is where atoms would move by more than `MOST_MOVED`: short bonds would no longer be
+    relaxed, and the energy that is told would be that of another structure.
     """
     try:
-        group = _group(structure, symprec)
+        group, tight = _group(structure, symprec), _group(structure, symprec / 10)
         for tolerance in (symprec, symprec / 2, symprec / 5, symprec / 10):
             analyzer = SpacegroupAnalyzer(structure, tolerance, angle_tolerance=5)
-            if _group(analyzer.get_refined_structure(), symprec) == group:
-                return str(CifWriter(structure, symprec=tolerance, angle_tolerance=5))
+            symmetric = analyzer.get_refined_structure()
+            # With the group that it has within a hundredth of an angstrom it moves by no more.
+            still = analyzer.get_space_group_number() == tight
+            if not still and moved(structure, symmetric) > MOST_MOVED:
+                continue
+            text = str(CifWriter(structure, symprec=tolerance, angle_tolerance=5))
+            read = symmetric if tolerance == symprec else Structure.from_str(text, fmt="cif")
+            if _group(read, symprec) == group:
+                return text
     except (TypeError, ValueError, AttributeError, SpglibError):
         # pymatgen lets spglib's "no dataset" surface as one of these.
         return str(CifWriter(structure))

@@ -78,8 +78,8 @@ def encode(
         with suppress(EncodingError):
             return encode_cell(cell, TIGHT_SYMPREC, canonical, hand)
     crystal = encode_cell(cell, symprec, canonical, hand)
-    moved = _moved(structure, crystal)
-    return crystal if moved <= MAX_MOVE else encode_cell(cell, TIGHT_SYMPREC, canonical, hand)
+    near = _moved(structure, crystal) <= MAX_MOVE
+    return crystal if near else encode_cell(cell, TIGHT_SYMPREC, canonical, hand)
 
 
 def encode_cell(
@@ -131,9 +131,13 @@ def _spacegroup(cell: tuple, symprec: float) -> int:
 def _moved(structure: Structure, crystal: WyckoffCrystal) -> float:
     """Root mean square distance between a structure and its description, angstrom per atom."""
     arrays = crystal.primitive()
-    described = Structure(arrays.lattice, arrays.numbers, arrays.frac_coords)
+    return moved(structure, Structure(arrays.lattice, arrays.numbers, arrays.frac_coords))
+
+
+def moved(structure: Structure, symmetric: Structure) -> float:
+    """Root mean square distance between a structure and what symmetrizing made of it, angstrom."""
     matcher = StructureMatcher(ltol=0.1, stol=0.1, angle_tol=2, scale=False)
-    distance = matcher.get_rms_dist(structure, described)
+    distance = matcher.get_rms_dist(structure, symmetric)
     spacing = (structure.volume / len(structure)) ** (1 / 3)
     return np.inf if distance is None else float(distance[0] * spacing)
 

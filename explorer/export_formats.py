@@ -101,7 +101,7 @@ class Chosen:
 
 
 def cifs(chosen: Chosen) -> Files:
-    """One CIF each, with the symmetry found at 0.1 Å."""
+    """One CIF each, with the symmetry of `explorer.cif_files.cif_text`."""
 
     def write(candidate: Candidate, name: str) -> Files:
         yield f"cifs/{name}.cif", cif_text(candidate.structure, SYMPRECS[0])
