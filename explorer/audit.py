@@ -178,7 +178,7 @@ def described(structure: Structure | None) -> WyckoffCrystal | None:
     if structure is None or gate(structure):
         return None
     try:
-        return encode(structure)
+        return encode(structure, hand=True)
     except EncodingError:
         return None
 

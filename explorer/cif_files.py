@@ -20,12 +20,16 @@ from pymatgen.io.cif import CifParser, CifWriter
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from spglib import SpglibError
 
+from explorer.cif_symmetry import OPERATIONS, missing_operations
 from explorer.complaints import one_line
-from explorer.strangers import refuse_crowds
+from explorer.encode import moved
+from explorer.strangers import refuse_crowds, refuse_lost_atoms
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_FILES = 20_000
+MOST_MOVED = 0.025
+"""Å (rms): how far symmetrizing may move the atoms of a CIF that is written."""
 ENDINGS = (".parquet", ".cif", ".zip", ".extxyz", ".xyz", ".json", ".csv", ".vasp", ".poscar")
 """Endings of names that say more than the beginning does."""
 _DIGITS = re.compile(r"(\d+)")
@@ -93,15 +97,30 @@ def _parse_block(text: str, name: str) -> list[Structure]:
         warnings.simplefilter("always")
         try:
             parser = CifParser.from_str(text)
+            for block in parser.as_dict().values():
+                if operations := missing_operations(block):
+                    parser = CifParser.from_str(text + _loop_of(operations))
             refuse_crowds(parser.as_dict())
+            refuse_lost_atoms(parser.as_dict())
             # primitive=False keeps the cell, so that what was written is what is read.
             return parser.parse_structures(primitive=False, on_error="raise")
         except Exception as error:
-            hints = "; ".join(dict.fromkeys(str(w.message).split("\n")[0] for w in caught[:3]))
+            hints = "; ".join(dict.fromkeys(_hints(caught)))
             # What else a parser stumbles over says nothing to who wrote the file.
             flaw = str(error) if isinstance(error, ValueError) else "it is garbled or cut off"
             detail = flaw + (f" ({hints})" if hints else "")
             raise StructureFileError(f"cannot read the CIF {name}: {detail}") from error
+
+
+def _hints(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """Return what the parser warned of first; what libraries say of each other is no hint."""
+    own = [w for w in caught if not issubclass(w.category, DeprecationWarning | FutureWarning)]
+    return [str(w.message).split("\n")[0] for w in own[:3]]
+
+
+def _loop_of(operations: Sequence[str]) -> str:
+    rows = "\n".join(f"'{operation}'" for operation in operations)
+    return f"\nloop_\n{OPERATIONS[0]}\n{rows}\n"  # in place of any that stand there
 
 
 def decoded(data: bytes) -> str:
@@ -212,13 +231,22 @@ def cif_text(structure: Structure, symprec: float = 0.1) -> str:
 
     Who reads it back finds the same space group at the same tolerance: symmetrizing within a wide
     tolerance can lift a crystal into a supergroup, so a narrower one is used where that happens.
+    So it is where atoms would move by more than `MOST_MOVED`: short bonds would no longer be
+    relaxed, and the energy that is told would be that of another structure.
     """
     try:
-        group = _group(structure, symprec)
+        group, tight = _group(structure, symprec), _group(structure, symprec / 10)
         for tolerance in (symprec, symprec / 2, symprec / 5, symprec / 10):
             analyzer = SpacegroupAnalyzer(structure, tolerance, angle_tolerance=5)
-            if _group(analyzer.get_refined_structure(), symprec) == group:
-                return str(CifWriter(structure, symprec=tolerance, angle_tolerance=5))
+            symmetric = analyzer.get_refined_structure()
+            # With the group that it has within a hundredth of an angstrom it moves by no more.
+            still = analyzer.get_space_group_number() == tight
+            if not still and moved(structure, symmetric) > MOST_MOVED:
+                continue
+            text = str(CifWriter(structure, symprec=tolerance, angle_tolerance=5))
+            read = symmetric if tolerance == symprec else Structure.from_str(text, fmt="cif")
+            if _group(read, symprec) == group:
+                return text
     except (TypeError, ValueError, AttributeError, SpglibError):
         # pymatgen lets spglib's "no dataset" surface as one of these.
         return str(CifWriter(structure))

@@ -5,7 +5,9 @@ hand, and a candidate that competes with nothing looks stable. DFT formation ene
 for far more phases, and need no structure. Where the energies of a potential carry the MP2020
 corrections, learned or added (`explorer.mp2020`), the formation energy of a
 candidate, E - sum(x_i mu_i), may be compared with them. The zero mu_i of each element is fitted
-(`explorer.element_fit`), or the potential's own energy where there is no fit.
+(`explorer.element_fit`), or the potential's own energy where there is no fit. A fitted zero takes
+the potential's error of an element out of its compounds; among crystals of the element alone that
+error is the same for all, and they are measured from the potential's own lowest known one.
 """
 
 from __future__ import annotations
@@ -96,7 +98,11 @@ def dft_references(
     """
     refuse_scale(known.level)
     fit = fit_of(known.level)
-    elements = {symbol: _at_zero(phase, fit) for symbol, phase in known.published.elemental.items()}
+    own = known.published.elemental
+    elements = {symbol: _at_zero(phase, fit) for symbol, phase in own.items()}
+    raised = {
+        symbol: elements[symbol].energy_per_atom - own[symbol].energy_per_atom for symbol in own
+    }
     zero = {symbol: phase.energy_per_atom for symbol, phase in elements.items()}
     compounds = [
         _raised(row, zero)
@@ -110,7 +116,7 @@ def dft_references(
         compounds += predicted
         name += f", {len(predicted)} predicted compounds of {sides.name}"
     phases = (*elements.values(), *compounds)
-    return ReferencePhases(known.level, phases, known.elements, name, DFT)
+    return ReferencePhases(known.level, phases, known.elements, name, DFT, raised)
 
 
 def _predicted(

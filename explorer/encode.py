@@ -44,7 +44,9 @@ class Orbit:
     """Fractional coordinates, (K, 3)."""
 
 
-def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
+def encode(
+    structure: Structure, symprec: float = 0.1, canonical: bool = True, hand: bool = False
+) -> WyckoffCrystal:
     """Describe an ordered structure by its space group, Wyckoff sites and conventional lattice.
 
     Where a crystal has the same group at ``TIGHT_SYMPREC``, it is described there, which moves its
@@ -57,6 +59,9 @@ def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -
         spglib's tolerance in angstrom.
     canonical : bool
         Whether to settle the free choices by rule; else spglib's setting is kept.
+    hand : bool
+        Whether a chiral crystal stays as it is; else it may be its mirror image that is described,
+        which is as likely and has the same energy.
 
     Raises
     ------
@@ -68,23 +73,32 @@ def encode(structure: Structure, symprec: float = 0.1, canonical: bool = True) -
     numbers = [site.specie.Z for site in structure]
     cell = (structure.lattice.matrix, structure.frac_coords, numbers)
     if symprec <= TIGHT_SYMPREC:
-        return encode_cell(cell, symprec, canonical)
+        return encode_cell(cell, symprec, canonical, hand)
     if _spacegroup(cell, TIGHT_SYMPREC) == _spacegroup(cell, symprec):
         with suppress(EncodingError):
-            return encode_cell(cell, TIGHT_SYMPREC, canonical)
-    crystal = encode_cell(cell, symprec, canonical)
-    moved = _moved(structure, crystal)
-    return crystal if moved <= MAX_MOVE else encode_cell(cell, TIGHT_SYMPREC, canonical)
+            return encode_cell(cell, TIGHT_SYMPREC, canonical, hand)
+    crystal = encode_cell(cell, symprec, canonical, hand)
+    near = _moved(structure, crystal) <= MAX_MOVE
+    return crystal if near else encode_cell(cell, TIGHT_SYMPREC, canonical, hand)
 
 
-def encode_cell(cell: tuple, symprec: float = 0.1, canonical: bool = True) -> WyckoffCrystal:
+def encode_cell(
+    cell: tuple, symprec: float = 0.1, canonical: bool = True, hand: bool = False
+) -> WyckoffCrystal:
     """Describe a spglib cell (lattice rows, fractional coordinates, atomic numbers)."""
     spacegroup, lattice, orbits = _standard_orbits(cell, symprec)
     settings = table().normalizers_of(spacegroup) if canonical else np.eye(3, 4)[None]
+    if hand and _proper(table().group_operations(spacegroup)).all():
+        settings = settings[_proper(settings)]
     described = _descriptions(spacegroup, lattice, orbits, settings)
     if not described:
         raise EncodingError(f"no Wyckoff description of the atoms in space group {spacegroup}")
     return described[0]
+
+
+def _proper(operations: np.ndarray) -> np.ndarray:
+    """Which of the operations, (M, 3, 4), make no mirror images."""
+    return np.linalg.det(operations[:, :, :3]) > 0
 
 
 def descriptions(crystal: WyckoffCrystal) -> list[WyckoffCrystal]:
@@ -117,9 +131,13 @@ def _spacegroup(cell: tuple, symprec: float) -> int:
 def _moved(structure: Structure, crystal: WyckoffCrystal) -> float:
     """Root mean square distance between a structure and its description, angstrom per atom."""
     arrays = crystal.primitive()
-    described = Structure(arrays.lattice, arrays.numbers, arrays.frac_coords)
+    return moved(structure, Structure(arrays.lattice, arrays.numbers, arrays.frac_coords))
+
+
+def moved(structure: Structure, symmetric: Structure) -> float:
+    """Root mean square distance between a structure and what symmetrizing made of it, angstrom."""
     matcher = StructureMatcher(ltol=0.1, stol=0.1, angle_tol=2, scale=False)
-    distance = matcher.get_rms_dist(structure, described)
+    distance = matcher.get_rms_dist(structure, symmetric)
     spacing = (structure.volume / len(structure)) ** (1 / 3)
     return np.inf if distance is None else float(distance[0] * spacing)
 

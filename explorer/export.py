@@ -15,6 +15,7 @@ from typing import Any
 from explorer import export_formats as write
 from explorer.audit import NOTHING_ASKED, audit
 from explorer.candidate import Candidate
+from explorer.cif_files import MOST_MOVED
 from explorer.export_formats import Chosen, Files, cell
 from explorer.export_words import readme
 from explorer.marks import Mark
@@ -55,7 +56,11 @@ class Format:
 
 FORMATS = {
     "cif": Format(
-        "CIF", "cifs/*.cif", "One CIF each, with the symmetry found at 0.1 Å.", write.cifs
+        "CIF",
+        "cifs/*.cif",
+        "One CIF each, with the symmetry found at 0.1 Å, or less where that would move its atoms "
+        f"by more than {MOST_MOVED:g} Å (rms).",
+        write.cifs,
     ),
     "extxyz": Format(
         "extxyz",

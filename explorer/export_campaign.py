@@ -14,6 +14,7 @@ from explorer.export import FORMATS, REPORT, chosen_formats, export_candidates
 from explorer.headless import DATABASE
 from explorer.store import Store
 from explorer.targets import given_targets
+from explorer.twins import twins
 
 AT_ONCE = 500
 """Candidates that are read with their structures at a time."""
@@ -134,7 +135,9 @@ def report_of(store: Store, campaign: Campaign) -> str:
     targets = given_targets(spec, store.targets(campaign.id)) if spec.targets else known.targets
     marks = store.marks(campaign.id)
     held = audit(every_structure(store, campaign.id), spec.asked())
-    return campaign_report(Contents(campaign, candidates, known, targets.names, marks, held))
+    same = twins(every_structure(store, campaign.id))
+    told = Contents(campaign, candidates, known, targets.names, marks, held, same)
+    return campaign_report(told)
 
 
 def every_structure(store: Store, campaign_id: str) -> Iterator[Candidate]:

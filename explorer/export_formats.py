@@ -24,6 +24,7 @@ from explorer.marks import Mark
 from explorer.spreadsheet import cell
 from explorer.structure_files import cif_text, lemat_csv, poscar_text, safe_name
 from explorer.track_record import EXPECTED, expected_of
+from explorer.twins import twins
 
 SYMPRECS = (0.1, 0.01)
 """Å: tolerances at which the table gives the space group; CIFs are written at the first."""
@@ -47,6 +48,9 @@ COLUMNS = (
     "converged",
 )
 """Fields of a candidate in the table; energies in eV/atom."""
+
+SAME = "same_once_relaxed"
+"""Further field: the earlier candidate of the table that one equals once relaxed."""
 
 HELD = ("asked_held_as_drawn", "asked_held_relaxed")
 """Further fields, where space groups or sites were asked for: whether all of that is held."""
@@ -101,7 +105,7 @@ class Chosen:
 
 
 def cifs(chosen: Chosen) -> Files:
-    """One CIF each, with the symmetry found at 0.1 Å."""
+    """One CIF each, with the symmetry of `explorer.cif_files.cif_text`."""
 
     def write(candidate: Candidate, name: str) -> Files:
         yield f"cifs/{name}.cif", cif_text(candidate.structure, SYMPRECS[0])
@@ -236,12 +240,14 @@ def table(chosen: Chosen) -> Files:
     origin = [cell(value) for value in chosen.provenance.values()]
     groups = [f"spacegroup_symprec_{symprec:g}" for symprec in SYMPRECS]
     marks = ["starred", "tags", "note"]
-    told = (*EXPECTED, *(HELD if chosen.audit else ()))
+    told = (SAME, *EXPECTED, *(HELD if chosen.audit else ()))
+    same = twins(chosen.candidates)
     writer.writerow([*COLUMNS, *told, *groups, "level", *marks, *map(cell, chosen.provenance)])
     for candidate in chosen.candidates:
         mark = chosen.marks.get(candidate.id, Mark())
         found = [_group(candidate.structure, symprec) for symprec in SYMPRECS]
         values = [getattr(candidate, name) for name in COLUMNS]
+        values.append(same.get(candidate.id, ""))
         values += expected_of(candidate, chosen.hull).values()
         values += chosen.audit.whole(candidate.id) if chosen.audit else ()
         values += [*found, candidate.level, mark.starred, ", ".join(mark.tags), mark.note]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from explorer.audit import COUNTED, HEADS
 from explorer.export_formats import Chosen
 from explorer.relaxed import EMAX, FMAX, SMAX
+from explorer.twins import SAME_ENERGY
 
 HEAD = """# Crystals from Hullscape
 
@@ -37,8 +38,11 @@ NUMBERS = """
   sites, lattice and coordinates, given the elements. Empty for other generators.
 - **spacegroup_asked**, **_generated**, **_relaxed**: what the model was to draw; what spglib finds
   (0.1 Å) before relaxation; and after it. `spacegroup_symprec_*` belong to the structure written.
-- **novel**: no known phase and no earlier candidate matches (pymatgen's StructureMatcher, ltol 0.2,
-  stol 0.3, angle_tol 5). **matched** names what it equals, if anything.
+- **novel**: no known phase matches, as drawn or, where it is relaxed, relaxed (pymatgen's
+  StructureMatcher, ltol 0.2, stol 0.3, angle_tol 5). **matched** names the known phase that it
+  equals or, of a duplicate, the earlier candidate that it equals as drawn.
+- **same_once_relaxed**: the earlier candidate of the table that it equals once both are relaxed,
+  with energies within {same:g} eV/atom: these are one find, though each may be novel.
 - **state**: relaxed, known, duplicate, rejected, failed, skipped (its energy before the relaxation
   is above the limit of the campaign) or waiting; **reason** says why a crystal went no further.
   Structures are relaxed where a relaxation was tried, otherwise as drawn.
@@ -85,7 +89,7 @@ def readme(chosen: Chosen, files: Mapping[str, str], more: Iterable[str]) -> str
         rows="\n".join(f"| `{name}` | {words} |" for name, words in told.items()),
     )
     hull = chosen.provenance.get("hull", "see provenance.json")
-    text += NUMBERS.format(hull=hull, fmax=FMAX, smax=SMAX, emax=EMAX)
+    text += NUMBERS.format(hull=hull, fmax=FMAX, smax=SMAX, emax=EMAX, same=SAME_ENERGY)
     if chosen.audit:
         rows = "\n".join(f"| {' | '.join(line.cells)} |" for line in chosen.audit.lines)
         text += HELD + AUDIT.format(words=COUNTED, heads=" | ".join(HEADS), rows=rows)

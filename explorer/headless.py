@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
 from explorer.track_record import EXPECTED, expected_of, prospects
+from explorer.twins import twins
 
 if TYPE_CHECKING:
     from explorer.laboratory import Laboratory
@@ -57,6 +58,7 @@ COLUMNS = (
     "level",
     "novel",
     "matched",
+    "same_once_relaxed",
     "targets",
     "steps",
     "converged",
@@ -244,41 +246,47 @@ def write_results(
     folder: Path, campaign: Campaign, candidates: Sequence[Candidate], targets: TargetList
 ) -> None:
     """Write candidates.csv, summary.json and cifs/ from what the store holds."""
+    same = twins(candidates)
     with replacing(folder / TABLE) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
         asked = campaign.spec.hull
-        table.writerows(csv_row(candidate, hull, asked) for candidate in candidates)
+        for one in candidates:
+            told = {"hull": hull, "same_once_relaxed": same.get(one.id, "")}
+            table.writerow(csv_row(one, told | expected_of(one, asked)))
     with replacing(folder / SUMMARY) as part:
-        told = as_json(summary(campaign, candidates, targets))
+        told = as_json(summary(campaign, candidates, targets, same))
         part.write_text(told + "\n", encoding="utf-8")
     _write_cifs(folder / CIFS, candidates)
 
 
-def csv_row(candidate: Candidate, hull: str, asked: str) -> list[str]:
+def csv_row(candidate: Candidate, told: Mapping[str, Any]) -> list[str]:
     """Return a candidate as the cells of `COLUMNS`; what is not known is empty.
 
-    Parameters
-    ----------
-    hull, asked
-        What it was placed on, in words, and which hull its campaign asked for.
+    ``told`` are the columns that the candidate alone does not know.
     """
-    values = {name: getattr(candidate, name, hull) for name in COLUMNS}
-    values |= expected_of(candidate, asked)
+    values = {name: getattr(candidate, name, None) for name in COLUMNS} | told
     values["targets"] = " ".join(candidate.targets)
     return [cell(value) for value in values.values()]
 
 
 def summary(
-    campaign: Campaign, candidates: Iterable[Candidate], targets: TargetList
+    campaign: Campaign,
+    candidates: Iterable[Candidate],
+    targets: TargetList,
+    same: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return what came out of a campaign and what it was made with, ready for JSON."""
+    """Return what came out of a campaign and what it was made with, ready for JSON.
+
+    ``same`` names the earlier candidate that one equals once relaxed, see `explorer.twins.twins`.
+    """
     candidates = list(candidates)
     placed = [item for item in candidates if item.energy_above_hull is not None]
     lowest = min(placed, key=lambda item: item.energy_above_hull, default=None)
     spec = campaign.spec
     on_hull, stable = prospects(candidates, spec.hull)
+    distinct, _ = prospects([item for item in candidates if item.id not in same], spec.hull)
     held = audit(candidates, spec.asked())
     return {
         "campaign": campaign.id,
@@ -296,6 +304,7 @@ def summary(
         "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
         "lowest_candidate": lowest.id if lowest else None,
         "novel_on_hull": on_hull,
+        "novel_on_hull_distinct": distinct,
         "novel_on_hull_expected_by_dft": None if stable is None else round(stable, 2),
         **retrieval(candidates, targets),
         "seed": spec.seed,

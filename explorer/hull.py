@@ -134,7 +134,14 @@ class _Known:
 
     def formation_energy(self, formula: str, energy_per_atom: float) -> float:
         """Return the energy against the elements, eV/atom."""
-        return float(energy_per_atom - np.dot(self.shares(formula), self.corners))
+        against = np.dot(self.shares(formula), self.corners)
+        return float(self.levelled(formula, energy_per_atom) - against)
+
+    def levelled(self, formula: str, energy_per_atom: float) -> float:
+        """Return an energy of the potential as it compares with the entries, eV/atom."""
+        amounts = _amounts(formula)
+        alone = amounts[0][0] if len(amounts) == 1 else ""
+        return energy_per_atom + self.references.raised.get(alone, 0.0)
 
     def objection(self, formula: str, energy_per_atom: float | None) -> str:
         """Say why an energy cannot be placed; "" when it can."""
@@ -228,7 +235,7 @@ class Hull:
         products = merged((self._entries[k].formula, share) for k, share in shares.items())
         labelled = merged((self._entries[k].label, share) for k, share in shares.items())
         return HullPoint(
-            energy_above_hull=float(energy_per_atom - on_hull),
+            energy_above_hull=float(self.known.levelled(formula, energy_per_atom) - on_hull),
             decomposition=decomposition_text(labelled),
             formation_energy=self.known.formation_energy(formula, energy_per_atom),
             reaction=reaction_text(formula, products),
@@ -243,10 +250,17 @@ class Hull:
         """
         energies = np.array([np.nan if e is None else e for e in energies], float)
         bad = [bool(self.known.objection(f, e)) for f, e in zip(formulas, energies, strict=True)]
-        shares = [self.known.shares(formula) for formula in formulas]
-        above = energies - self._lower.energy(np.reshape(shares, (-1, len(self.elements))))
+        shares = np.reshape(
+            [self.known.shares(formula) for formula in formulas], (-1, len(self.elements))
+        )
+        levelled = [self.known.levelled(f, e) for f, e in zip(formulas, energies, strict=True)]
+        above = self.formed_above(shares, np.array(levelled) - shares @ self.known.corners)
         above[np.array(bad, bool)] = np.nan
         return above
+
+    def formed_above(self, fractions: np.ndarray, formation_energies: np.ndarray) -> np.ndarray:
+        """Return the distances of formation energies (M,) at compositions (M, E), (M,) eV/atom."""
+        return formation_energies + fractions @ self.known.corners - self._lower.energy(fractions)
 
     def lowered_by(self, candidates: Iterable[Candidate]) -> Hull:
         """Return the hull that these relaxed candidates share with the references.
@@ -280,9 +294,8 @@ class Hull:
         if above >= -STABLE:
             return Lowering(0.0, {})
         stable = [self._entries[k] for k in self._lower.vertices]
-        now = lowered.energies_above(
-            [e.formula for e in stable], [e.energy_per_atom for e in stable]
-        )
+        shares = _fractions_of(stable, len(self.elements))
+        now = lowered.formed_above(shares, _energies_of(stable) - shares @ self.known.corners)
         pushed = {e.id: float(up) for e, up in zip(stable, now, strict=True) if up > STABLE}
         return Lowering(float(-above), pushed)
 
@@ -321,7 +334,7 @@ class Hull:
 
     def _entry_of(self, candidate: Candidate) -> _Entry:
         shares = self.known.shares(candidate.formula)
-        energy = candidate.energy_per_atom
+        energy = self.known.levelled(candidate.formula, candidate.energy_per_atom)
         return _Entry(candidate.id, candidate.formula, energy, "campaign", "candidate", shares)
 
     @cached_property

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from math import isfinite
@@ -58,6 +58,9 @@ class ReferencePhases:
         For provenance: the file name and a hash of its metadata, or what the maker calls the set.
     mode
         "potential", or "dft" where compounds carry DFT formation energies: see `HULL_WORDS`.
+    raised
+        Symbol to what the potential's energies of the pure element are raised by before they are
+        compared with `phases`, eV/atom: where these put the element at another zero.
     """
 
     level: EnergyLevel
@@ -65,6 +68,7 @@ class ReferencePhases:
     elements: tuple[str, ...] = ()
     name: str = "unnamed"
     mode: str = POTENTIAL
+    raised: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phases", tuple(self.phases))

@@ -14,6 +14,10 @@ MAX_SITES = 2000
 MOST_ALIKE = 48
 """Largest order of a site symmetry: an orbit has at least so many times fewer points than there
 are operations."""
+SITE_COLUMNS = ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy")
+"""Of a CIF's atoms, without `_atom_site_`."""
+GROUPS_OF_ATOMS = ("OH", "O-H", "Wat", "wat", "NO3")
+"""What some CIFs call several atoms at one place."""
 READ_SECONDS, READ_SECONDS_PER_MB = 8.0, 120.0
 """What reading a file may take: a small one that takes longer plays a trick."""
 
@@ -36,6 +40,27 @@ def refuse_crowds(blocks: Mapping[str, Mapping[str, Any]]) -> None:
         )
         if sites > MAX_SITES or sites * operations > MAX_SITES * MOST_ALIKE:
             raise ValueError(f"{sites} sites, more than {MAX_SITES} atoms are not accepted")
+
+
+def refuse_lost_atoms(blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a CIF of which pymatgen would leave out atoms, or put them elsewhere, in silence.
+
+    It passes over what has no element, over hydroxyl and the hydrogen of water, takes an occupancy
+    of "." for none, and a coordinate of "." for zero.
+    """
+    for block in blocks.values():
+        rows = {column: block.get(f"_atom_site_{column}") for column in SITE_COLUMNS}
+        labels = rows["label"] if isinstance(rows["label"], list) else []
+        for number, label in enumerate(labels):
+            row = {c: v[number] for c, v in rows.items() if isinstance(v, list) and number < len(v)}
+            kind = row.get("type_symbol", label)
+            if not kind[:1].isalpha():
+                raise ValueError(f"the atom {label} has no element: {kind!r}")
+            if kind.startswith(GROUPS_OF_ATOMS):
+                raise ValueError(f"{kind!r} is no element: list its atoms one by one")
+            empty = [column for column in SITE_COLUMNS[2:] if row.get(column) == "."]
+            if empty:
+                raise ValueError(f"the {empty[0]} of the atom {label} is '.': expected a number")
 
 
 def _length(block: Mapping[str, Any], name: str) -> int:

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice
@@ -200,6 +201,11 @@ def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
             raise StructureFileError(f"frame {number} of {path} has atoms of no element")
         if atoms.cell.rank < 3:
             raise StructureFileError(f"frame {number} of {path} has no cell: expected Lattice=...")
+        if atoms.pbc.any() and not atoms.pbc.all():  # many write cells and forget to say periodic
+            raise StructureFileError(
+                f"frame {number} of {path} is a layer or a chain (pbc of its comment line): "
+                'expected a crystal, pbc="T T T"'
+            )
         names = [atoms.info[key] for key in NAME_KEYS if key in atoms.info]
         name = names[0] if names else f"{path.stem}-{number}"
         yield NamedStructure(
@@ -240,8 +246,28 @@ def poscar_text(structure: Structure, comment: str | None = None) -> str:
 
 def _read_poscar(path: Path) -> Iterator[NamedStructure]:
     from pymatgen.io.vasp import Poscar  # noqa: PLC0415
+    from pymatgen.io.vasp.inputs import BadPoscarWarning  # noqa: PLC0415
 
-    yield NamedStructure(path.stem, Poscar.from_str(decoded(path.read_bytes())).structure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", BadPoscarWarning)  # of hydrogen and helium for any elements
+        try:
+            structure = Poscar.from_str(_scaled(decoded(path.read_bytes()))).structure
+        except BadPoscarWarning as error:
+            raise StructureFileError(
+                f"{path} names no elements: write them in a line above the numbers of atoms"
+            ) from error
+    yield NamedStructure(path.stem, structure)
+
+
+def _scaled(poscar: str) -> str:
+    """Return a POSCAR whose scale is no volume: pymatgen multiplies Cartesian positions by that."""
+    lines = poscar.split("\n")
+    scale = float(lines[1])
+    if scale >= 0:
+        return poscar
+    vectors = np.array([line.split()[:3] for line in lines[2:5]], float)
+    lines[1] = repr(float((-scale / abs(np.linalg.det(vectors))) ** (1 / 3)))
+    return "\n".join(lines)
 
 
 def _read_json(path: Path) -> Iterator[NamedStructure]:

@@ -272,6 +272,7 @@ def check_results(folder: Path, n: int) -> None:
     assert list(table[0]) == list(COLUMNS)
     assert [row["id"] for row in table] == [f"{index:06d}" for index in range(n)]
     assert told["drawn"] == n == len(table)
+    assert 0 <= told["novel_on_hull_distinct"] <= told["novel_on_hull"]
     for state in ("rejected", "duplicate", "known", "waiting", "relaxed", "failed"):
         assert told[state] == sum(row["state"] == state for row in table)
     assert told["waiting"] == 0

@@ -25,7 +25,7 @@ from explorer.hull import Hull
 from explorer.novelty import Lookup, Matcher, MatchError, Pool
 from explorer.phases import form_id
 from explorer.potentials import Potential
-from explorer.references import DFT, HULL_WORDS, ReferencePhases
+from explorer.references import DFT, HULL_WORDS
 
 if TYPE_CHECKING:
     from explorer.relax import Relaxer
@@ -359,5 +359,4 @@ def without(hull: Hull, ids: set[str]) -> Hull:
     kept = [phase for phase in known.phases if phase.id not in ids]
     if len(kept) == len(known.phases):
         return hull
-    fewer = ReferencePhases(known.level, tuple(kept), known.elements, known.name, known.mode)
-    return Hull(fewer)
+    return Hull(replace(known, phases=tuple(kept)))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from explorer.candidate import Candidate, State
@@ -133,12 +134,8 @@ def with_live_hull(
 def _distances(picture: HullPicture, hull: Hull, places: Sequence[int]) -> Sequence[float]:
     """Return how far above a hull some points of a picture lie, eV/atom."""
     dots = [picture.dots[place] for place in places]
-    energies = [
-        dot.formation_energy
-        + sum(x * e for x, e in zip(dot.fractions, picture.corners, strict=True))
-        for dot in dots
-    ]
-    return hull.energies_above([dot.formula for dot in dots], energies)
+    fractions = np.reshape([dot.fractions for dot in dots], (-1, len(hull.elements)))
+    return hull.formed_above(fractions, np.array([dot.formation_energy for dot in dots]))
 
 
 def _lowering(picture: HullPicture, candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -204,6 +201,9 @@ def _has_place(candidate: Candidate, known: HullPicture) -> bool:
 def _candidate_dot(candidate: Candidate, known: HullPicture) -> Dot:
     shares = fractions(candidate.formula, known.elements)
     pure = sum(share * energy for share, energy in zip(shares, known.corners, strict=True))
+    formed = candidate.energy_per_atom - pure
+    if max(shares, default=0) > 1 - 1e-9:  # an element's own crystals may have a zero of their own
+        formed = candidate.energy_above_hull
     on_hull = candidate.energy_above_hull <= ON_HULL
     return Dot(
         id=candidate.id,
@@ -211,7 +211,7 @@ def _candidate_dot(candidate: Candidate, known: HullPicture) -> Dot:
         formula=candidate.formula,
         spacegroup=candidate.spacegroup_relaxed or candidate.spacegroup_generated,
         fractions=shares,
-        formation_energy=candidate.energy_per_atom - pure,
+        formation_energy=formed,
         energy_above_hull=candidate.energy_above_hull,
         note=f"competes with {candidate.decomposition}" if candidate.decomposition else "",
     )

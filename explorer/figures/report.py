@@ -109,6 +109,8 @@ class Contents:
         Stars, tags and notes by candidate id.
     audit
         What the candidates hold of the space groups and sites asked for; empty where that is none.
+    same
+        Id of a candidate to that of the earlier one that it equals once relaxed.
     """
 
     campaign: Campaign
@@ -117,6 +119,7 @@ class Contents:
     targets: tuple[str, ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict)
     audit: Audit = NOTHING_ASKED
+    same: Mapping[str, str] = field(default_factory=dict)
 
 
 def campaign_report(contents: Contents) -> str:
@@ -177,11 +180,14 @@ def _audit(held: Audit) -> str:
 
 def _prospects(contents: Contents) -> str:
     """Tell how many candidates on the hull DFT would leave there, where that was measured."""
-    on_hull, stable = prospects(contents.candidates, contents.campaign.spec.hull)
+    hull = contents.campaign.spec.hull
+    on_hull, stable = prospects(contents.candidates, hull)
     if not on_hull or stable is None:
         return ""
+    distinct, _ = prospects([c for c in contents.candidates if c.id not in contents.same], hull)
+    fewer = f", {distinct} of them distinct once relaxed" if distinct < on_hull else ""
     return (
-        f"<p>{on_hull} novel candidates lie on the hull or below. By what DFT said of novel "
+        f"<p>{on_hull} novel candidates lie on the hull or below{fewer}. By what DFT said of novel "
         f"crystals like these, about {stable:.1f} of {on_hull} are to be expected stable.</p>"
     )
 

@@ -47,7 +47,7 @@ def cell_words(crystal: WyckoffCrystal) -> str:
     *lengths, alpha, beta, gamma = crystal.lattice
     cell = ", ".join(f"{n} {v:.3f} Å" for n, v in zip(LATTICE, lengths, strict=False))
     angles = ", ".join(
-        f"{name} {value:.1f}°"
+        f"{name} {value:.2f}°"
         for name, value in zip(LATTICE[3:], (alpha, beta, gamma), strict=True)
         if abs(value - 90.0) > 1e-6
     )

@@ -11,13 +11,14 @@ import param
 from panel.viewable import Viewer
 from pymatgen.core import Structure
 
-from explorer.crystals import gate, spacegroup_of
+from explorer.crystals import gate, to_structure
 from explorer.figures.diffraction import RADIATIONS, WAVELENGTH, diffraction_figure
 from explorer.figures.words import escape
 from explorer.powder import MAX_MEGABYTES, MeasuredPattern, PatternError, read_pattern
 from explorer.ui.drop_area import drop_area, short_name
 from explorer.ui.plot import PlotView, figure_json
 from explorer.ui.theme import words
+from model.crystal import WyckoffCrystal
 
 HELP = (
     "<p class='muted'>Compare with a measured pattern: a text file with two columns, 2θ in degrees "
@@ -80,11 +81,15 @@ class PatternView(Viewer):
         self.note.object = HELP
         self.clear.visible, self.slot.visible = False, True
 
-    def draw(self, structure: Structure, dark: bool) -> str:
-        """Return the pattern of a structure; "" when it has none. Safe in a thread."""
-        if gate(structure) or spacegroup_of(structure) is None:
+    def draw(self, structure: Structure, dark: bool, crystal: WyckoffCrystal | None = None) -> str:
+        """Return the pattern of a structure; "" when it has none. Safe in a thread.
+
+        Indices belong to the cell of `crystal`, the description of the structure: another choice of
+        axes has other indices, and without its symmetry each peak is several that lie side by side.
+        """
+        if gate(structure):
             return ""
-        cell = structure.to_conventional()
+        cell = structure if crystal is None else to_structure(crystal, primitive=False)
         return figure_json(diffraction_figure(cell, dark, self.wavelength, self.measured))
 
     def show(self, pattern: str) -> None:

@@ -47,7 +47,7 @@ FUNNEL = (
     Line("Valid", lambda f: f.valid, lambda f: f.drawn, "drawn",
          "Decoded, with no atoms too close"),
     Line("Unique", lambda f: f.unique, lambda f: f.drawn, "drawn",
-         "Equal to no earlier crystal of the campaign"),
+         "Equal to no earlier crystal of the campaign, as drawn"),
     Line("Novel", lambda f: f.novel, lambda f: f.drawn, "drawn",
          "Unique, and equal to no known phase"),
     Line("Relaxed", lambda f: f.relaxed, lambda f: f.relaxed + f.failed, "relaxations",
@@ -57,7 +57,7 @@ FUNNEL = (
          "Of the hull, after relaxation"),
     Line("On or below the hull", lambda f: f.on_hull, lambda f: f.relaxed, "relaxed"),
     Line("Stable, unique and novel", lambda f: f.sun, lambda f: f.drawn, "drawn",
-         "On or below the hull, counted in this order: unique, novel, stable"),
+         "On or below the hull, novel, and unique as drawn: what relaxes into one counts each"),
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 from pymatgen.core import Structure
 
+from explorer.audit import described
 from explorer.candidate import Candidate
 from explorer.crystals import gate
 from explorer.figures.crystal import CrystalScene, crystal_scene
@@ -19,6 +20,7 @@ from explorer.figures.known import known_of
 from explorer.figures.style import palette
 from explorer.figures.words import (
     NOT_KNOWN,
+    counted,
     energy_label,
     escape,
     formula_label,
@@ -54,6 +56,7 @@ from explorer.ui.viewer_tabs import (
     matches_html,
     matches_of,
     overlaid,
+    pattern_html,
     sites_html,
 )
 from explorer.ui.workbench import Workbench
@@ -199,9 +202,9 @@ class ViewerView(Viewer):
         if tab == MATCH:
             return self._matched(scene, structure, phases)
         if tab == PATTERN:
-            pattern = self.pattern.draw(structure, self.bench.dark)
-            told = "" if pattern else "<p class='muted'>This structure has no powder pattern.</p>"
-            return Shown(scene, told, pattern=pattern)
+            crystal = crystal or described(structure)
+            pattern = self.pattern.draw(structure, self.bench.dark, crystal)
+            return Shown(scene, pattern_html(crystal, pattern), pattern=pattern)
         return Shown(scene, "" if tab == NOTES else facts)
 
     def _matched(
@@ -332,5 +335,5 @@ def legend_html(drawn: CrystalScene) -> str:
         f"<span><i style='background:{escape(colour)}'></i>{escape(symbol)}</span>"
         for symbol, colour in sorted(drawn.colours.items())
     )
-    cell = f"<span class='muted'>{drawn.n_atoms} atoms in the cell</span>"
+    cell = f"<span class='muted'>{counted(drawn.n_atoms, 'atom')} in the cell</span>"
     return f"<div class='legend'>{dots}{cell}</div>"

@@ -68,7 +68,7 @@ def sites_html(crystal: WyckoffCrystal | None, structure: Structure) -> str:
     if reason:
         return f"<p class='problem'>No description: {escape(reason)}</p>"
     try:
-        return _sites(encode(structure))
+        return _sites(encode(structure, hand=True))
     except EncodingError as error:
         return f"<p class='problem'>No description: {escape(error)}</p>"
 
@@ -94,6 +94,14 @@ def audit_html(candidate: Candidate, asked: Constraints) -> str:
     rows = list(zip(names, *verdicts, strict=True))
     told = "<p class='muted'>Asked for, and whether it is held; coordinates only as drawn.</p>"
     return told + table_html(HEADS, rows)
+
+
+def pattern_html(crystal: WyckoffCrystal | None, pattern: str) -> str:
+    """Say which cell the indices of a powder pattern belong to, or that there is no pattern."""
+    if not pattern:
+        return "<p class='muted'>This structure has no powder pattern.</p>"
+    cell = f"the cell under Sites, {cell_words(crystal)}" if crystal else "the cell as it was given"
+    return f"<p class='muted'>Indices belong to {escape(cell)}.</p>"
 
 
 def bonds_html(structure: Structure) -> str:

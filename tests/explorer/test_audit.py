@@ -1,5 +1,6 @@
 """Whether crystals hold the space groups and sites that were asked for."""
 
+import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
@@ -8,6 +9,7 @@ from explorer.candidate import Candidate, State
 from explorer.crystals import to_structure
 from model.constraints import Constraints
 from model.crystal import Site, WyckoffCrystal
+from model.wyckoff import table
 
 LAYERS = WyckoffCrystal(
     139,
@@ -76,3 +78,32 @@ def test_crystals_are_counted_as_drawn_and_once_relaxed():
     }
     assert not audit(candidates, Constraints.parse("Al-Ca-Cu"))
     assert audit((), asked).lines[0].cells[1:] == ("none yet", "none yet")
+
+
+@pytest.mark.parametrize("group", [1, 4, 19, 146, 198])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_chiral_crystal_is_described_as_it_is(group: int, mirrored: bool) -> None:
+    """Sites tell the hand that the CIF has: of both hands the same one is not described."""
+    operations = table().group_operations(group)
+    lengths = {1: (6, 7, 8, 80, 85, 95), 4: (6, 7, 8, 90, 97, 90), 19: (6, 7, 8, 90, 90, 90)}
+    lengths |= {146: (7, 7, 11, 90, 90, 120), 198: (16, 16, 16, 90, 90, 90)}
+    places = [[0.11, 0.17, 0.23], [0.36, 0.21, 0.14], [0.17, 0.42, 0.19], [0.2, 0.13, 0.45]]
+    kinds, points = [], []
+    for kind, place in zip(("Na", "K", "Li", "F"), places, strict=True):
+        images = (operations[:, :, :3] @ place + operations[:, :, 3]) % 1.0
+        kinds += [kind] * len(images)
+        points += images.tolist()
+    structure = Structure(Lattice.from_parameters(*lengths[group]), kinds, points)
+    if mirrored:
+        structure = Structure(-structure.lattice.matrix, kinds, points)
+    crystal = described(structure)
+    assert crystal.spacegroup == group
+    assert hand(to_structure(crystal, primitive=False)) == hand(structure)
+
+
+def hand(structure: Structure) -> bool:
+    """Which way the nearest K, Li and F turn around the first Na."""
+    place = next(k for k, site in enumerate(structure) if site.specie.symbol == "Na")
+    near = sorted(structure.get_neighbors(structure[place], 12), key=lambda n: n.nn_distance)
+    first = [next(n for n in near if n.specie.symbol == kind) for kind in ("K", "Li", "F")]
+    return bool(np.linalg.det([n.coords - structure[place].coords for n in first]) > 0)

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.candidate import Candidate, State
 from explorer.cli import main
 from explorer.dft_hull import HULL_FILE, HullModeError, competing_phases, dft_references
 from explorer.dft_vertices import build_hull
+from explorer.figures.hull_picture import after_campaign, known_picture, with_candidates
 from explorer.hull import Hull
 from explorer.phases import ReferenceFileError, phase_from_structure, read_metadata, read_rows
 from explorer.potentials import EnergyLevel
@@ -133,3 +135,41 @@ def test_the_shipped_hull_holds_phases_whose_structure_is_not_at_hand() -> None:
     assert set(hull.stable) == {p.id for p in hull.references.phases}
     assert HULL_FILE.stat().st_size < 2**20
     assert hull.elements == ("Al", "Ca", "Cu")
+
+
+@pytest.mark.parametrize("symbol", ["Si", "Sn", "Pu", "S"])
+def test_crystals_of_an_element_are_measured_from_its_own_lowest_one(symbol: str) -> None:
+    """The fitted zero of Sn lies 0.33 eV/atom off its lowest crystal, that of Pu 0.50 above it."""
+    known = ReferencePhases.shipped(symbol)
+    lowest = known.published.elemental[symbol].energy_per_atom
+    for system in (symbol, f"{symbol}-Al-O"):
+        hull = Hull(dft_references(ReferencePhases.shipped(system)))
+        point = hull.place(symbol, lowest + 0.02, known.level)
+        assert point.energy_above_hull == pytest.approx(0.02, abs=1e-6)
+        assert point.formation_energy == pytest.approx(0.02, abs=1e-6)
+        told = hull.energies_above([symbol], [lowest + 0.02])
+        assert told[0] == pytest.approx(0.02, abs=1e-6)
+
+
+def test_a_new_form_of_an_element_lowers_the_hull_by_its_depth_alone() -> None:
+    """Not by what the fitted zero differs from the element, and compounds lose their share."""
+    known = ReferencePhases.shipped("Si-Mg")
+    hull = Hull(dft_references(known))
+    lowest = known.published.elemental["Si"].energy_per_atom
+    form = Candidate(
+        *("form", 0), formula="Si", state=State.RELAXED, level=known.level,
+        energy_per_atom=lowest - 0.03, energy_above_hull=-0.03,
+    )  # fmt: skip
+    lowering = hull.lowering(form)
+    assert lowering.depth == pytest.approx(0.03, abs=1e-6)
+    assert lowering.destabilised == {known.published.elemental["Si"].id: pytest.approx(0.03)}
+    lowered = hull.lowered_by([form])
+    before, after = (h.place("MgSi", -3.5, known.level).energy_above_hull for h in (hull, lowered))
+    assert after - before == pytest.approx(0.03 / 4, abs=1e-6)  # of MgSi a quarter is left as Si
+    picture = with_candidates(known_picture(hull), [form])
+    drawn = next(dot for dot in picture.dots if dot.id == "form")
+    assert drawn.formation_energy == pytest.approx(-0.03)
+    shared = after_campaign(picture, hull, [form])
+    told = {dot.id: dot.energy_above_hull for dot in shared.dots}
+    assert told["form"] == pytest.approx(0, abs=1e-6)
+    assert told[known.published.elemental["Si"].id] == pytest.approx(0.03, abs=1e-6)

@@ -132,6 +132,16 @@ def test_the_table_tells_what_dft_is_expected_to_say(tmp_path: Path) -> None:
         assert rows[1]["expected_by_dft"] == rows[1]["expected_stable_by_dft"] == ""
 
 
+def test_crystals_that_became_one_are_told_in_the_table(tmp_path: Path) -> None:
+    """Both were new as drawn; the table names the earlier one, and the README says what that is."""
+    first = candidates()[0]
+    again = replace(first, id="000002", index=2, relaxed=first.relaxed.copy().make_supercell(2))
+    folder = export_candidates([first, again], PROVENANCE, tmp_path / "out", formats=["csv"])
+    table = pd.read_csv(folder / "candidates.csv", dtype=str)
+    assert table["same_once_relaxed"].fillna("").tolist() == ["", "000000"]
+    assert "same_once_relaxed" in (folder / "README.md").read_text()
+
+
 def test_every_format_is_read_back_by_the_library_that_owns_it(tmp_path: Path) -> None:
     """POSCAR, pymatgen JSON, OPTIMADE and VASP inputs give the same crystal; numbers come along."""
     marks = {"000000": Mark(True, ("try", "DFT"), "looks odd")}

@@ -69,6 +69,27 @@ def test_a_cif_of_endless_atoms_is_refused_before_they_are_made() -> None:
         parse_cif(CIF + rows, "crowd.cif")
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("M1 ? 0.5 0.5 0.5 1", "the atom M1 has no element: '?'"),
+        ("O2 OH 0.5 0.5 0.5 1", "'OH' is no element: list its atoms one by one"),
+        ("O2 Wat 0.5 0.5 0.5 1", "'Wat' is no element: list its atoms one by one"),
+        ("O2 O 0.5 0.5 0.5 .", "the occupancy of the atom O2 is '.': expected a number"),
+        ("O2 O 0.5 0.5 . 1", "the fract_z of the atom O2 is '.': expected a number"),
+    ],
+)
+def test_no_atom_of_a_cif_is_lost_in_silence(row: str, reason: str) -> None:
+    """Pymatgen leaves these out, or puts them at the origin: another composition, and no word."""
+    columns = CIF.replace("label\n", "label\n_atom_site_type_symbol\n") + "_atom_site_occupancy\n"
+    first = "Na1 Na+ 0 0 0 1\n"
+    (found,) = parse_cif(f"{columns}{first}O2 O2- 0.5 0.5 0.5 1\n", "x.cif")
+    assert len(found.structure) == 2
+    with pytest.raises(StructureFileError) as told:
+        parse_cif(f"{columns}{first}{row}\n", "x.cif")
+    assert reason in str(told.value)
+
+
 def test_only_files_and_folders_are_read(tmp_path: Path) -> None:
     """A named pipe has no end; one that is called .cif in a folder is no CIF."""
     os.mkfifo(tmp_path / "pipe.cif")

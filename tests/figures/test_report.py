@@ -11,6 +11,7 @@ from explorer.figures.known import NOTHING, Known
 from explorer.figures.report import Contents, campaign_report, retrieval_lines
 from explorer.figures.retrieval import curve_of
 from explorer.marks import Mark
+from explorer.potentials import EnergyLevel
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 COUNTS = {"drawn": 3, "relaxed": 2, "failed": 1, "reasons": {HOSTILE: 1}}
@@ -46,6 +47,21 @@ def test_a_report_holds_plots_numbers_and_provenance(contents) -> None:
     assert body.index("−0.020") < body.index("0.070")
     assert "-0.0" not in body
     assert page.count("Plotly.newPlot") >= 2
+
+
+def test_a_report_counts_what_became_one_crystal_once(contents) -> None:
+    """Of three novel candidates on the hull two relaxed into one."""
+    level = EnergyLevel("chgnet 0.3.0", "d14ab7c0f093", "MP2020")  # whose record is known
+    found = tuple(
+        replace(contents.candidates[0], id=f"{k:06d}", index=k, level=level, novel=True)
+        for k in range(3)
+    )
+    three = replace(contents, campaign=campaign(hull="filled"), candidates=found)
+    assert "3 novel candidates lie on the hull or below. By" in campaign_report(three)
+    told = campaign_report(replace(three, same={"000002": "000000"}))
+    assert (
+        "3 novel candidates lie on the hull or below, 2 of them distinct once relaxed. By" in told
+    )
 
 
 def test_the_curve_of_a_report_counts_whole_crystals(contents) -> None:

@@ -1,0 +1,68 @@
+"""Which candidates are one crystal once they are relaxed.
+
+As drawn they differed, so that each had a relaxation of its own; whoever counts finds counts once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from pymatgen.core import Structure
+
+from explorer.candidate import Candidate, State
+from explorer.novelty import Matcher, MatchError
+
+SAME_ENERGY = 0.01
+"""eV/atom: what relaxed to energies further apart is no one crystal, whatever a matcher allows."""
+SAME_VOLUME = 0.03
+"""The same of volumes, as a share; both spare a matcher most of what it would compare."""
+
+
+def twins(candidates: Iterable[Candidate], matcher: Matcher | None = None) -> dict[str, str]:
+    """Name, for each relaxed candidate that equals an earlier one once relaxed, the first such.
+
+    Parameters
+    ----------
+    candidates
+        With their structures. Earlier is what was drawn earlier.
+    matcher
+        When two crystals are the same.
+    """
+    matcher = matcher or Matcher()
+    relaxed = [c for c in candidates if c.state == State.RELAXED and c.relaxed is not None]
+    by_formula = defaultdict(list)
+    for candidate in sorted(relaxed, key=lambda each: each.index):
+        by_formula[candidate.relaxed.composition.reduced_formula].append(candidate)
+    found: dict[str, str] = {}
+    for alike in by_formula.values():
+        if len(alike) > 1:
+            found |= _of_formula(alike, matcher)
+    return found
+
+
+def _of_formula(alike: list[Candidate], matcher: Matcher) -> dict[str, str]:
+    firsts: list[tuple[Candidate, Structure]] = []
+    found: dict[str, str] = {}
+    for candidate in alike:
+        near = [
+            (first, cell)
+            for first, cell in firsts
+            if abs(first.energy_per_atom - candidate.energy_per_atom) <= SAME_ENERGY
+            and abs(_room(first) / _room(candidate) - 1) <= SAME_VOLUME
+        ]
+        try:
+            reduced = matcher.reduced(candidate.relaxed)
+            place = matcher.match_reduced(reduced, [cell for _, cell in near])
+        except MatchError:
+            continue  # what cannot be compared equals nothing
+        if place is None:
+            firsts.append((candidate, reduced))
+        else:
+            found[candidate.id] = near[place][0].id
+    return found
+
+
+def _room(candidate: Candidate) -> float:
+    """Volume for each atom once relaxed, Å³."""
+    return candidate.relaxed.volume / len(candidate.relaxed)
