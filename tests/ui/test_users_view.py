@@ -202,6 +202,7 @@ def test_bob_logs_in_and_finds_his_campaigns_and_not_those_of_others(tmp_path):
         log_in(page, long, "star")
         out = page.get_by_role("link", name="Log out")
         out.wait_for()
+        page.get_by_text("No campaign yet").wait_for()  # and not that they are being read
         theme = page.locator("header button").last
         for control in (out, theme):  # however long a name is
             box = control.bounding_box()
