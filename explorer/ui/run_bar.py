@@ -137,7 +137,14 @@ class RunBar(Viewer):
             self.banner.param.update(severity="warning", object=escape(error), visible=True)
 
     def offer(self, campaigns: list[Campaign]) -> None:
-        """List the campaigns, newest first."""
+        """List the campaigns, newest first.
+
+        The one that the page looks at is among them, though it may be deleted or another user's: a
+        chooser without it would turn the page to none.
+        """
+        shown = self.bench.campaign
+        if shown is not None and all(campaign.id != shown.id for campaign in campaigns):
+            campaigns = [shown, *campaigns]
         options = {NEW: ""} | {campaign_label(campaign): campaign.id for campaign in campaigns}
         if options != self.chooser.options:
             self.chooser.options = options
@@ -177,9 +184,9 @@ class RunBar(Viewer):
         if bench.error:
             severity, text = "error", bench.error[:1].upper() + bench.error[1:]
         elif campaign is not None and campaign.deleted:
-            text = (
-                "This campaign was deleted: the list of campaigns, under Deleted ones, restores it."
-            )
+            mend = ": the list of campaigns, under Deleted ones, restores it."
+            whose = f" by {campaign.person}, who can restore it." if campaign.person else "."
+            text = f"This campaign was deleted{mend if bench.is_mine else whose}"
         elif campaign is not None and campaign.state == CampaignState.FAILED:
             severity, text = "error", f"This campaign failed: {campaign.message}"
         elif campaign is not None and campaign.active and not bench.runner_alive:
