@@ -55,6 +55,9 @@ CHIP = """
 .running { background: #1558a6; } .finished { background: #00785a; }
 .failed { background: #b3261e; }
 .paused { background: #8a5a00; }
+/* The chooser beside it shows the name; a screen reader finds the page's heading. */
+h1 { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap; }
 """
 
 
@@ -174,7 +177,8 @@ class RunBar(Viewer):
         word = "Deleted" if campaign.deleted else STATES[campaign.state]
         if campaign.active and campaign.wanted != "run":
             word = "Pausing" if campaign.wanted == "pause" else "Stopping"
-        self.chip.object = f"<span class='chip {campaign.state.value}'>{word}</span>"
+        title = f"<h1>Campaign {escape(campaign_label(campaign))}</h1>"
+        self.chip.object = f"{title}<span class='chip {campaign.state.value}'>{word}</span>"
         self.progress.object = progress_html(campaign)
 
     def _tell(self) -> None:
