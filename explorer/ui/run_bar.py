@@ -119,7 +119,7 @@ class RunBar(Viewer):
         self._show()
 
     def _choose(self, event: Any) -> None:
-        if event.new is not None and event.new != self.bench.campaign_id:
+        if event.new not in {None, event.old, self.bench.campaign_id}:
             self.bench.campaign_id = event.new
 
     async def _command(self, command: str, _: Any) -> None:
@@ -151,6 +151,7 @@ class RunBar(Viewer):
         options = {NEW: ""} | {campaign_label(campaign): campaign.id for campaign in campaigns}
         if options != self.chooser.options:
             self.chooser.options = options
+            self.chooser.param.trigger("value")  # the browser knows it by a label that may be old
         self._point()
 
     def _point(self, *_: Any) -> None:

@@ -124,6 +124,19 @@ def test_a_campaign_stays_on_the_page_whatever_becomes_of_it(store, campaigns):
         store.of(CLEO).restore(name)
 
 
+def test_a_renamed_campaign_has_its_new_name_in_the_chooser(store, campaigns):
+    """The browser knows what is chosen by its label, and went on showing the old one."""
+    name = campaigns["bobs"]
+    bench = Workbench(store.of(BOB), campaign_id=name)
+    bar = RunBar(bench, nothing, nothing)
+    shown = bar.chooser.get_root().data
+    for words in ("bobs", "a better name"):
+        bench.store.rename(name, words)
+        bar.offer(bench.store.campaigns())
+        assert shown.value.startswith(words)
+        assert shown.value in shown.options
+
+
 def test_a_link_to_a_private_campaign_shows_nothing_of_it(store, campaigns):
     """The page says what it says of an id that does not exist."""
     bench = Workbench(store.of(BOB), campaign_id=campaigns["secret"])
