@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 __all__ = ["read_found", "search"]
 
 
+def __dir__() -> list[str]:
+    """Name what is imported on demand too, for who presses Tab."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import what a notebook asks for when it does, so that `import explorer` costs nothing."""
     if name not in __all__:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -193,10 +194,17 @@ class CampaignSpec(BaseModel):
     def _named_groups(cls, value: Any) -> Any:
         from model.spacegroups import read_spacegroups  # noqa: PLC0415 - on demand
 
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
         names = [value] if isinstance(value, str) else value
         if isinstance(names, list | tuple) and any(isinstance(name, str) for name in names):
             return read_spacegroups(names)
-        return value
+        return tuple(value) if isinstance(value, range) else value
+
+    @field_validator("sites", mode="before")
+    @classmethod
+    def _one_site(cls, value: Any) -> Any:
+        return tuple(filter(None, [value.strip()])) if isinstance(value, str) else value
 
     @field_validator(
         "formula",
@@ -210,6 +218,7 @@ class CampaignSpec(BaseModel):
     )
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
+        value = str(value) if isinstance(value, PurePath) else value
         return None if isinstance(value, str) and not value.strip() else value
 
     @classmethod

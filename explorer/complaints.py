@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,8 +33,14 @@ def first_complaint(error: ValidationError, usual: Mapping[str, Any]) -> tuple[s
     """
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
+    if first["type"] == "extra_forbidden":
+        near = [one for one in usual if name in one] or get_close_matches(name, usual)
+        mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(usual)}"
+        return f"there is no field {name!r}; {mend}", name
     if first["type"] == "value_error":  # one of ours: it tells what it got
         return f"{name}: {first['ctx']['error']}", name
+    if first["type"] == "tuple_type":
+        return f"{name}: expected a list, got {first['input']!r}", name
     told = first["msg"][0].lower() + first["msg"][1:]
     if first["msg"].startswith(SHOULD):
         told = first["msg"].removeprefix(SHOULD)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.campaign import Campaign, CampaignSpec
 from explorer.candidate import Candidate
-from explorer.headless import DATABASE, run_in_folder
+from explorer.headless import DATABASE, WHOLE, run_in_folder, write_table
 from explorer.store import Store
+from explorer.twins import twins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ class Found:
     Attributes
     ----------
     folder
-        Where it lives: campaign.db, candidates.csv, summary.json and cifs/.
+        Where it lives: campaign.db, candidates.csv, summary.json and cifs/. An absolute path.
     campaign
         What was asked, and how many crystals came how far.
     candidates
@@ -35,10 +37,24 @@ class Found:
 
     @property
     def table(self) -> pd.DataFrame:
-        """candidates.csv, by id, the lowest energy above the hull (eV/atom) first."""
+        """What candidates.csv tells, by id, the lowest energy above the hull (eV/atom) first.
+
+        Of the candidates at hand, so that a search that is still running has a table too.
+        """
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        rows = pd.read_csv(self.folder / "candidates.csv", index_col="id", dtype={"id": str})
+        written = io.StringIO(newline="")
+        candidates = self.candidates.values()
+        write_table(written, self.campaign, candidates, twins(candidates))
+        written.seek(0)
+        whole = dict.fromkeys(WHOLE, "Int64")  # a crystal without one makes no fractions of others
+        rows = pd.read_csv(
+            written,
+            index_col="id",
+            dtype={"id": str, **whole},
+            keep_default_na=False,  # NaN is a compound of sodium
+            na_values=[""],
+        )
         return rows.sort_values("energy_above_hull", kind="stable")
 
     def __repr__(self) -> str:
@@ -94,15 +110,19 @@ def read_found(folder: str | Path) -> Found:
     FileNotFoundError
         When the folder holds no search.
     """
-    folder = Path(folder)
-    if not (folder / DATABASE).is_file():
+    folder = Path(folder).absolute()
+    database = folder / DATABASE
+    if not database.is_file() or not database.stat().st_size:  # a run that has hardly begun
         raise FileNotFoundError(
-            f"expected a folder with a search, got {folder} without {DATABASE}: give the folder of "
-            "explorer.search or of hullscape run"
+            f"expected a folder with a search, got {folder} without {DATABASE}, or with an empty "
+            "one: give the folder of explorer.search or of hullscape run"
         )
-    store = Store(folder / DATABASE)
+    store = Store(database)
     try:
-        (campaign,) = store.campaigns()
+        campaigns = store.campaigns()
+        if not campaigns:
+            raise FileNotFoundError(f"the search in {folder} was stopped before it began")
+        campaign = campaigns[0]
         candidates, _ = store.candidates(campaign.id)
     finally:
         store.close()

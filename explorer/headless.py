@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sqlalchemy.exc import OperationalError
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 DATABASE = "campaign.db"
 TABLE, SUMMARY, CIFS = "candidates.csv", "summary.json", "cifs"
 """What a run leaves in its folder."""
+WHOLE = ("spacegroup_asked", "spacegroup_generated", "spacegroup_relaxed", "steps")
+"""Columns of whole numbers; where there is none the cell is empty."""
 COLUMNS = (
     "id",
     "formula",
@@ -224,8 +226,14 @@ def _campaign_to_run(store: Store, spec: CampaignSpec, targets: Sequence[NamedSt
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event, so that what is done gets written."""
+    """Turn the first Ctrl-C or SIGTERM into an event, so that what is done gets written.
+
+    Only the main thread may: to a search in another one signals mean what they did.
+    """
     stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
@@ -248,17 +256,26 @@ def write_results(
     """Write candidates.csv, summary.json and cifs/ from what the store holds."""
     same = twins(candidates)
     with replacing(folder / TABLE) as part, part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
-        hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
-        asked = campaign.spec.hull
-        for one in candidates:
-            told = {"hull": hull, "same_once_relaxed": same.get(one.id, "")}
-            table.writerow(csv_row(one, told | expected_of(one, asked)))
+        write_table(file, campaign, candidates, same)
     with replacing(folder / SUMMARY) as part:
         told = as_json(summary(campaign, candidates, targets, same))
         part.write_text(told + "\n", encoding="utf-8")
     _write_cifs(folder / CIFS, candidates)
+
+
+def write_table(
+    file: TextIO, campaign: Campaign, candidates: Iterable[Candidate], same: Mapping[str, str]
+) -> None:
+    """Write candidates.csv into a file that leaves line ends alone: one row for each crystal.
+
+    ``same`` is what `explorer.twins.twins` says of the candidates.
+    """
+    table = csv.writer(file)
+    table.writerow(COLUMNS)
+    hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
+    for one in candidates:
+        told = {"hull": hull, "same_once_relaxed": same.get(one.id, "")}
+        table.writerow(csv_row(one, told | expected_of(one, campaign.spec.hull)))
 
 
 def csv_row(candidate: Candidate, told: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -141,7 +141,7 @@ class Sandbox:
             return self._connection
         connection, far_end = SPAWN.Pipe()
         process = SPAWN.Process(target=_serve, args=(far_end,), daemon=True)
-        with one_thread():
+        with one_thread(), deaf():
             process.start()
         far_end.close()
         self._connection, self._process = connection, process
@@ -195,7 +195,6 @@ def run(
 
 def _serve(connection: Connection) -> None:
     """Answer calls until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Libraries that print must not write into the parent's standard output.
     sys.stdout = sys.stderr
     connection.send("ready")
@@ -273,6 +272,21 @@ def one_thread() -> Iterator[None]:
                 os.environ.pop(name)
                 if value is not None:
                     os.environ[name] = value
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Let a process that starts inside hear no Ctrl-C, from its first moment on.
+
+    Ctrl-C reaches the whole process group; who waits for the processes decides what it means. One
+    that ignored it as its first own act would still die of it while it imports.
+    """
+    resource_tracker.ensure_running()  # its start ends with Ctrl-C heard again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Turn(NamedTuple):

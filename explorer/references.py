@@ -141,7 +141,8 @@ class ReferencePhases:
         """How many compounds compete, and which pairs of elements have none, in words."""
         compounds = [phase for phase in self.phases if "-" in phase.chemsys]
         predicted = {phase.formula for phase in compounds if phase.source == PREDICTED}
-        told = f"{len({phase.formula for phase in compounds})} compounds compete"
+        count = len({phase.formula for phase in compounds})
+        told = "1 compound competes" if count == 1 else f"{count} compounds compete"
         told += f" ({len(predicted)} of them predicted)" if predicted else ""
         bare = ", ".join(self.bare_pairs)
         return f"{told}; none is known in {bare}" if bare else told

@@ -15,7 +15,7 @@ from typing import Any
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
-from explorer.isolation import SPAWN, exit_text, killed_from_outside, one_thread
+from explorer.isolation import SPAWN, deaf, exit_text, killed_from_outside, one_thread
 from explorer.relax_worker import Alive, Halted, Ready, Settings, Underway, bulk, work
 
 START_SECONDS = 300.0
@@ -96,7 +96,7 @@ class Worker:
         self.connection: Connection
         self.connection, far_end = SPAWN.Pipe()
         self.process = SPAWN.Process(target=work, args=(far_end, settings, stop), daemon=True)
-        with one_thread():
+        with one_thread(), deaf():
             self.process.start()
         # With our copy closed, a dead worker shows as the end of the pipe.
         far_end.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -145,8 +144,6 @@ def work(connection: Connection, settings: Settings, stop: Event) -> None:
     """Relax structures until the pipe ends. One torch thread: the cores belong to the workers."""
     import torch  # noqa: PLC0415 - seconds to import, and only workers need it
 
-    # Ctrl-C reaches the whole process group; who waits for the workers decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     # Libraries that print must not write into the parent's standard output, and what they warn of
     # is nothing that the user of a relaxation can mend.

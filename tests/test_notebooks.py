@@ -20,7 +20,11 @@ def test_there_is_a_tour() -> None:
 def test_a_notebook_runs_without_errors(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every cell succeeds, in a folder of its own, and nothing is left behind in it."""
+    """Every cell succeeds, in a folder of its own; only a search leaves one there, which it names.
+
+    A cell that removed it would take away what the views above read, and whatever lies in a folder
+    that a reader chose instead.
+    """
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     # With more threads than cores, those that wait spin and everything takes ten times longer.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -31,7 +35,8 @@ def test_a_notebook_runs_without_errors(
     client.execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
-    assert not list(tmp_path.iterdir())
+    kept = {"Al-Ca-Cu"} if path.stem == "first_search" else set()
+    assert {left.name for left in tmp_path.iterdir()} == kept
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import active_children, connection, parent_process
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from explorer.isolation import SPAWN, one_thread
+from explorer.isolation import SPAWN, deaf, one_thread
 
 _pools: dict[int, _Pool] = {}
 """Processes kept for the next call, by how many there may be: each takes seconds to import all."""
@@ -85,22 +83,9 @@ def _opened(number: int) -> _Pool:
     """Start processes that leave Ctrl-C to this one, from their first moment on."""
     executor = ProcessPoolExecutor(number, mp_context=SPAWN, initializer=_end_with_parent)
     others = set(active_children())
-    with one_thread(), _deaf():
+    with one_thread(), deaf():
         executor.submit(os.getpid)  # the first task starts them all
     return _Pool(executor, frozenset(set(active_children()) - others))
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Ignore Ctrl-C, which processes inherit that are started meanwhile."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _end_with_parent() -> None:

@@ -63,12 +63,17 @@ class Known:
 
 
 def _counted(elements: Sequence[str], phases: Sequence[CompetingPhase], bare: Sequence[str]) -> str:
-    """Count known phases in words: forms of one element, else compounds, and what lacks any."""
-    system, sizes = "–".join(elements), [phase.chemsys.count("-") + 1 for phase in phases]
+    """Count known phases in words: forms of one element, else compounds, and what lacks any.
+
+    Polymorphs are one compound.
+    """
+    system = "–".join(elements)
     if len(elements) == 1:
         return f"{_number(len(phases), 'known form')} of {system}"
-    compounds = _number(sum(size > 1 for size in sizes), "known compound")
-    if len(elements) == 2 or not sum(size > 1 for size in sizes):
+    of_formula = {phase.formula: phase.chemsys.count("-") + 1 for phase in phases}
+    sizes = [size for size in of_formula.values() if size > 1]
+    compounds = _number(len(sizes), "known compound")
+    if len(elements) == 2 or not sizes:
         return f"{compounds} of {system}"
     pairs = [pair.replace("-", "–") for pair in bare]
     more = [f"{len(pairs) - LISTED_PAIRS} pairs more"] if len(pairs) > LISTED_PAIRS else []

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from explorer.figures.marks import EYE
 from explorer.figures.picture import TRIANGLE, Dot, HullPicture, barycentric
 from explorer.figures.style import Palette
 
 NAMES_AWAY = 1.1  # of the middle's distance to a corner
-NEAR = 0.866  # as a share of a tetrahedron's distance: the sheet is flatter
+EYE = (0.45, -1.6, 0.5)
+"""Where the camera stands: before an edge, a little aside, so that no corner hides another."""
 LINES = 4.0  # pixels; thinner ones are lost in three dimensions
 
 
@@ -83,7 +83,7 @@ def frame(colours: Palette) -> dict[str, Any]:
             "aspectmode": "manual",
             "aspectratio": {"x": 1.0, "y": 0.87, "z": 0.9},
             "camera": {
-                "eye": dict(zip("xyz", NEAR * np.array(EYE), strict=True)),
+                "eye": dict(zip("xyz", EYE, strict=True)),
                 "center": {"x": 0.04, "y": 0, "z": -0.06},
             },
             "dragmode": "orbit",

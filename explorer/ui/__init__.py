@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 __all__ = ["view"]
 
 
+def __dir__() -> list[str]:
+    """Name what is imported on demand too, for who presses Tab."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import `view` when a notebook asks for it; the page needs none."""
     if name not in __all__:

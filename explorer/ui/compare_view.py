@@ -39,13 +39,15 @@ FEWEST, MOST = 2, 4
 NAMES = "clamp(76px, 18vw, 130px)"
 """Width of the first column."""
 # In a low window crystals leave room for the table: over them the wheel zooms instead of scrolling.
-SCENE = {"height": "min(280px, 42vh, 45vw)"}
-ANY_HEIGHT = ".scene-box { min-height: 0; }"
+SCENE_HEIGHT = "min(280px, 42vh, 45vw)"
+# What lies between the component and its box has no height of its own to take a part of.
+BOX = f".scene-box {{ height: {SCENE_HEIGHT}; min-height: 0; }}"
 SMALL = "@media (max-width: 700px), (max-height: 500px)"
 TITLE = {
     "& .MuiDialogTitle-root": {"padding": "8px 16px"},
     "& .MuiDialog-paper": {
-        SMALL: {"margin": "8px", "width": "calc(100% - 16px)", "maxHeight": "calc(100% - 16px)"}
+        "backgroundImage": "none",  # the ground of the cards, not the paler one of what is raised
+        SMALL: {"margin": "8px", "width": "calc(100% - 16px)", "maxHeight": "calc(100% - 16px)"},
     },
     "& .MuiDialogContent-root": {SMALL: {"padding": "0 8px 8px"}},
     "& .MuiIconButton-root": {"color": "text.secondary"},  # seen on the dark theme, too
@@ -138,8 +140,8 @@ class CompareView(Viewer):
                 CrystalView(
                     scene=drawn.scene if drawn else None,
                     placeholder=drawn.message if drawn else "No crystal could be built.",
-                    subject=column.title, dark=self.bench.dark, styles=SCENE,
-                    stylesheets=[ANY_HEIGHT], sizing_mode="stretch_width", margin=0,
+                    subject=column.title, dark=self.bench.dark, styles={"height": SCENE_HEIGHT},
+                    stylesheets=[BOX], sizing_mode="stretch_width", margin=0,
                 )
             )  # fmt: skip
         return views

@@ -82,6 +82,7 @@ class ConstraintsView(Viewer):
         self.targets = TargetsView(draft)
         samples = SamplesView(draft)
         self.samples = pn.Column(samples, sizing_mode="stretch_width", margin=(0, 0, 6, 0))
+        draft.param.watch(self._offer, "potential")  # before the field is told of it
         self.inputs = self._inputs(potentials)
         self.drawing = pn.Column(
             self._pair("search", "best_of"),
@@ -136,6 +137,15 @@ class ConstraintsView(Viewer):
         self.table.blocked = dict(self._blocked_by(draft.potential))
         draft.check(self.table.blocked)
         self._tell()
+
+    def _offer(self, event: Any) -> None:
+        """Let the field show a potential that a link, a file or a campaign names.
+
+        It would take the first of its own instead, and the search run with that, unseen.
+        """
+        field = self.inputs["potential"]
+        if event.new not in field.options:
+            field.options = [*field.options, event.new]
 
     def _take_elements(self, *_: Any) -> None:
         """Write what the periodic table says into the fields."""

@@ -15,6 +15,7 @@ from explorer.figures.asked import LABELS
 from explorer.samples import Sample, count_fitting
 from explorer.structure_files import NamedStructure
 from explorer.targets import of_system, within_reach
+from explorer.ui.elements import ANY_ELEMENT
 from explorer.ui.sites import split_sites
 from model.estimate import count_skeletons
 
@@ -352,7 +353,8 @@ def examine(
     fields : mapping
         Arguments of `CampaignSpec.parse`.
     blocked : mapping
-        Symbol to the reason why the model or the potential cannot take it.
+        Symbol to the reason why the model or the potential cannot take it, see
+        `explorer.ui.elements.blocked_elements`.
     upload : Upload
         The targets that `fields` names.
     samples : Upload
@@ -370,6 +372,8 @@ def examine(
         if fields[name] is None:
             told = f"expected a number, got an empty field: usual is {USUAL[name]:g}"
             return SpecError(told, name)
+    if ANY_ELEMENT in blocked:
+        return SpecError(blocked[ANY_ELEMENT], "potential")
     for symbol in (*fields["elements"], *fields["required"]):
         if symbol in blocked:
             return SpecError(f"{symbol}: {blocked[symbol]}; take it out", "elements")

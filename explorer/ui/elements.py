@@ -11,6 +11,9 @@ from typing import Any
 from explorer.potentials import PotentialError, available, potential
 from explorer.ui.periodic_table import MAY, MUST, NEVER, element_cells
 
+ANY_ELEMENT = ""
+"""In the place of a symbol: why a potential takes no element at all."""
+
 
 def potential_names() -> list[str]:
     """Return the potentials that work on this machine."""
@@ -26,12 +29,15 @@ def model_elements() -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def blocked_elements(name: str) -> dict[str, str]:
-    """Return {symbol: reason} of the elements that cannot be chosen with a potential."""
+    """Return {symbol: reason} of the elements that cannot be chosen with a potential.
+
+    One that cannot be used has its reason at `ANY_ELEMENT` too.
+    """
     symbols = [cell["symbol"] for cell in element_cells()]
     try:
         known = potential(name).elements
     except PotentialError as error:
-        return dict.fromkeys(symbols, str(error))
+        return dict.fromkeys([ANY_ELEMENT, *symbols], str(error))
     unseen = set(symbols) - model_elements()
     blocked = dict.fromkeys(unseen, "the model has seen no crystal of it")
     return blocked | {s: f"{name} was not trained on it" for s in symbols if s not in known}

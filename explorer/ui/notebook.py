@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from explorer.figures.words import escape
-from explorer.found import Found
+from explorer.found import Found, read_found
 from explorer.headless import DATABASE
 
 HEIGHT = 980  # CSS pixels: the hull, the crystal and the head of the table
@@ -41,7 +41,9 @@ class CampaignFrame:
         )
 
 
-def view(found: Found, *, dark: bool = False, height: int = HEIGHT, port: int = 0) -> CampaignFrame:
+def view(
+    found: Found | str | Path, *, dark: bool = False, height: int = HEIGHT, port: int = 0
+) -> CampaignFrame:
     """Show a campaign: hull, crystal, table, retrieval curve and distributions, linked by a click.
 
     They are those of the page, and follow a campaign that is still running. They come from a server
@@ -50,7 +52,8 @@ def view(found: Found, *, dark: bool = False, height: int = HEIGHT, port: int = 
     Parameters
     ----------
     found
-        What `explorer.search` returned, or `explorer.read_found` of any folder of a run.
+        What `explorer.search` returned, or `explorer.read_found` of any folder of a run; or the
+        folder itself.
     dark
         In the dark theme.
     height
@@ -61,9 +64,12 @@ def view(found: Found, *, dark: bool = False, height: int = HEIGHT, port: int = 
 
     Raises
     ------
+    FileNotFoundError
+        When the folder holds no search (any more).
     RuntimeError
         When the server cannot start, with its own last words.
     """
+    found = read_found(found if isinstance(found, str | Path) else found.folder)
     served = _served((found.folder / DATABASE).resolve(), port)
     query = "?dark=true" if dark else ""
     return CampaignFrame(found, f"http://localhost:{served}/{query}", height)

@@ -30,6 +30,7 @@ class NotesView(Viewer):
         self.bench = bench
         self._filling = False
         self._refused: pn.widgets.Widget | None = None
+        self._wrote: dict[pn.widgets.Widget, str] = {}  # what this page saved of the fields last
         self.star = pmui.Checkbox(label="Starred", size="small", margin=0)
         self.tags = pmui.TextInput(
             label="Tags, with commas", placeholder="DFT next, odd coordination", size="small",
@@ -45,26 +46,42 @@ class NotesView(Viewer):
             sizing_mode="stretch_width",
         )  # fmt: skip
         bench.param.watch(self._fill, ["selected", "marks"])
+        bench.param.watch(self._open, "campaign")
         for field in (self.star, self.tags, self.note):
             field.param.watch(self._save, "value")
         for field in (self.tags, self.note):
             field.param.watch(self._save_later, "value_input")
 
+    def _open(self, *_: Any) -> None:
+        """Let only those write whom the store lets; to others the fields tell what was said."""
+        campaign, mine = self.bench.campaign, self.bench.is_mine
+        for field in (self.star, self.tags, self.note):
+            field.disabled = not mine
+        if campaign is not None and not mine:
+            who = campaign.person or "an admin"
+            self.problem.object = f"<p role='status'>Only {escape(who)} may write here.</p>"
+
     def _fill(self, *events: Any) -> None:
-        """Show what is kept; what is typed or was refused stays, until another is selected."""
+        """Show what is kept; what is typed or was refused stays, until another is selected.
+
+        Typed is what this page has not saved yet: what it has and another page wrote over gives
+        way, or it would write over that page's words when the field is left.
+        """
         anew = any(event.name == "selected" for event in events)
         if anew:
             self._refused = None
+            self._wrote.clear()
         candidate = self.bench.selected_candidate
         self._filling = True
         self.star.value = candidate is not None and self.bench.is_starred(candidate.id)
         for field, text in self._kept().items():
-            typed = field.value_input != field.value
-            if anew or not (typed or field is self._refused):
+            typed = field.value_input not in {field.value, self._wrote.get(field)}
+            told = text == field.value_input  # to send it again would disturb who goes on typing
+            if anew or not (typed or told or field is self._refused):
                 field.value = text
                 with edit_readonly(field):  # where the value is the same, but not what was typed
                     field.value_input = text
-        if self._refused is None:
+        if self._refused is None and self.bench.is_mine:
             self.problem.object = ""
         self._filling = False
 
@@ -103,7 +120,9 @@ class NotesView(Viewer):
         if problem:
             self._refused = field
             self.problem.object = f"<p class='problem' role='alert'>{escape(problem)}</p>"
-        elif self._refused is None:
+            return
+        self._wrote[field] = value
+        if self._refused is None:
             self.problem.object = ""
 
     def __panel__(self) -> pn.Column:

@@ -55,6 +55,9 @@ CHIP = """
 .running { background: #1558a6; } .finished { background: #00785a; }
 .failed { background: #b3261e; }
 .paused { background: #8a5a00; }
+/* The chooser beside it shows the name; a screen reader finds the page's heading. */
+h1 { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap; }
 """
 
 
@@ -116,7 +119,7 @@ class RunBar(Viewer):
         self._show()
 
     def _choose(self, event: Any) -> None:
-        if event.new is not None and event.new != self.bench.campaign_id:
+        if event.new not in {None, event.old, self.bench.campaign_id}:
             self.bench.campaign_id = event.new
 
     async def _command(self, command: str, _: Any) -> None:
@@ -137,10 +140,18 @@ class RunBar(Viewer):
             self.banner.param.update(severity="warning", object=escape(error), visible=True)
 
     def offer(self, campaigns: list[Campaign]) -> None:
-        """List the campaigns, newest first."""
+        """List the campaigns, newest first.
+
+        The one that the page looks at is among them, though it may be deleted or another user's: a
+        chooser without it would turn the page to none.
+        """
+        shown = self.bench.campaign
+        if shown is not None and all(campaign.id != shown.id for campaign in campaigns):
+            campaigns = [shown, *campaigns]
         options = {NEW: ""} | {campaign_label(campaign): campaign.id for campaign in campaigns}
         if options != self.chooser.options:
             self.chooser.options = options
+            self.chooser.param.trigger("value")  # the browser knows it by a label that may be old
         self._point()
 
     def _point(self, *_: Any) -> None:
@@ -167,7 +178,8 @@ class RunBar(Viewer):
         word = "Deleted" if campaign.deleted else STATES[campaign.state]
         if campaign.active and campaign.wanted != "run":
             word = "Pausing" if campaign.wanted == "pause" else "Stopping"
-        self.chip.object = f"<span class='chip {campaign.state.value}'>{word}</span>"
+        title = f"<h1>Campaign {escape(campaign_label(campaign))}</h1>"
+        self.chip.object = f"{title}<span class='chip {campaign.state.value}'>{word}</span>"
         self.progress.object = progress_html(campaign)
 
     def _tell(self) -> None:
@@ -177,9 +189,9 @@ class RunBar(Viewer):
         if bench.error:
             severity, text = "error", bench.error[:1].upper() + bench.error[1:]
         elif campaign is not None and campaign.deleted:
-            text = (
-                "This campaign was deleted: the list of campaigns, under Deleted ones, restores it."
-            )
+            mend = ": the list of campaigns, under Deleted ones, restores it."
+            whose = f" by {campaign.person}, who can restore it." if campaign.person else "."
+            text = f"This campaign was deleted{mend if bench.is_mine else whose}"
         elif campaign is not None and campaign.state == CampaignState.FAILED:
             severity, text = "error", f"This campaign failed: {campaign.message}"
         elif campaign is not None and campaign.active and not bench.runner_alive:

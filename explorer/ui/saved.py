@@ -85,8 +85,9 @@ def write_toml(draft: Draft) -> str:
     lines = []
     for name, value in changed_fields(draft).items():
         shown = split_sites(value) if name == "sites" else value
-        # JSON's strings, numbers, booleans and flat lists are TOML's too
-        lines.append(f"{name} = {json.dumps(shown, ensure_ascii=False)}\n")
+        # JSON's strings, numbers, booleans and flat lists are TOML's too, but for one sign
+        told = json.dumps(shown, ensure_ascii=False).replace("\x7f", r"\u007f")
+        lines.append(f"{name} = {told}\n")
     return (HEAD + "".join(lines)).encode("utf-8", "replace").decode("utf-8")
 
 

@@ -325,7 +325,9 @@ class TableView(Viewer):
         if number not in self.bench.candidates:
             return
         if field == "star":
-            self.bench.mark(number, starred=not self.bench.is_starred(number))
+            problem = self.bench.mark(number, starred=not self.bench.is_starred(number))
+            if problem and pn.state.notifications:
+                pn.state.notifications.error(f"No star: {problem}")
         else:
             self._clicked = f"candidate:{number}"  # it is in sight
             self.bench.select_candidate(number)

@@ -103,7 +103,7 @@ CARD = """
 WORDS = """
 :host { color: var(--panel-on-surface-color); font-size: 13px; line-height: 1.45;
   --muted: color-mix(in srgb, var(--panel-on-surface-color) 66%, transparent); }
-h2 { font-size: 14px; font-weight: 600; margin: 0; letter-spacing: 0.005em; }
+h1, h2 { font-size: 14px; font-weight: 600; margin: 0; letter-spacing: 0.005em; }
 h3 { font-size: 11px; font-weight: 600; margin: 0; letter-spacing: 0.06em; color: var(--muted);
   text-transform: uppercase; }
 p { margin: 0; }
@@ -130,10 +130,16 @@ def card(*objects: Any, name: str, extra: str = "", **params: Any) -> pn.Column:
     return pn.Column(*objects, css_classes=[name], stylesheets=[CARD + extra], **params)
 
 
-def heading(title: str, *tools: Any) -> pn.Row:
-    """Return a card's first line: what it shows, and its tools at the right."""
+def heading(title: str, *tools: Any, level: int = 2) -> pn.Row:
+    """Return a card's first line: what it shows, and its tools at the right.
+
+    Of level 1 is what the whole page is about.
+    """
     label = words(
-        f"<h2>{title}</h2>", sizing_mode="stretch_width", align="center", min_width=HEADING
+        f"<h{level}>{title}</h{level}>",
+        sizing_mode="stretch_width",
+        align="center",
+        min_width=HEADING,
     )
     return pn.Row(
         label, *tools, margin=(0, 0, 6, 0), sizing_mode="stretch_width", min_height=30,

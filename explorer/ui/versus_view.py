@@ -250,8 +250,8 @@ class VersusView(Viewer):
         tools = pn.Row(self.limit, self.slider, margin=0, align="center")
         stages, notes = self.stages, self.notes
         return pn.Column(
-            card(heading(TITLE, self.budget, self.close), self.spent, self.warning, self.table,
-                 name="numbers"),
+            card(heading(TITLE, self.budget, self.close, level=1), self.spent, self.warning,
+                 self.table, name="numbers"),
             card(heading("Targets found"), stages["found"], notes["found"], name="found"),
             card(heading("Energy above the hull"), stages["energies"], name="energies"),
             card(heading("Hull", tools), stages["hull"], notes["hull"], name="hull"),

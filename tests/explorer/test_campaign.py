@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +132,29 @@ def test_space_groups_are_read_by_name_or_refused():
     with pytest.raises(SpecError, match=r"spacegroups: expected .* got squarish") as caught:
         CampaignSpec.parse(elements="Al", spacegroups=("squarish",))
     assert caught.value.field == "spacegroups"
+
+
+def test_one_value_does_where_several_may_be():
+    """In Python one writes a number, a range, one site, and the path of a file."""
+    spec = CampaignSpec.parse(elements="Ca-Cu", spacegroups=139, sites="139:2a=Ca")
+    assert (spec.spacegroups, spec.sites) == ((139,), ("139:2a=Ca",))
+    spec = CampaignSpec.parse(elements="Ca-Cu", spacegroups=range(195, 198), targets=Path("a.cif"))
+    assert (spec.spacegroups, spec.targets) == ((195, 196, 197), "a.cif")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("spacegroup", "did you mean spacegroups?"),
+        ("steps", "did you mean max_steps?"),
+        ("chemsys", "there are elements, formula, "),
+    ],
+)
+def test_a_field_that_is_none_is_named_with_one_that_is(name, told):
+    """Pydantic says that extra inputs are not permitted."""
+    with pytest.raises(SpecError, match=re.escape(told)) as refused:
+        CampaignSpec.parse(elements="Ca-Cu", **{name: 1})
+    assert refused.value.field == name
 
 
 def test_elements_that_a_potential_lacks_are_named():

@@ -115,6 +115,17 @@ def test_a_child_killed_while_it_starts_is_replaced() -> None:
         assert answer.result() == 1
 
 
+def test_a_child_that_starts_hears_no_interrupt() -> None:
+    """Ctrl-C reaches the whole process group, and says nothing of the call."""
+    before = set(psutil.Process().children())
+    with Sandbox() as fresh, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(fresh.run, abs, -1)
+        while not answer.done():
+            for born in set(psutil.Process().children()) - before:
+                born.send_signal(signal.SIGINT)
+        assert answer.result() == 1
+
+
 def die_once(mark: str) -> str:
     """Be killed, but not when the mark of the first time is there."""
     if not Path(mark).exists():

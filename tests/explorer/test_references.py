@@ -381,6 +381,7 @@ def test_bare_pairs_of_elements_are_said() -> None:
     """A hull over two elements without a known compound is bare, and says so."""
     found = ReferencePhases.shipped("Al-Ca-Cu")
     assert found.coverage == "5 compounds compete; none is known in Ca-Cu"
+    assert ReferencePhases.shipped("Al-Cu").coverage == "1 compound competes"  # in three forms
     binaries = tuple(p for p in found.phases if p.chemsys in {"Al", "Ca", "Al-Ca"})
     covered = ReferencePhases(found.level, binaries, ("Al", "Ca"))
     assert (

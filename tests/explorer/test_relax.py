@@ -230,6 +230,23 @@ def test_workers_killed_before_they_begin_cost_no_structure() -> None:
     assert results[0].converged
 
 
+def test_workers_that_are_interrupted_while_they_start_cost_no_structure() -> None:
+    """Ctrl-C reaches the whole process group: whoever waits for the workers decides what it means.
+
+    Crystals that a search had given them stayed failed for ever, the likeliest ones first.
+    """
+
+    def interrupt_whoever_starts() -> bool:
+        for worker in fresh._busy():
+            if not worker.ready:
+                os.kill(worker.process.pid, signal.SIGINT)
+        return False
+
+    with Relaxer(emt(), workers=1) as fresh:
+        results = dict(fresh.relax([(0, fcc("Cu", a=4.0))], should_stop=interrupt_whoever_starts))
+    assert results[0].converged
+
+
 def test_a_relaxer_needs_a_worker() -> None:
     """Zero workers would wait for ever."""
     with pytest.raises(ValueError, match="at least one worker, got 0"):

@@ -69,6 +69,17 @@ def test_three_elements_make_a_surface_too(make_hull, make_candidate):
     assert list(found.z) == [-0.7]
 
 
+def test_no_corner_of_the_surface_hides_another_at_first(make_hull):
+    """Copper and calcium stood before each other."""
+    figure = hull_figure(known_picture(make_hull(SYSTEMS[2])), surface=True)
+    names = next(trace for trace in figure.data if trace.uid == "CORNERS")
+    points = [(x, y, 0.0) for x, y, t in zip(names.x, names.y, names.text, strict=True) if t]
+    camera = figure.layout.scene.camera
+    eye, aim = ([place.x, place.y, place.z] for place in (camera.eye, camera.center))
+    seen = np.sort(seen_from(np.array(points), np.subtract(eye, aim), aim)[:, 0])
+    assert np.diff(seen).min() > 0.2
+
+
 def test_five_elements_show_distances(make_hull, make_candidate):
     """Where no hull can be drawn, the candidates' distances from it are."""
     elements = ("Al", "Ca", "Cu", "Mg", "Si")

@@ -32,7 +32,7 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
         page.locator("button.pick", has_text="2a").click()
         page.get_by_role("button", name="Ca on 2a").click()
         wait_for(lambda: field(page, "Wyckoff sites").input_value() == "139:2a=Ca", 30, "the text")
-        page.get_by_role("button", name="Forbid 4d").click()
+        page.get_by_role("button", name="Never an atom on 4d").click()
         page.locator("button.pick", has_text="4e").press("3")
         for sites in ("139:2a=Ca,+139:4d=none,+139:4e=none", "139:2a=Ca,+139:4d=none,+139:4e"):
             page.wait_for_url(f"**sites={sites}")
@@ -51,7 +51,7 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
             refused = str(typed != "0.35..0.4").lower()  # by the field as by the server
             page.locator(f"input[aria-label='z of 4e'][aria-invalid={refused}]").wait_for()
         page.wait_for_url("**sites=139:2a=Ca,+139:4d=none,+139:4e%40z=0.35..0.4")
-        forbidden = page.get_by_role("button", name="Forbid 4d")
+        forbidden = page.get_by_role("button", name="Never an atom on 4d")
         assert forbidden.get_attribute("aria-pressed") == "true"
         for label, number in (("Crystals to draw", "6"), ("Most atoms", "8")):
             field(page, label).fill(number)
@@ -74,6 +74,38 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
         assert "d" not in {s.letter for s in candidate.crystal.sites}
 
 
+UNSPOKEN = """() => {
+  const named = "button[aria-label], a[aria-label], [role=treeitem][aria-label]"
+  const plain = (text) => text.replace(/[^\\p{L}\\p{N}]+/gu, "").toLowerCase()
+  const roots = [document], unlike = []
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (!node.matches(named)) { continue }
+      const read = node.cloneNode(true)
+      for (const icon of read.querySelectorAll("[aria-hidden=true]")) { icon.remove() }
+      const [name, seen] = [node.getAttribute("aria-label"), read.textContent].map(plain)
+      if (!name.includes(seen)) { unlike.push([node.getAttribute("aria-label"), seen]) }
+    }
+  }
+  return unlike
+}"""
+"""Names of controls that do not hold what is seen on them: who speaks to a page cannot say them."""
+
+
+def test_what_is_seen_on_a_button_is_part_of_its_name(site):
+    """On the form with sites of two groups, and on a campaign, of which the page has a heading."""
+    sites = "sites=225:4a=Ca,+225:8c=none,+225:32f=Cu,+139:2a=Ca"
+    link = f"?campaign={site[1]}&elements=Ca-Cu&spacegroups=225&{sites}"
+    with opened(f"{site[0]}{link}") as page:
+        page.locator("button.again").wait_for()
+        page.locator(".tabulator-row").first.wait_for()
+        assert page.evaluate(UNSPOKEN) == []
+        headings = page.get_by_role("heading", level=1)
+        assert headings.count() == 1
+        assert headings.inner_text().startswith("Campaign ")
+
+
 def test_space_groups_are_found_by_any_of_their_names(site):
     """A setting's symbol, a number, words; the tree works by keyboard alone."""
     with opened(site[0]) as page:
@@ -88,7 +120,7 @@ def test_space_groups_are_found_by_any_of_their_names(site):
         search.press("ArrowDown")
         for key in ("End", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", " "):
             page.keyboard.press(key)
-        page.get_by_role("button", name="Remove space group 195").wait_for()
+        page.get_by_role("button", name="Remove space group P23 (195)").wait_for()
         page.get_by_role("button", name="Keep only P6₃/mmc (194)").click()
         page.locator("button.pick", has_text="2a").wait_for()
         assert page.locator("button.pick").count() == 12
@@ -120,11 +152,11 @@ def test_a_shared_link_reopens_the_constraints(site, tmp_path):
     draft = Draft(**asked)
     with opened(site[0] + write_query(draft, ""), accept_downloads=True) as page:
         page.get_by_text("5 crystals of Al-Ca").wait_for()
-        page.get_by_role("button", name="Remove space group 225").wait_for()
+        page.get_by_role("button", name="Remove space group Fm-3m (225)").wait_for()
         chosen = page.get_by_role("button", name="Ca on 4a")
         chosen.wait_for()
         assert chosen.get_attribute("aria-pressed") == "true"
-        forbidden = page.get_by_role("button", name="Forbid 8c")
+        forbidden = page.get_by_role("button", name="Never an atom on 8c")
         assert forbidden.get_attribute("aria-pressed") == "true"
         with page.expect_download() as download:
             page.get_by_role("button", name=re.compile("^Save")).click()
@@ -192,11 +224,11 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, tmp_pat
         upload = page.get_by_role("button", name="Open file")
         upload.set_input_files(tmp_path / "salt.cif")
         page.get_by_text("salt.cif fills the form").wait_for()
-        page.get_by_role("button", name="Remove space group 225").wait_for()
+        page.get_by_role("button", name="Remove space group Fm-3m (225)").wait_for()
         page.get_by_text("crystals of Cl-Na").wait_for()
         upload.set_input_files(tmp_path / "broken.cif")
         page.get_by_text("broken.cif: cannot read").wait_for()
-        assert page.get_by_role("button", name="Remove space group 225").count() == 1
+        assert page.get_by_role("button", name="Remove space group Fm-3m (225)").count() == 1
         targets = page.get_by_label("Drop target structures here")
         remove = page.get_by_role("button", name="Remove", exact=True)
         words = {"salt": "salt.cif: 1 structure read", "broken": "Target structures: cannot read"}

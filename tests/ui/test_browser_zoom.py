@@ -102,12 +102,21 @@ def test_crystals_side_by_side_leave_room_for_their_numbers(site):
         page.get_by_role("button", name="Compare").first.click()
         energy = page.locator("[role=dialog] th[scope=row]", has_text="Above the hull")
         energy.wait_for()
+        crystals = page.locator("[role=dialog] canvas")
+        wait_for(lambda: drawn_up_to(crystals, 280), 30, "crystals of the height that they have")
         cell = page.locator("[role=dialog] td").first
         assert cell.evaluate("(node) => getComputedStyle(node).whiteSpace") == "pre-line"
         for width, height in ((640, 360), (360, 640)):
             page.set_viewport_size({"width": width, "height": height})
             wait_for(lambda low=height: bottom(energy) < low, 30, "numbers below the crystals")
+            wait_for(lambda low=height: drawn_up_to(crystals, 0.45 * low), 30, "smaller crystals")
             assert cell.bounding_box()["width"] > width / 4
+
+
+def drawn_up_to(crystals, height: float) -> bool:
+    """Whether crystals fill so many pixels, or as many of them as are left to a narrow column."""
+    boxes = [crystal.bounding_box() for crystal in crystals.all()]
+    return len(boxes) > 0 and all(120 < box["height"] <= height for box in boxes)
 
 
 def bottom(locator) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+import panel as pn
 import pytest
 from handmade import HOSTILE, candidate, put
 from panel.util import edit_readonly
@@ -24,6 +25,7 @@ from explorer.ui.notes_view import NotesView
 from explorer.ui.table_view import TableView
 from explorer.ui.viewer_tabs import bonds_html, matches_html, matches_of
 from explorer.ui.workbench import Workbench
+from explorer.users import User
 
 
 @pytest.fixture
@@ -115,6 +117,40 @@ def test_what_is_typed_is_kept_before_the_field_is_left(bench, monkeypatch):
     bench.select_candidate("000000")
     assert view.note.value_input == ""
     assert bench.marks["000001"].note == "again"
+
+
+def test_a_note_that_another_page_wrote_over_gives_way(bench, monkeypatch):
+    """Else it would write over that page's words in turn when its field is left, unseen."""
+    monkeypatch.setattr(notes_view, "REST", 0.0)
+    view = NotesView(bench)
+    bench.select_candidate("000001")
+    with edit_readonly(view.note):
+        view.note.value_input = "one"
+    asyncio.run(view._save_later(SimpleNamespace(obj=view.note, new="one")))
+    bench.store.mark(bench.campaign_id, "000001", note="two")
+    bench.take(bench.look())
+    assert (view.note.value_input, view.note.value) == ("two", "two")
+
+
+def test_who_may_not_mark_is_told_so(store, monkeypatch):
+    """Of a shared campaign another user reads the notes; a click on a star says whose it is."""
+    campaign = put(store.of(User("bob")), candidate(0))
+    store.of(User("bob")).share(campaign)
+    bench = Workbench(store.of(User("cleo")), campaign_id=campaign)
+    notes, table = NotesView(bench), TableView(bench)
+    bench.take(bench.look())
+    bench.select_candidate("000000")
+    assert [field.disabled for field in (notes.star, notes.tags, notes.note)] == [True] * 3
+    assert "Only bob may write here" in notes.problem.object
+    said = []
+    monkeypatch.setattr(type(pn.state), "notifications", SimpleNamespace(error=said.append))
+    table.click("000000", "star")
+    assert "belongs to bob" in said[0]
+    mine = Workbench(store.of(User("bob")), campaign_id=campaign)
+    notes = NotesView(mine)
+    mine.take(mine.look())
+    mine.select_candidate("000000")
+    assert (notes.note.disabled, notes.problem.object) == (False, "")
 
 
 def test_two_to_four_ticked_candidates_can_be_compared(bench):

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from chromium import candidates_on_hull, opened, wait_for
 from handmade import HOSTILE, candidate, put
 
+import explorer.ui
 from explorer import read_found, search
-from explorer.campaign import SpecError
+from explorer.campaign import CampaignState, SpecError
 from explorer.candidate import State
 from explorer.headless import DATABASE, write_results
 from explorer.store import Store
@@ -56,6 +59,37 @@ def test_what_was_found_is_at_hand(found):
     assert repr(found).startswith("Ca-Cu: 3 drawn, 2 relaxed, 1 failed; the lowest at +0.010 eV")
 
 
+def test_the_table_is_of_the_candidates_at_hand(found, monkeypatch, tmp_path):
+    """Whole numbers are whole; no file is needed, which a search that runs has not written yet."""
+    assert str(found.table["spacegroup_relaxed"].dtype) == "Int64"
+    (found.folder / "candidates.csv").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert list(found.table["formula"]) == [
+        found.candidates[key].formula for key in found.table.index
+    ]
+
+
+def test_sodium_nitride_has_a_formula(found):
+    """It is NaN, which readers of tables take for a missing value."""
+    crystals = {"000001": replace(found.candidates["000001"], formula="NaN")}
+    assert list(replace(found, candidates=crystals).table["formula"]) == ["NaN"]
+
+
+def test_what_is_imported_on_demand_is_offered_too():
+    """Who presses Tab finds what the packages are for."""
+    assert {"search", "read_found"} <= set(dir(explorer))
+    assert "view" in dir(explorer.ui)
+
+
+def test_a_search_need_not_be_in_the_main_thread(tmp_path):
+    """A server's or a notebook's other threads may not say what Ctrl-C means."""
+    with ThreadPoolExecutor(1) as thread:
+        asked = {"n": 1, "max_atoms": 4, "max_steps": 1, "workers": 1, "folder": tmp_path / "run"}
+        found = thread.submit(search, "Ca-Cu", **asked).result()
+    assert found.campaign.state == CampaignState.FINISHED
+
+
 def test_the_summary_tells_what_is_held_of_the_sites_asked_for(tmp_path, store):
     """One line for each and one for all; a search that asked for none has no such entry."""
     told = []
@@ -75,14 +109,20 @@ def test_a_folder_keeps_its_own_search(found, tmp_path):
     """Another question needs another folder, and a folder without a search is named."""
     with pytest.raises(SpecError, match="was made with n = 9, got 5"):
         search("Ca-Cu", folder=found.folder, n=5)
-    with pytest.raises(FileNotFoundError, match=r"without campaign\.db: give the folder"):
+    with pytest.raises(FileNotFoundError, match=r"without campaign\.db, or with an empty one"):
         read_found(tmp_path / "elsewhere")
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / DATABASE).touch()  # as by a run that was killed at once
+    with pytest.raises(FileNotFoundError, match="give the folder"):
+        read_found(tmp_path / "begun")
+    with pytest.raises(FileNotFoundError, match="give the folder"):
+        view(str(tmp_path / "begun"))
 
 
 def test_the_views_answer_a_click(found, servers):
     """The frame holds the page's views, linked; a second look needs no second server."""
     frame = view(found, dark=True)
-    assert view(found, dark=True).address == frame.address
+    assert view(found.folder, dark=True).address == frame.address
     assert len(servers) == 1
     assert f"<iframe src='{frame.address}'" in frame._repr_html_()
     assert repr(found) in repr(frame)

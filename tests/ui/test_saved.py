@@ -1,13 +1,23 @@
 """Constraints as a file, as a link, and taken from a structure."""
 
+import param
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from explorer.campaign import SpecError
 from explorer.ui.draft import PRESETS, Draft, count_in_words
 from explorer.ui.elements import model_elements
 from explorer.ui.opened import fields_of_file
-from explorer.ui.saved import changed_fields, read_query, read_toml, write_query, write_toml
+from explorer.ui.saved import (
+    READERS,
+    changed_fields,
+    read_query,
+    read_toml,
+    write_query,
+    write_toml,
+)
 
 FULL = {
     "elements": ["Al", "Ca", "Cu"],
@@ -30,6 +40,7 @@ FULL = {
     "templates": False,
     "unknown": 0.5,
     "prototypes": False,
+    "variants": False,
     "best_of": 3,
     "give_up": 0.0,
     "relax_below": 0.3,
@@ -48,6 +59,36 @@ def filled(values) -> Draft:
 def test_file_and_link_bring_the_same_fields_back(values):
     """Both are inverse to reading them."""
     draft = filled(values)
+    assert filled(read_toml(write_toml(draft))).fields() == draft.fields()
+    assert filled(read_query(write_query(draft, ""))).fields() == draft.fields()
+
+
+SYMBOLS = st.lists(st.sampled_from(["Al", "Ca", "Cu", "H", "U"]), unique=True)
+WORDS = st.text().map(str.strip)
+NUMBERS = st.floats(0, 1e6)
+PLACES = st.sampled_from(["139:2a=Ca", "139:4d=none", "139:4e=Al@z=0.34..0.38", "225:4a"])
+ANY = {
+    "elements": SYMBOLS,
+    "required": SYMBOLS,
+    "excluded": SYMBOLS,
+    "formula": WORDS,
+    "potential": WORDS.filter(bool),
+    "spacegroups": st.sets(st.integers(1, 230)).map(sorted),
+    "sites": st.lists(PLACES, unique=True).map(", ".join),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_is_asked_comes_back(data):
+    """Every field that can be saved, with any value that the form takes."""
+    draft = Draft()
+    kinds = {param.Boolean: st.booleans(), param.Integer: st.integers(0, 10**9)}
+    for name in READERS:
+        parameter = Draft.param[name]
+        choices = st.sampled_from(getattr(parameter, "objects", None) or [None])
+        usual = choices if isinstance(parameter, param.Selector) else NUMBERS
+        setattr(draft, name, data.draw(ANY.get(name, kinds.get(type(parameter), usual)), name))
     assert filled(read_toml(write_toml(draft))).fields() == draft.fields()
     assert filled(read_query(write_query(draft, ""))).fields() == draft.fields()
 

@@ -105,6 +105,38 @@ def test_the_buttons_of_another_users_campaign_are_off(store, campaigns):
         assert [bar.buttons[name].disabled for name in ("pause", "stop")] == [off, off]
 
 
+def test_a_campaign_stays_on_the_page_whatever_becomes_of_it(store, campaigns):
+    """Deleted, or not in the list of who looks at it, it is still what the chooser shows."""
+    everyone = campaigns["secret"]  # Ada's list has it only when she asks for those of all
+    for user, name in ((CLEO, campaigns["shared"]), (BOB, campaigns["shared"]), (ADA, everyone)):
+        bench = Workbench(store.of(user))
+        bar = RunBar(bench, nothing, nothing)
+        bench.campaign_id = name
+        bench.take(bench.look())
+        bar.offer(bench.store.campaigns())
+        assert bar.chooser.value == name
+        store.of(CLEO).delete(name)
+        bar.offer(bench.store.campaigns())
+        bench.take(bench.look())
+        assert bench.campaign_id == bar.chooser.value == name
+        told = "under Deleted ones" if user in (CLEO, ADA) else "deleted by cleo"
+        assert told in bar.banner.object
+        store.of(CLEO).restore(name)
+
+
+def test_a_renamed_campaign_has_its_new_name_in_the_chooser(store, campaigns):
+    """The browser knows what is chosen by its label, and went on showing the old one."""
+    name = campaigns["bobs"]
+    bench = Workbench(store.of(BOB), campaign_id=name)
+    bar = RunBar(bench, nothing, nothing)
+    shown = bar.chooser.get_root().data
+    for words in ("bobs", "a better name"):
+        bench.store.rename(name, words)
+        bar.offer(bench.store.campaigns())
+        assert shown.value.startswith(words)
+        assert shown.value in shown.options
+
+
 def test_a_link_to_a_private_campaign_shows_nothing_of_it(store, campaigns):
     """The page says what it says of an id that does not exist."""
     bench = Workbench(store.of(BOB), campaign_id=campaigns["secret"])
@@ -202,6 +234,7 @@ def test_bob_logs_in_and_finds_his_campaigns_and_not_those_of_others(tmp_path):
         log_in(page, long, "star")
         out = page.get_by_role("link", name="Log out")
         out.wait_for()
+        page.get_by_text("No campaign yet").wait_for()  # and not that they are being read
         theme = page.locator("header button").last
         for control in (out, theme):  # however long a name is
             box = control.bounding_box()

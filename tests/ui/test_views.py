@@ -18,7 +18,7 @@ from explorer.ui import constraints_view, distributions_view
 from explorer.ui.constraints_view import ConstraintsView
 from explorer.ui.draft import Draft
 from explorer.ui.drop_area import drop_area
-from explorer.ui.elements import blocked_elements
+from explorer.ui.elements import ANY_ELEMENT, blocked_elements
 from explorer.ui.export_view import ExportView, zip_of
 from explorer.ui.hull_view import HullView
 from explorer.ui.periodic_table import element_cells
@@ -67,7 +67,30 @@ def test_elements_that_nobody_knows_are_blocked_with_a_reason():
     blocked = blocked_elements("chgnet")
     assert blocked["Og"]
     assert "Al" not in blocked
-    assert set(blocked_elements("no such potential")) == {c["symbol"] for c in element_cells()}
+    every = {ANY_ELEMENT, *(cell["symbol"] for cell in element_cells())}
+    assert set(blocked_elements("no such potential")) == every
+
+
+@pytest.mark.parametrize("rendered", [False, True])
+def test_no_other_potential_is_taken_than_the_one_that_is_asked_for(rendered):
+    """A link, a file or a campaign may name one that this server lacks: it is told at its field.
+
+    The field took the first of its own instead, and the search ran with that.
+    """
+    draft = Draft()
+    view = ConstraintsView(draft, ["chgnet"], blocked_elements, nothing)
+    if rendered:
+        view.__panel__().get_root()
+    draft.take({"elements": ["Al", "Cu"], "potential": "not here"})
+    view.__panel__().get_root()
+    draft.check(blocked_elements(draft.potential))
+    field = view.inputs["potential"]
+    assert (draft.potential, field.value) == ("not here", "not here")
+    assert (draft.problem_field, field.error_state) == ("potential", True)
+    assert "unknown potential 'not here'" in field.helper_text
+    draft.potential = "chgnet"
+    draft.check(blocked_elements(draft.potential))
+    assert draft.spec.potential == "chgnet"
 
 
 def test_run_waits_for_a_valid_question():

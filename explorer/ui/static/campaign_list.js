@@ -136,7 +136,7 @@ export function render({model}) {
     else if (kept) { find(...kept)?.focus() }
   }
 
-  model.on("rows", () => { if (!renaming) { draw() } })
+  for (const changed of ["rows", "empty"]) { model.on(changed, () => { if (!renaming) { draw() } }) }
   draw()
   return root
 }

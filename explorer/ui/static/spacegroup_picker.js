@@ -89,9 +89,10 @@ export function render({model}) {
   const paintChips = () => {
     const most = 6
     const nodes = model.value.slice(0, most).map((number) => {
-      const chip = make("button", "chip", `${byNumber[number]?.symbol ?? "?"} (${number})`)
+      const label = `${byNumber[number]?.symbol ?? "?"} (${number})`
+      const chip = make("button", "chip", label)
       chip.type = "button"
-      chip.setAttribute("aria-label", `Remove space group ${number}`)
+      chip.setAttribute("aria-label", `Remove space group ${label}`)
       chip.append(make("i", "", "×"))
       chip.addEventListener("click", () => set(model.value.filter((n) => n !== number)))
       return chip

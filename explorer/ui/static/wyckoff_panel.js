@@ -190,15 +190,16 @@ export function render({model}) {
     pick.tabIndex = -1
     pick.dataset.key = `pick ${position.letter}`
     pick.setAttribute("aria-pressed", String(sites.length > 0))
-    pick.setAttribute("aria-label", `${position.name}, site symmetry ${position.site_symmetry}, `
-      + `at ${position.coordinates[0]}, ${FREEDOM[position.freedom]}${never ? ", forbidden" : ""}`)
+    // It begins with what is seen, so that it can be spoken; the list's own name says what that is.
+    pick.setAttribute("aria-label", `${position.name} ${position.site_symmetry} `
+      + `${position.coordinates[0]}, ${FREEDOM[position.freedom]}${never ? ", forbidden" : ""}`)
     const free = make("span", "dots")
     free.title = FREEDOM[position.freedom]
     for (let k = 0; k < 3; k++) { free.append(make("i", k < position.freedom ? "full" : "")) }
     pick.append(picture(model.group.edges, [{points: position.points, kind: "orbit"}], 4.2),
       make("b", "", position.name), make("span", "symmetry", position.site_symmetry),
       make("code", "", position.coordinates[0]), free)
-    const ban = button("ban", "never", `Forbid ${position.name}`, () => forbid(position))
+    const ban = button("ban", "never", `Never an atom on ${position.name}`, () => forbid(position))
     ban.tabIndex = -1
     ban.dataset.key = `ban ${position.letter}`
     ban.setAttribute("aria-pressed", String(never))
@@ -207,7 +208,7 @@ export function render({model}) {
     row.append(head)
     sites.forEach((site, nth) => row.append(siteLine(site, nth, sites.length, position)))
     if (sites.length && position.freedom) {
-      const again = button("again", `+ ${position.name} again`, `Ask for ${position.name} once more`,
+      const again = button("again", `+ ${position.name} again`, `+ ${position.name} again: atoms on another orbit of it`,
         () => ask(position.letter))
       again.dataset.key = `again ${position.letter}`
       row.append(again)
@@ -246,7 +247,7 @@ export function render({model}) {
     const narrow = model.several.map(({number, label}) =>
       button("narrow", label, `Keep only ${label}`, () => { model.narrow = number }))
     const clear = model.foreign
-      ? [button("narrow", "Remove them", "Remove the sites of the other group", () => {
+      ? [button("narrow", "Remove them", "Remove them, the sites of the other group", () => {
           model.dropped += 1
         })] : []
     note.replaceChildren(...(model.note ? [make("p", "", model.note)] : []), ...narrow, ...clear)
@@ -260,7 +261,8 @@ export function render({model}) {
     tell()
     rows = Object.fromEntries(positions.map((position) => [position.letter, rowOf(position)]))
     list.replaceChildren(...Object.values(rows).map(({row}) => row))
-    list.setAttribute("aria-label", `Wyckoff positions of ${model.group.label ?? ""}`)
+    list.setAttribute("aria-label", `Wyckoff positions of ${model.group.label ?? ""}: `
+      + "name, site symmetry and first point of each")
     preview.hidden = list.hidden = positions.length === 0
     if (!positions.length) { return }
     enter(focused in rows ? focused : positions[0].letter)
