@@ -30,7 +30,7 @@ from explorer.spreadsheet import cell
 from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
-from explorer.track_record import EXPECTED, expected_of, prospects
+from explorer.track_record import DRAWN, EXPECTED, expected_of, prospects
 from explorer.twins import twins
 
 if TYPE_CHECKING:
@@ -303,6 +303,7 @@ def summary(
     lowest = min(placed, key=lambda item: item.energy_above_hull, default=None)
     spec = campaign.spec
     on_hull, stable = prospects(candidates, spec.hull)
+    _, drawn = prospects(candidates, spec.hull, DRAWN)
     distinct, _ = prospects([item for item in candidates if item.id not in same], spec.hull)
     held = audit(candidates, spec.asked())
     return {
@@ -323,6 +324,7 @@ def summary(
         "novel_on_hull": on_hull,
         "novel_on_hull_distinct": distinct,
         "novel_on_hull_expected_by_dft": None if stable is None else round(stable, 2),
+        "novel_on_hull_expected_if_drawn": None if drawn is None else round(drawn, 2),
         **retrieval(candidates, targets),
         "seed": spec.seed,
         "constraints": spec.constraints().to_dict(),

@@ -29,10 +29,10 @@ FILES = "experience-*.npz"
 """What was learned, one file for each potential and kind."""
 EXCHANGED, DRAWN = "exchanged", "drawn"
 KINDS = {
-    EXCHANGED: "made by exchanging elements in known ones",
-    DRAWN: "that other generators drew",
+    EXCHANGED: "known crystals with other elements",
+    DRAWN: "crystals that generators drew",
 }
-"""Kinds of crystals, and how they came to be."""
+"""Kinds of novel crystals, and what they are called."""
 ALIKE = 100
 """Crystals of which the most alike was expected: what DFT says of them is quoted."""
 NEAR = 0.1
@@ -133,7 +133,7 @@ def measured(formula: str, distance: float) -> np.ndarray:
     return np.concatenate([[distance], every, measure_composition(z, share)]).astype(np.float32)
 
 
-def track_record(candidate: Candidate, hull: str) -> Record | None:
+def track_record(candidate: Candidate, hull: str, kind: str = "") -> Record | None:
     """Return what DFT is expected to say of a candidate.
 
     A candidate that was drawn with the geometry of a known crystal is one with elements exchanged.
@@ -144,12 +144,14 @@ def track_record(candidate: Candidate, hull: str) -> Record | None:
     ----------
     hull
         Which hull its campaign asked for, as in `explorer.campaign.CampaignSpec`.
+    kind
+        One of `KINDS`, whatever the candidate is.
     """
     distance = candidate.energy_above_hull
     if distance is None or not candidate.novel or hull != FILLED:
         return None
-    kind = EXCHANGED if candidate.template else DRAWN
-    return _record(str(candidate.level), kind, candidate.formula, distance)
+    own = EXCHANGED if candidate.template else DRAWN
+    return _record(str(candidate.level), kind or own, candidate.formula, distance)
 
 
 def expected_of(candidate: Candidate, hull: str) -> dict[str, float | None]:
@@ -159,13 +161,16 @@ def expected_of(candidate: Candidate, hull: str) -> dict[str, float | None]:
     return dict(zip(EXPECTED, told, strict=True))
 
 
-def prospects(candidates: Iterable[Candidate], hull: str) -> tuple[int, float | None]:
+def prospects(
+    candidates: Iterable[Candidate], hull: str, kind: str = ""
+) -> tuple[int, float | None]:
     """How many novel candidates lie on the hull or below, and how many DFT would find stable.
 
     The second is the sum of the shares in their track records; None where one of them has none.
+    With a `kind` they all count as such crystals.
     """
     chosen = [c for c in candidates if c.novel and c.energy_above_hull is not None]
-    records = [track_record(c, hull) for c in chosen if c.energy_above_hull <= 0]
+    records = [track_record(c, hull, kind) for c in chosen if c.energy_above_hull <= 0]
     unknown = not all(records)
     return len(records), None if unknown else sum(record.stable for record in records)
 

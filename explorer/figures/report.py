@@ -23,7 +23,7 @@ from explorer.figures.style import LIGHT, layout
 from explorer.figures.words import NOT_KNOWN, energy_number, escape, formula_label, spacegroup_label
 from explorer.marks import Mark
 from explorer.retrieval import Curve
-from explorer.track_record import prospects
+from explorer.track_record import DRAWN, KINDS, prospects
 
 LISTED = 200
 """Candidates in the table, the lowest above the hull first."""
@@ -184,11 +184,13 @@ def _prospects(contents: Contents) -> str:
     on_hull, stable = prospects(contents.candidates, hull)
     if not on_hull or stable is None:
         return ""
+    _, drawn = prospects(contents.candidates, hull, DRAWN)
     distinct, _ = prospects([c for c in contents.candidates if c.id not in contents.same], hull)
     fewer = f", {distinct} of them distinct once relaxed" if distinct < on_hull else ""
     return (
-        f"<p>{on_hull} novel candidates lie on the hull or below{fewer}. By what DFT said of novel "
-        f"crystals like these, about {stable:.1f} of {on_hull} are to be expected stable.</p>"
+        f"<p>{on_hull} novel candidates lie on the hull or below{fewer}. By what DFT said of other "
+        f"novel crystals, about {stable:.1f} of {on_hull} are to be expected stable, {drawn:.1f} "
+        f"if all are like {KINDS[DRAWN]}.</p>"
     )
 
 

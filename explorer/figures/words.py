@@ -12,7 +12,7 @@ from functools import cache
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
-from explorer.track_record import KINDS, Record
+from explorer.track_record import DRAWN, KINDS, Record
 from model.spacegroups import crystal_system
 
 MINUS = "\N{MINUS SIGN}"
@@ -128,13 +128,20 @@ def _hundredths(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)  # + 0.0: no "−0.00"
 
 
-def record_label(record: Record | None) -> str:
-    """Say where DFT is expected to place a crystal, and what it said of crystals like that."""
+def record_label(record: Record | None, drawn: Record | None = None) -> str:
+    """Say where DFT is expected to place a crystal, and what it says of crystals like that.
+
+    Where it counts as one with exchanged elements, also what it says if it is like a drawn one.
+    """
     if record is None:
         return ""
     low, high = energy_number(record.low), energy_number(record.high)
+    others = ""
+    if drawn is not None and record.kind != DRAWN:
+        shares = f"{drawn.stable:.0%} and {drawn.near:.0%}"
+        others = f", {shares} if it is like {KINDS[DRAWN]}"
     return (
-        f"DFT is expected to say {energy_label(record.expected, True)}, four of five times {low} "
-        f"to {high}; of {record.count} novel crystals {KINDS[record.kind]}, of which as much was "
-        f"expected, it finds {record.stable:.0%} stable and {record.near:.0%} within 0.1"
+        f"about {energy_label(record.expected)} by DFT, four of five from {low} to {high}; "
+        f"{record.stable:.0%} stable and {record.near:.0%} within 0.1 if it is like "
+        f"{KINDS[record.kind]}{others}"
     ).replace("%", "\N{NO-BREAK SPACE}%")

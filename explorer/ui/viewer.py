@@ -33,7 +33,7 @@ from explorer.figures.words import (
 )
 from explorer.phases import Phase
 from explorer.store import StoreError
-from explorer.track_record import track_record
+from explorer.track_record import DRAWN, track_record
 from explorer.ui.matching_view import MatchingView
 from explorer.ui.notes_view import NotesView
 from explorer.ui.pattern_view import PatternView
@@ -285,7 +285,9 @@ def candidate_details(
                 unbroken(f"{when} {spacegroup_label(group)}") for when, group in groups.items()
             ),
             "Above the hull": energy_label(candidate.energy_above_hull),
-            "By experience": record_label(track_record(candidate, hull)),
+            "By experience": record_label(
+                track_record(candidate, hull), track_record(candidate, hull, DRAWN)
+            ),
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,

@@ -181,7 +181,11 @@ def test_the_kind_of_a_crystal_decides_what_it_is_compared_with() -> None:
     assert exchanged.expected < drawn.expected
     assert exchanged.stable > drawn.stable
     for record in (exchanged, drawn):
-        assert f"novel crystals {KINDS[record.kind]}, of which" in record_label(record)
+        assert f"within 0.1 if it is like {KINDS[record.kind]}" in record_label(record)
+    told = record_label(exchanged, drawn).replace("\N{NO-BREAK SPACE}", "")
+    assert f", {drawn.stable:.0%} and {drawn.near:.0%} if it is like {KINDS[DRAWN]}" in told
+    assert record_label(drawn, drawn) == record_label(drawn)
+    assert track_record(placed(-0.05, template="SrGaNi2"), FILLED, DRAWN) == drawn
 
 
 @pytest.mark.parametrize(
@@ -207,16 +211,16 @@ def test_prospects_count_novel_crystals_on_the_hull() -> None:
     shares = [track_record(one, FILLED).stable for one in some[:2]]
     assert prospects(some, FILLED) == (2, pytest.approx(sum(shares)))
     assert prospects(some, "dft") == (2, None)
+    careful = [placed(-0.02, template="SrGaNi2"), placed(0.0, template="NaCl")]
+    assert prospects(careful, FILLED)[1] > prospects(careful, FILLED, DRAWN)[1]
+    assert prospects(careful, FILLED, DRAWN)[1] == pytest.approx(sum(shares))
     assert prospects([], FILLED) == (0, 0)
 
 
 def test_words_name_the_number_they_rest_on() -> None:
-    """How many, the distance, the range, the shares."""
+    """The distance, the range, the shares."""
     record = track_record(placed(0.0), FILLED)
     told = record_label(record).replace("\N{NO-BREAK SPACE}", "")
-    assert (
-        f"of {record.count} novel crystals that other generators drew, of which as much was" in told
-    )
     assert f"{record.stable:.0%} stable and {record.near:.0%} within 0.1" in told
-    assert f"expected to say {record.expected:+.3f} eV/atom, four of five times" in told
+    assert f"about {record.expected:.3f} eV/atom by DFT, four of five from" in told
     assert set(expected_of(placed(0.0), FILLED).values()) == {record.expected, record.stable}
