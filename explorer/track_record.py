@@ -56,17 +56,15 @@ class Record:
         Its distance from the DFT hull, eV/atom: as likely to be more as to be less.
     kind
         Of the crystals that this was learned from, one of `KINDS`.
-    count
-        Crystals of which as much was expected, and whose DFT distance is known.
     low, high
-        Four of five of them lie between these distances from the DFT hull, eV/atom.
+        Between these distances from the DFT hull, eV/atom, lie four of five of the `ALIKE`
+        crystals of which as much was expected.
     stable, near
         Shares of them that DFT finds up to 0 and up to 0.1 eV/atom.
     """
 
     expected: float
     kind: str
-    count: int
     low: float
     high: float
     stable: float
@@ -114,7 +112,7 @@ class Experience:
         found = self.dft[begin : begin + ALIKE]
         low, high = (float(q) for q in np.quantile(found, TAILS))
         stable, near = (float((found <= limit).mean()) for limit in (0.0, NEAR))
-        return Record(expected, self.kind, len(found), low, high, stable, near)
+        return Record(expected, self.kind, low, high, stable, near)
 
 
 def measured(formula: str, distance: float) -> np.ndarray:
