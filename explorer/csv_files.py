@@ -62,14 +62,16 @@ def csv_rows(path: Path, most: int) -> CsvRows:
     StructureFileError
         When it has none of the columns that say what a structure is.
     """
-    frame = pd.read_csv(path, nrows=most)
+    frame = pd.read_csv(
+        path,
+        nrows=most,
+        dtype=dict.fromkeys(NAME_COLUMNS, str),  # 000042 is no number,
+        keep_default_na=False,  # and NaN a compound of sodium
+        na_values=[""],
+    )
     named = next((name for name in NAME_COLUMNS if name in frame.columns), None)
-    told = frame[named] if named else [f"{path.stem}-{number}" for number in range(len(frame))]
-    if named:  # as text: 000042 is no number
-        told = pd.read_csv(path, nrows=most, usecols=[named], dtype=str, keep_default_na=False)[
-            named
-        ]
-    names = [str(name) for name in told]
+    told = frame[named] if named else [None] * len(frame)
+    names = [n if isinstance(n, str) else f"{path.stem}-{k}" for k, n in enumerate(told)]
     if {"L", "X", "A", "W"} <= set(frame.columns):
         if "G" not in frame.columns:
             frame["G"] = _group_in_name(path)
@@ -89,7 +91,10 @@ def _from_text(text: Any) -> Structure:
     if not isinstance(text, str):
         raise ValueError("expected a structure, got an empty cell")
     if not text.lstrip().startswith("{"):
-        return parse_cif(text, "in the table")[0].structure
+        found = parse_cif(text, "in the table")
+        if len(found) != 1:
+            raise ValueError(f"expected one structure in a cell, got {len(found)}")
+        return found[0].structure
     try:
         values = json.loads(text)
     except ValueError:

@@ -24,7 +24,7 @@ from explorer.marks import Mark
 from explorer.spreadsheet import cell
 from explorer.structure_files import cif_text, lemat_csv, poscar_text, safe_name
 from explorer.track_record import EXPECTED, expected_of
-from explorer.twins import twins
+from explorer.twins import SAME, twins
 
 SYMPRECS = (0.1, 0.01)
 """Å: tolerances at which the table gives the space group; CIFs are written at the first."""
@@ -48,9 +48,6 @@ COLUMNS = (
     "converged",
 )
 """Fields of a candidate in the table; energies in eV/atom."""
-
-SAME = "same_once_relaxed"
-"""Further field: the earlier candidate of the table that one equals once relaxed."""
 
 HELD = ("asked_held_as_drawn", "asked_held_relaxed")
 """Further fields, where space groups or sites were asked for: whether all of that is held."""

@@ -31,7 +31,7 @@ from explorer.store import Store, StoreError
 from explorer.structure_files import NamedStructure
 from explorer.targets import TargetList, read_targets, within_reach
 from explorer.track_record import DRAWN, EXPECTED, expected_of, prospects
-from explorer.twins import twins
+from explorer.twins import SAME, twins
 
 if TYPE_CHECKING:
     from explorer.laboratory import Laboratory
@@ -60,7 +60,7 @@ COLUMNS = (
     "level",
     "novel",
     "matched",
-    "same_once_relaxed",
+    SAME,
     "targets",
     "steps",
     "converged",
@@ -274,7 +274,7 @@ def write_table(
     table.writerow(COLUMNS)
     hull = campaign.provenance.get("hull", HULL_WORDS[POTENTIAL])
     for one in candidates:
-        told = {"hull": hull, "same_once_relaxed": same.get(one.id, "")}
+        told = {"hull": hull, SAME: same.get(one.id, "")}
         table.writerow(csv_row(one, told | expected_of(one, campaign.spec.hull)))
 
 

@@ -147,8 +147,8 @@ def experience(placed: Path, kind: str, output: Path, seed: int = 0) -> None:
     """Write where DFT places novel crystals of a kind that a potential has relaxed and placed.
 
     ``placed`` is what ``hullscape evaluate hull FILE --relax --crystals`` wrote; the kind is
-    "exchanged" or "drawn". Prints how well
-    DFT is foretold of crystals whose chemical system the trees had not seen.
+    "exchanged" or "drawn". Prints how well DFT is foretold of crystals whose chemical system the
+    trees had not seen.
     """
     frame = pd.read_parquet(placed)
     if set(frame["geometry"]) != {"relaxed"} or frame["potential"].nunique() != 1:

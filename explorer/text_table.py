@@ -12,30 +12,37 @@ MOST_SHOWN = 12
 def as_table(result: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
     """Return a result as aligned text: one line for each value, or one for each row.
 
-    A value that is itself a table (rows of the same columns) follows its name, indented.
+    A value that is itself a table (rows of the same columns), or holds such, follows its name,
+    indented.
     """
     if not isinstance(result, Mapping):
         return "\n".join(_rows(result))
     width = max((len(str(key)) for key in result), default=0)
     lines: list[str] = []
     for key, value in result.items():
-        inner = _inner(value)
-        if inner:
-            lines += [str(key), *(f"  {line}" for line in _rows(inner))]
+        if inner := _inner(value):
+            lines += [str(key), *(f"  {line}" for line in inner)]
         else:
             lines.append(f"{str(key).ljust(width)}  {_short(value)}".rstrip())
     return "\n".join(lines)
 
 
-def _inner(value: Any) -> list[Mapping[str, Any]]:
-    """Return the rows of a value that is a table: mappings of the same names, listed or named."""
-    named = isinstance(value, Mapping)
-    rows = list(value.values()) if named else value
-    if not isinstance(rows, list) or not rows or not all(isinstance(r, Mapping) for r in rows):
-        return []
-    if not rows[0] or any(list(row) != list(rows[0]) for row in rows):
-        return []
-    return [{"": key} | dict(row) for key, row in value.items()] if named else rows
+def _inner(value: Any) -> list[str]:
+    """Return the lines of a value that is more than a cell; [] for one that is none."""
+    if isinstance(value, Mapping):
+        if _alike(list(value.values())):
+            return _rows([{"": key} | dict(row) for key, row in value.items()])
+        deep = any(isinstance(item, Mapping) for item in value.values())
+        return as_table(value).splitlines() if deep else []
+    return _rows(value) if isinstance(value, list) and _alike(value) else []
+
+
+def _alike(rows: Sequence[Any]) -> bool:
+    """Whether these are rows of one table: mappings of the same names to what fits into a cell."""
+    if not rows or not all(isinstance(row, Mapping) and row for row in rows):
+        return False
+    plain = not any(isinstance(cell, Mapping) for row in rows for cell in row.values())
+    return plain and all(list(row) == list(rows[0]) for row in rows)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:

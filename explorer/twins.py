@@ -13,6 +13,8 @@ from pymatgen.core import Structure
 from explorer.candidate import Candidate, State
 from explorer.novelty import Matcher, MatchError
 
+SAME = "same_once_relaxed"
+"""Column of tables: what `twins` says of a candidate."""
 SAME_ENERGY = 0.01
 """eV/atom: what relaxed to energies further apart is no one crystal, whatever a matcher allows."""
 SAME_VOLUME = 0.03

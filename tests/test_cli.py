@@ -348,3 +348,17 @@ def test_tables_within_a_result_are_shown_as_tables():
         "  0.1  10     2",
         "auc          0 0.8, 0.1 0.9",
     ]
+    deep = {
+        "n": 2,
+        "by_kind": {"a": {"n": 1, "auc": {"0": 0.8}}, "b": {"n": 1, "auc": {"0": None}}},
+    }
+    assert as_table(deep).splitlines() == [
+        "n        2",
+        "by_kind",
+        "  a",
+        "    n    1",
+        "    auc  0 0.8",
+        "  b",
+        "    n    1",
+        "    auc  0 -",
+    ]

@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.offline import get_plotlyjs
 
-from explorer import track_record
 from explorer.audit import COUNTED, NOTHING_ASKED, Audit
 from explorer.audit import HEADS as ASKED_AND_HELD
 from explorer.campaign import Campaign
@@ -24,6 +23,8 @@ from explorer.figures.style import LIGHT, layout
 from explorer.figures.words import NOT_KNOWN, energy_number, escape, formula_label, spacegroup_label
 from explorer.marks import Mark
 from explorer.retrieval import Curve
+from explorer.track_record import DRAWN as LIKE_DRAWN
+from explorer.track_record import KINDS as CRYSTALS
 from explorer.track_record import prospects
 
 LISTED = 200
@@ -185,13 +186,13 @@ def _prospects(contents: Contents) -> str:
     on_hull, stable = prospects(contents.candidates, hull)
     if not on_hull or stable is None:
         return ""
-    _, drawn = prospects(contents.candidates, hull, track_record.DRAWN)
+    _, drawn = prospects(contents.candidates, hull, LIKE_DRAWN)
     distinct, _ = prospects([c for c in contents.candidates if c.id not in contents.same], hull)
     fewer = f", {distinct} of them distinct once relaxed" if distinct < on_hull else ""
     return (
         f"<p>{on_hull} novel candidates lie on the hull or below{fewer}. By what DFT said of other "
         f"novel crystals, about {stable:.1f} of {on_hull} are to be expected stable, {drawn:.1f} "
-        f"if all are like {track_record.KINDS[track_record.DRAWN]}.</p>"
+        f"if all are like {CRYSTALS[LIKE_DRAWN]}.</p>"
     )
 
 

@@ -72,6 +72,9 @@ def test_a_table_keeps_names_and_says_which_row_is_empty(tmp_path: Path) -> None
     numbered = [NamedStructure("000042", crystals()[0].structure)]
     write_structures(tmp_path / "all.csv", numbered)
     assert read_structures(tmp_path / "all.csv")[0].name == "000042"
+    numbered = [NamedStructure("NaN", crystals()[0].structure)]
+    write_structures(tmp_path / "nan.csv", numbered)
+    assert read_structures(tmp_path / "nan.csv")[0].name == "NaN"
     with (tmp_path / "all.csv").open("a") as file:
         file.write("000043,\n")
     with pytest.raises(StructureFileError, match=r"row 1 \(000043\): .*got an empty cell"):
