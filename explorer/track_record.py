@@ -40,7 +40,8 @@ NEAR = 0.1
 TAILS = (0.1, 0.9)
 """Quantiles between which DFT found four of five of them."""
 EDGES = (0.01, 0.99)
-"""Quantiles of what was expected of them; beyond these nothing was learned, so nothing is told."""
+"""Quantiles of what was expected of them: lower than the first is told as that, of what is further
+than the second nothing is told."""
 
 EXPECTED = ("expected_by_dft", "expected_stable_by_dft")
 """Columns of tables: `Record.expected` (eV/atom) and `Record.stable` (a share)."""
@@ -97,8 +98,10 @@ class Experience:
     dft: np.ndarray
     names: np.ndarray
 
-    def record(self, formula: str, distance: float) -> Record:
+    def record(self, formula: str, distance: float) -> Record | None:
         """Return what DFT is expected to say of a crystal that the potential has placed.
+
+        None where nothing was learned: far above the hull, and for crystals of one element.
 
         Parameters
         ----------
@@ -106,7 +109,10 @@ class Experience:
             From the filled hull by the potential, once it has relaxed the crystal, eV/atom.
         """
         above = float(self.trees.total(measured(formula, distance)[None])[0])
-        expected = float(np.clip(distance + above, *np.quantile(self.expected, EDGES)))
+        lowest, furthest = np.quantile(self.expected, EDGES)
+        expected = max(distance + above, float(lowest))
+        if expected > furthest or len(Composition(formula)) == 1:
+            return None
         place = int(np.searchsorted(self.expected, expected))
         begin = min(max(place - ALIKE // 2, 0), max(len(self.expected) - ALIKE, 0))
         found = self.dft[begin : begin + ALIKE]
@@ -135,8 +141,8 @@ def track_record(candidate: Candidate, hull: str, kind: str = "") -> Record | No
     """Return what DFT is expected to say of a candidate.
 
     A candidate that was drawn with the geometry of a known crystal is one with elements exchanged.
-    None for one that is not novel or not placed, on hulls other than ``filled``, and for potentials
-    and weights that nobody measured.
+    None for one that is not novel or not placed, on hulls other than ``filled``, for potentials
+    and weights that nobody measured, and where `Experience.record` tells nothing.
 
     Parameters
     ----------

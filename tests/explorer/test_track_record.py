@@ -114,13 +114,15 @@ def test_a_file_tells_the_same_again(learned: Experience, tmp_path: Path) -> Non
 def test_shares_are_those_of_the_crystals_of_which_as_much_was_expected(
     learned: Experience,
 ) -> None:
-    """Counted by hand; beyond what was learned from, the edge is told."""
+    """Counted by hand; below what was learned from the edge is told, above it nothing."""
     record = learned.record("AlFe", 0.1)
     nearest = learned.dft[np.argsort(np.abs(learned.expected - record.expected))[:ALIKE]]
     assert record.near == pytest.approx((nearest <= 0.1).mean(), abs=0.05)
     assert record.low <= record.expected <= record.high
     far = learned.record("AlFe", -9.0)
     assert far.expected == pytest.approx(np.quantile(learned.expected, 0.01))
+    assert learned.record("AlFe", 9.0) is None
+    assert learned.record("Al", 0.1) is None
 
 
 def test_what_is_expected_is_compared_on_crystals_that_are_new(learned: Experience) -> None:
@@ -130,10 +132,11 @@ def test_what_is_expected_is_compared_on_crystals_that_are_new(learned: Experien
         Labelled(name, salt.structure, distance, predicted=0.1)
         for name, distance in [(str(learned.names[0]), 0.3), ("new", 0.2), ("another", 0.4)]
     ]
+    items.append(Labelled("far", salt.structure, 2.0, predicted=5.0))
     items.append(Labelled("lost", salt.structure, 0.1, reason="the crystal fell apart"))
     told = by_experience(items, learned)
     expected = learned.record("NaCl", 0.1).expected
-    assert (told["n"], told["learned_from"]) == (2, 1)
+    assert (told["n"], told["learned_from"], told["untold"]) == (2, 1, 1)
     assert told["bias"] == pytest.approx(expected - 0.3, abs=1e-4)
     assert by_experience(items[:1], learned)["mae"] is None
 
