@@ -155,7 +155,7 @@ def _stream(
             return
         crystal = prototype.filled(elements, library.volumes)
         if satisfies(crystal, constraints):
-            yield Drawn(index, crystal)
+            yield Drawn(index, crystal, template=prototype.typical.formula)
             index += 1
 
 

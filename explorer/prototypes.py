@@ -71,6 +71,11 @@ class Prototype:
         )
 
     @property
+    def typical(self) -> WyckoffCrystal:
+        """The most typical member, whose geometry it has."""
+        return self._place([symbol_of(int(z)) for z in self.members[0]], self.lattice)
+
+    @property
     def _alike(self) -> list[int]:
         """Number of the first kind that occupies the same letters, for each kind."""
         letters = [
@@ -87,9 +92,7 @@ class Prototype:
             Å³ that an atom of each atomic number takes; the cell of the typical member is scaled
             by the ratio of their sums.
         """
-        typical = [symbol_of(int(z)) for z in self.members[0]]
-        old, new = (self._place(kinds, self.lattice) for kinds in (typical, elements))
-        ratio = _room(new, volumes) / _room(old, volumes)
+        ratio = _room(self._place(elements, self.lattice), volumes) / _room(self.typical, volumes)
         a, b, c, *angles = self.lattice
         scale = ratio ** (1 / 3)
         return self._place(elements, (a * scale, b * scale, c * scale, *angles))

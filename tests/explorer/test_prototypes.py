@@ -100,6 +100,7 @@ def test_frequency_puts_the_most_common_prototype_first_and_repeats_no_skeleton(
     assert [one.crystal.spacegroup for one in drawn] == [225] * 3 + [139] * 6
     assert len({skeleton(one.crystal) for one in drawn}) == 9
     assert all(set(one.crystal.elements) == {"Al", "Ca", "Cu"} for one in drawn)
+    assert [one.template for one in drawn][2:4] == ["MnAlCu2", "CaAl2Si2"]  # whose geometry
 
 
 def test_similarity_puts_each_element_where_its_like_sits() -> None:
