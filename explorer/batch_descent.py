@@ -63,18 +63,18 @@ class Descent:
         self._best: tuple[np.ndarray, float, np.ndarray] | None = None
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return all that decides the steps to come; there must have been one."""
-        best, energy, slope = self._best
-        return {
+        """Return all that decides the steps to come."""
+        told = {
             "cell0": self._cell0,
             "x": self._x,
             "inverse": self._inverse,
             "fresh": np.array(self._fresh),
             "reach": np.array(self._reach),
-            "best": best,
-            "energy": np.array(energy),
-            "slope": slope,
         }
+        if self._best is None:  # no step was taken yet
+            return told
+        best, energy, slope = self._best
+        return told | {"best": best, "energy": np.array(energy), "slope": slope}
 
     @classmethod
     def resumed(cls, state: Mapping[str, np.ndarray]) -> Descent:
@@ -83,7 +83,9 @@ class Descent:
         descent._cell0, descent._x, descent._inverse = state["cell0"], state["x"], state["inverse"]
         descent._atoms = len(descent._x) // 3 - 2
         descent._fresh, descent._reach = bool(state["fresh"]), float(state["reach"])
-        descent._best = (state["best"], float(state["energy"]), state["slope"])
+        descent._best = None
+        if "best" in state:
+            descent._best = (state["best"], float(state["energy"]), state["slope"])
         return descent
 
     @property

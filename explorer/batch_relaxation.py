@@ -20,11 +20,22 @@ from explorer.batch_evaluation import Evaluation, evaluate
 from explorer.candidate import Relaxation
 from explorer.crystals import gate, to_atoms
 from explorer.hopeless import GIVEN_UP, SKIPPED, Ceilings, beyond_hope
-from explorer.partial import from_bytes, to_bytes
+from explorer.partial import Parts, from_bytes, to_bytes
 from explorer.potentials import EnergyLevel
+from explorer.rattling import rattled
 from explorer.relax_symmetry import Symmetry
-from explorer.relaxation import Limits, failed, pack, unsound_cell
+from explorer.relaxation import Limits, failed, lower_of, pack, unsound_cell
 from explorer.trace import Recorder, placed
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """Where a crystal came to rest before it was rattled."""
+
+    frame: tuple[Atoms, Evaluation]
+    recorder: Recorder
+    steps: int
+    seconds: float
 
 
 @dataclass(eq=False)
@@ -43,6 +54,7 @@ class _Flight:
     recorder: Recorder = field(default_factory=Recorder, repr=False)
     told: float = field(default_factory=time.monotonic)
     ceilings: Ceilings | None = None
+    rest: _Rest | None = field(default=None, repr=False)
 
     @property
     def too_high(self) -> str:
@@ -52,19 +64,18 @@ class _Flight:
             return ""
         return f"{SKIPPED}: begins {energies[0] - ceilings.hull:.2f} eV/atom above the hull"
 
+    def begun(self) -> tuple[int, float]:
+        """Steps and seconds that were spent when the present relaxation began."""
+        return (self.rest.steps + 1, self.rest.seconds) if self.rest else (0, 0.0)
+
     def state(self) -> bytes:
         """Return all that it takes to go on from here in another process."""
-        atoms, answer = self.frame
-        frame = {"cell": atoms.cell.array, "positions": atoms.positions, **vars(answer)}
-        clock = {"steps": self.steps, "seconds": self.seconds}
-        return to_bytes(
-            {
-                "clock": clock,
-                "frame": frame,
-                "descent": self.descent.state(),
-                "recorder": self.recorder.state(),
-            }
-        )
+        parts = _parts(self.frame, self.recorder, self.steps, self.seconds)
+        parts["descent"] = self.descent.state()
+        if self.rest:
+            told = _parts(*vars(self.rest).values())
+            parts |= {f"rest_{name}": values for name, values in told.items()}
+        return to_bytes(parts)
 
     def go_on(self, state: bytes) -> None:
         """Go on from what `state` returned.
@@ -75,14 +86,20 @@ class _Flight:
             When it is of another crystal or another version; nothing is changed then.
         """
         parts = from_bytes(state)
-        clock, frame = parts["clock"], parts["frame"]
-        last = placed(self.atoms, frame["cell"], frame["positions"])
-        answer = Evaluation(float(frame["energy"]), frame["forces"], frame["stress"])
+        now = _rest_of(parts, self.atoms)
+        rest = _rest_of(parts, self.atoms, "rest_") if "rest_clock" in parts else None
         descent = Descent.resumed(parts["descent"])
-        recorder = Recorder.resumed(parts["recorder"], last)
         self.atoms = placed(self.atoms, descent.cell, descent.positions)
-        self.descent, self.recorder, self.frame = descent, recorder, (last, answer)
-        self.steps, self.seconds = int(clock["steps"]), float(clock["seconds"])
+        self.descent, self.recorder, self.frame = descent, now.recorder, now.frame
+        self.steps, self.seconds, self.rest = now.steps, now.seconds, rest
+
+    def shake(self, displacement: float) -> None:
+        """Begin a relaxation from where the crystal is, rattled by so much (Å): a step as well."""
+        self.rest = _Rest(self.frame, self.recorder, self.steps, self.seconds)
+        self.recorder = Recorder.resumed(self.recorder.state(), self.frame[0])
+        self.atoms = rattled(self.frame[0], displacement)
+        self.descent = Descent(self.atoms)
+        self.steps += 1
 
     def move(self, answer: Evaluation) -> str:
         """Take a step; returns why the crystal cannot go on, "" when it can."""
@@ -91,6 +108,25 @@ class _Flight:
         self.atoms.positions = self.descent.positions
         self.steps += 1
         return unsound_cell(self.atoms, self.volume)
+
+
+def _parts(
+    frame: tuple[Atoms, Evaluation], recorder: Recorder, steps: int, seconds: float
+) -> dict[str, dict[str, Any]]:
+    atoms, answer = frame
+    return {
+        "clock": {"steps": steps, "seconds": seconds},
+        "frame": {"cell": atoms.cell.array, "positions": atoms.positions, **vars(answer)},
+        "recorder": recorder.state(),
+    }
+
+
+def _rest_of(parts: Parts, atoms: Atoms, prefix: str = "") -> _Rest:
+    clock, frame = parts[f"{prefix}clock"], parts[f"{prefix}frame"]
+    last = placed(atoms, frame["cell"], frame["positions"])
+    answer = Evaluation(float(frame["energy"]), frame["forces"], frame["stress"])
+    recorder = Recorder.resumed(parts[f"{prefix}recorder"], last)
+    return _Rest((last, answer), recorder, int(clock["steps"]), float(clock["seconds"]))
 
 
 class Batch:
@@ -190,16 +226,26 @@ class Batch:
         flight.frame = (flight.atoms.copy(), answer)
         flight.recorder.add(*flight.frame)
         if limits.met(answer.forces, answer.stress, flight.recorder.energies):
-            return ""
+            return self._at_rest(flight)
         if flight.too_high:
             return flight.too_high
-        if flight.steps >= limits.max_steps:
+        steps, seconds = flight.begun()
+        if flight.steps - steps >= limits.max_steps:
             return limits.too_many_steps
-        if flight.seconds > limits.max_seconds:
+        if flight.seconds - seconds > limits.max_seconds:
             return limits.too_long
         if flight.ceilings and beyond_hope(flight.recorder.energies, flight.ceilings.go_on):
             return f"{GIVEN_UP}, after {flight.steps} steps"
         return flight.move(answer) or None
+
+    def _at_rest(self, flight: _Flight) -> str | None:
+        """Return "" for a crystal that is done; rattle it if that is due, so that it goes on."""
+        due = self._limits.rattle and flight.rest is None and flight.symmetry is None
+        # What would fail anyway, such as a crystal that fell apart, is not shaken.
+        if not due or not self._packed(flight, flight.first).converged:
+            return ""
+        flight.shake(self._limits.rattle)
+        return None
 
     def _result(self, flight: _Flight, reason: str) -> Relaxation:
         if flight.frame is None:
@@ -207,14 +253,16 @@ class Batch:
         if reason and reason == flight.too_high:
             skipped = failed(self._level, reason, seconds=flight.seconds)
             return replace(skipped, skipped=True)
-        atoms, answer = flight.frame
+        last = self._packed(flight, flight.first, reason)
+        return lower_of(self._packed(flight.rest, flight.first), last) if flight.rest else last
+
+    def _packed(self, at: _Flight | _Rest, first: Atoms, reason: str = "") -> Relaxation:
         return pack(
-            flight.first,
-            atoms,
-            answer,
-            steps=flight.steps,
-            seconds=flight.seconds,
+            first,
+            *at.frame,
+            steps=at.steps,
+            seconds=at.seconds,
             reason=reason,
             level=self._level,
-            trace=flight.recorder.trace(),
+            trace=at.recorder.trace(),
         )

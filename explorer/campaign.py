@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from explorer.complaints import first_complaint, one_line
+from explorer.relaxed import MOST_RATTLE, RATTLE
 
 if TYPE_CHECKING:
     from model.constraints import Constraints
@@ -58,6 +59,7 @@ NEW = {
     "variants": True,
     "retry_every": 6,
     "give_up": 1.0,
+    "rattle": RATTLE,
 }
 """What a new campaign does when not told otherwise. What a stored one does not say is told by the
 defaults of the fields: those of the version that stored it."""
@@ -123,6 +125,9 @@ class CampaignSpec(BaseModel):
     relax_below : float or None
         eV/atom above the hull up to which crystals are relaxed, by their energy before the
         relaxation (with `first`, as that one left them); None: all are.
+    rattle : float
+        Root mean square displacement, Å, with which a relaxed crystal is tried, see
+        `explorer.rattling`: where that leads to a lower form, this is the candidate; 0: none is.
     relax_known : bool
         Whether crystals that match a known phase are relaxed too.
     targets : str or None
@@ -175,6 +180,7 @@ class CampaignSpec(BaseModel):
     first: str | None = Field(default=None, max_length=500)
     give_up: float | None = Field(default=None, gt=0, le=1000)
     relax_below: float | None = Field(default=None, gt=0, le=1000)
+    rattle: float = Field(default=0.0, ge=0, le=MOST_RATTLE)
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None

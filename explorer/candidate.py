@@ -56,6 +56,9 @@ class Relaxation:
         Every step of the way; None when nothing was evaluated.
     skipped
         Whether it was not begun, for `reason`: nothing else is known then.
+    lowered
+        eV/atom by which it came to rest lower after it had been rattled; 0 where it came back.
+        None where it was not rattled, or that led to no rest.
     """
 
     structure: Structure | None
@@ -69,6 +72,7 @@ class Relaxation:
     level: EnergyLevel
     trace: Trace | None = field(default=None, repr=False)
     skipped: bool = False
+    lowered: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +110,8 @@ class Candidate:
         eV/atom at `level`; the second is negative below the known hull.
     decomposition
         The competing phases, such as "0.5 CaAl2 + 0.5 Cu", in fractions of atoms.
-    steps, converged
-        Of the relaxation.
+    steps, converged, lowered_by_rattling
+        Of the relaxation; the last in eV/atom, see `Relaxation.lowered`.
     targets
         Names of the campaign's targets that it equals, as drawn or after relaxation.
     initial, relaxed
@@ -138,6 +142,7 @@ class Candidate:
     decomposition: str | None = None
     steps: int | None = None
     converged: bool | None = None
+    lowered_by_rattling: float | None = None
     targets: tuple[str, ...] = ()
     initial: Structure | None = field(default=None, repr=False)
     relaxed: Structure | None = field(default=None, repr=False)
@@ -169,6 +174,7 @@ class Candidate:
             stress=relaxation.stress,
             steps=relaxation.steps,
             converged=relaxation.converged,
+            lowered_by_rattling=relaxation.lowered,
             level=relaxation.level,
         )
 

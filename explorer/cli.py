@@ -34,6 +34,7 @@ from explorer.cli_options import (
     Engine,
     KeepSymmetry,
     Method,
+    Rattle,
     RelaxingMany,
     RelaxingTwice,
     Samples,
@@ -111,13 +112,14 @@ def relax(
     relaxing: RelaxingTwice,
     engine: Engine = "batched",
     keep_symmetry: KeepSymmetry = False,
+    rattle: Rattle = 0.0,
     workers: Workers = None,
     common: Common,
 ) -> None:
     """Relax positions and cell of the structures in a file."""
     from explorer.commands import relax_file  # noqa: PLC0415 - imports torch
 
-    spec = spec_of(**relaxing.fields(), seed=common.seed)
+    spec = spec_of(**relaxing.fields(), rattle=rattle, seed=common.seed)
     told = relax_file(
         spec,
         file,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from explorer.relaxed import RATTLE
+
 if TYPE_CHECKING:
     from explorer.campaign import CampaignSpec
 
@@ -148,6 +150,13 @@ RelaxBelow = Annotated[
         "relaxations for each find; 0 for all."
     ),
 ]
+Rattle = Annotated[
+    float,
+    typer.Option(
+        help="Displace the atoms of a relaxed crystal by so much, Å, relax again and keep a form "
+        "that lies lower: no crystal rests on a saddle; 0 for not."
+    ),
+]
 Engine = Annotated[
     str,
     typer.Option(help="batched: many crystals at once; ase: ASE's FIRE, one crystal at a time."),
@@ -272,6 +281,7 @@ class RelaxingMany(RelaxingTwice):
 
     give_up: GiveUp = 1.0
     relax_below: RelaxBelow = 0.0
+    rattle: Rattle = RATTLE
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""

@@ -73,7 +73,7 @@ class ClusterRelaxer:
         Of the scheduler, "tcp://host:8786".
     potential
         From `explorer.potentials.potential`; workers look its name up and must have its weights.
-    fmax, max_steps, smax, max_seconds, engine, keep_symmetry
+    fmax, max_steps, smax, max_seconds, engine, keep_symmetry, rattle
         As in `explorer.relax.Relaxer`; `max_seconds` bounds the computing time of each structure.
     resources
         What a task takes of a worker while it runs, such as {"GPU": 1}.
@@ -90,10 +90,11 @@ class ClusterRelaxer:
         max_seconds: float = MAX_SECONDS,
         engine: str = "batched",
         keep_symmetry: bool = False,
+        rattle: float = 0.0,
         resources: dict[str, float] | None = None,
     ) -> None:
         self.address, self.potential = address, potential
-        self._limits = Limits(fmax, smax, max_steps, max_seconds)
+        self._limits = Limits(fmax, smax, max_steps, max_seconds, rattle=rattle)
         self._engine, self._keep_symmetry = engine, keep_symmetry
         self._resources = resources or {}
         self._client: Client | None = None

@@ -147,6 +147,8 @@ def relax_file(
     """Relax the structures of a file; returns how many converged, and the pace."""
     if engine not in ENGINES:
         raise SpecError(f"expected the engine {' or '.join(ENGINES)}, got {engine!r}")
+    if keep_symmetry and spec.rattle:
+        raise SpecError("expected --keep-symmetry or --rattle, got both: rattling breaks symmetry")
     chosen = potential(spec.potential, choose_device(device))
     named = read_foreign(file)
     refuse_output(output, len(named))
@@ -159,6 +161,7 @@ def relax_file(
         workers=workers,
         engine=engine,
         keep_symmetry=keep_symmetry,
+        rattle=spec.rattle,
         first=potential(spec.first, chosen.device) if spec.first else None,
     ) as relaxer:
         for place, relaxation in relaxer.relax(enumerate(item.structure for item in named)):
@@ -201,6 +204,7 @@ def _relaxation_report(
             if not relaxed.converged
         ],
         "steps": sum(relaxed.steps for _, relaxed in results),
+        "lowered_by_rattling": sum(bool(relaxed.lowered) for _, relaxed in results),
         "seconds": round(seconds, 3),
         "structures_per_minute": round(60 * len(results) / max(seconds, 1e-9), 2),
         "potential": level,

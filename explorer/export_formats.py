@@ -46,6 +46,7 @@ COLUMNS = (
     "decomposition",
     "steps",
     "converged",
+    "lowered_by_rattling",
 )
 """Fields of a candidate in the table; energies in eV/atom."""
 

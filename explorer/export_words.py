@@ -49,6 +49,9 @@ NUMBERS = """
 - **converged**: the largest force, the largest stress and the last change of the energy are below
   their limits, in this version {fmax:g} eV/Å unless asked otherwise, {smax:g} eV/Å³ and
   {emax:g} eV/atom.
+- **lowered_by_rattling**: a relaxed crystal was displaced at random and relaxed again; so many
+  eV/atom lower is the form that it left for, which is the one of this table. 0 where it came back;
+  empty where it was not rattled, or did not come to rest again.
 """
 HELD = """- **asked_held_as_drawn**, **asked_held_relaxed**: whether the crystal holds all space
   groups and sites that were asked for; empty where there is none that can be described.

@@ -64,6 +64,7 @@ COLUMNS = (
     "targets",
     "steps",
     "converged",
+    "lowered_by_rattling",
 )
 
 
@@ -335,6 +336,7 @@ def summary(
             "smax": SMAX,
             "emax": EMAX,
             "max_steps": spec.max_steps,
+            "rattle": spec.rattle,
         },
     }
 

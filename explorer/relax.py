@@ -80,6 +80,8 @@ class Relaxer:
         `explorer.hopeless`.
     save_seconds
         How often `relax` tells where each of the relaxations is.
+    rattle
+        As in `explorer.relaxation.Limits`; what keeps its symmetry is not rattled.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Relaxer:
         first: Potential | None = None,
         ceiling: Callable[[Structure], Ceilings | None] | None = None,
         save_seconds: float = SAVE_SECONDS,
+        rattle: float = 0.0,
     ) -> None:
         if (keep_symmetry or first or ceiling) and engine != "batched":
             raise ValueError(
@@ -111,7 +114,7 @@ class Relaxer:
         self.potential = potential
         self.workers = count
         self.max_seconds = max_seconds
-        limits = Limits(fmax, smax, max_steps, max_seconds)
+        limits = Limits(fmax, smax, max_steps, max_seconds, rattle=rattle)
         self._settings = Settings(
             potential, engine, limits, keep_symmetry, save_seconds, first, ceiling
         )

@@ -8,7 +8,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -188,17 +188,16 @@ def open_engine(settings: Settings, should_stop: Callable[[], bool]) -> tuple[En
         return OneByOne(settings, should_stop), Ready(1, float("inf"))
     from explorer.batch_relaxation import Batch  # noqa: PLC0415 - torch-sim takes seconds
 
-    def batch_of(chosen: Potential, ceiling: Callable[..., Ceilings | None] | None) -> Batch:
+    def batch_of(chosen: Potential, **how: Any) -> Batch:
         keep = settings.keep_symmetry
-        limits = settings.limits
-        return Batch(chosen.model(), chosen.level, limits, keep_symmetry=keep, ceiling=ceiling)
+        return Batch(chosen.model(), chosen.level, keep_symmetry=keep, **how)
 
-    batch = batch_of(potential, settings.ceiling)
+    batch = batch_of(potential, limits=settings.limits, ceiling=settings.ceiling)
     if settings.first is None:
         return batch, _room(potential)
     from explorer.relax_stages import Stages  # noqa: PLC0415
 
-    first = batch_of(settings.first, None)
+    first = batch_of(settings.first, limits=replace(settings.limits, rattle=0.0))
     return Stages(first, batch, settings.first, settings.limits), _room(potential)
 
 

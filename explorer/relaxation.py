@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import vesin
@@ -21,6 +21,7 @@ from explorer.batch_evaluation import NOT_FINITE, Evaluation
 from explorer.candidate import Relaxation
 from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
 from explorer.potentials import EnergyLevel
+from explorer.rattling import LOWER, rattled
 from explorer.relaxed import EMAX, FMAX, SMAX
 from explorer.trace import Recorder, Trace
 
@@ -49,6 +50,9 @@ class Limits:
         Of computing for this crystal; in a batch, its share by number of atoms.
     emax
         Most that the last step changed the energy, eV/atom.
+    rattle
+        Root mean square displacement, Å, with which a crystal that came to rest is tried, see
+        `explorer.rattling`; 0 for none. The other limits hold for either relaxation by itself.
     """
 
     fmax: float = FMAX
@@ -56,6 +60,7 @@ class Limits:
     max_steps: int = MAX_STEPS
     max_seconds: float = MAX_SECONDS
     emax: float = EMAX
+    rattle: float = 0.0
 
     def met(self, forces: np.ndarray, stress: np.ndarray, energies: Sequence[float]) -> bool:
         """Whether a crystal is relaxed; one that begins within the other limits takes no step.
@@ -95,6 +100,8 @@ def relax_structure(
 ) -> Relaxation:
     """Relax a structure by ASE's FIRE until forces and stress are below their limits.
 
+    With `Limits.rattle` once more from there, rattled, for a lower form.
+
     Never raises for a bad structure: what went wrong is the `reason` of the result, and the last
     sane frame is kept.
 
@@ -114,15 +121,13 @@ def relax_structure(
     reason = gate(structure)
     if reason:
         return failed(level, reason)
-    run = _Run(structure, calculator, limits)
-    try:
-        reason = run.until_converged(should_stop)
-    except UnsoundError as error:
-        reason = str(error)
-    except Exception as error:
-        # A calculator is foreign code: whatever it throws belongs to this structure alone.
-        reason = f"calculator error: {type(error).__name__}: {error}"
-    return run.result(level, reason)
+    run = _Run(to_atoms(structure), calculator, limits)
+    rest = run.relaxed(level, should_stop)
+    if not rest.converged or not limits.rattle:
+        return rest
+    again = _Run(rattled(run.atoms, limits.rattle), calculator, limits, run)
+    shaken = again.relaxed(level, should_stop)
+    return shaken if shaken.reason == STOPPED else lower_of(rest, shaken)
 
 
 def failed(level: EnergyLevel, reason: str, *, steps: int = 0, seconds: float = 0.0) -> Relaxation:
@@ -161,6 +166,25 @@ def pack(
         level,
         trace,
     )
+
+
+def lower_of(rest: Relaxation, shaken: Relaxation) -> Relaxation:
+    """Return the lower of what a crystal was before and after it was rattled, and by how much.
+
+    Parameters
+    ----------
+    rest
+        Converged.
+    shaken
+        From there on; its steps and seconds are those of both. One that did not converge decides
+        nothing.
+    """
+    if not shaken.converged:
+        return replace(rest, seconds=shaken.seconds)
+    gain = rest.energy_per_atom - shaken.energy_per_atom
+    if gain > LOWER:
+        return replace(shaken, lowered=gain)
+    return replace(rest, seconds=shaken.seconds, lowered=0.0)
 
 
 def fallen_apart(first: Atoms, last: Atoms) -> str:
@@ -205,31 +229,52 @@ def _overlapping(atoms: Atoms) -> bool:
 
 
 class _Run:
-    """A relaxation on its way: the atoms, and the last frame that was sane."""
+    """A relaxation on its way: the atoms, and the last frame that was sane.
 
-    def __init__(self, structure: Structure, calculator: Calculator, limits: Limits) -> None:
-        self.atoms = to_atoms(structure)
-        self.atoms.calc = calculator
-        self.limits = limits
-        self.volume = self.atoms.get_volume()
-        self.steps = 0
-        self.first = self.atoms.copy()
+    Parameters
+    ----------
+    atoms
+        What it begins with; they are moved.
+    before
+        The relaxation that it goes on from, after a rattle, which counts as a step.
+    """
+
+    def __init__(
+        self, atoms: Atoms, calculator: Calculator, limits: Limits, before: _Run | None = None
+    ) -> None:
+        self.atoms, self.limits = atoms, limits
+        self.first = before.first if before else atoms.copy()
+        self.recorder = before.recorder if before else Recorder()
+        self.steps = self.begin = before.steps + 1 if before else 0
         self.frame: tuple[Atoms, Evaluation] | None = None
-        self.recorder = Recorder()
+        self._volume = self.first.get_volume()
+        self._earlier = before.seconds if before else 0.0
         self._began = time.monotonic()
+        atoms.calc = calculator
 
     @property
     def seconds(self) -> float:
-        """Wall time so far."""
+        """Wall time of this relaxation so far."""
         return time.monotonic() - self._began
 
-    def until_converged(self, should_stop: Callable[[], bool]) -> str:
+    def relaxed(self, level: EnergyLevel, should_stop: Callable[[], bool]) -> Relaxation:
+        """Go on to the end, whatever that is."""
+        try:
+            reason = self._until_converged(should_stop)
+        except UnsoundError as error:
+            reason = str(error)
+        except Exception as error:
+            # A calculator is foreign code: whatever it throws belongs to this structure alone.
+            reason = f"calculator error: {type(error).__name__}: {error}"
+        return self._result(level, reason)
+
+    def _until_converged(self, should_stop: Callable[[], bool]) -> str:
         """Step until converged ("") or until there is a reason not to go on."""
         optimizer = FIRE(FrechetCellFilter(self.atoms), logfile=None)
         while True:
             if self._converged():
                 return ""
-            if self.steps >= self.limits.max_steps:
+            if self.steps - self.begin >= self.limits.max_steps:
                 return self.limits.too_many_steps
             if self.seconds > self.limits.max_seconds:
                 return self.limits.too_long
@@ -240,7 +285,7 @@ class _Run:
 
     def _converged(self) -> bool:
         """Evaluate the present frame, keep it when sane, and compare it with the limits."""
-        reason = unsound_cell(self.atoms, self.volume)
+        reason = unsound_cell(self.atoms, self._volume)
         if reason:
             raise UnsoundError(reason)
         energy = float(self.atoms.get_potential_energy())
@@ -251,15 +296,16 @@ class _Run:
         self.recorder.add(*self.frame)
         return self.limits.met(forces, stress, self.recorder.energies)
 
-    def result(self, level: EnergyLevel, reason: str) -> Relaxation:
+    def _result(self, level: EnergyLevel, reason: str) -> Relaxation:
         """Pack the last sane frame."""
+        seconds = self._earlier + self.seconds
         if self.frame is None:
-            return failed(level, reason, steps=self.steps, seconds=self.seconds)
+            return failed(level, reason, steps=self.steps, seconds=seconds)
         return pack(
             self.first,
             *self.frame,
             steps=self.steps,
-            seconds=self.seconds,
+            seconds=seconds,
             reason=reason,
             level=level,
             trace=self.recorder.trace(),

@@ -9,3 +9,7 @@ EMAX = 1e-4
 
 With forces and stress alone, soft crystals stop up to 10 meV/atom early, each engine elsewhere.
 """
+RATTLE = 0.1
+"""Å, root mean square: how far campaigns displace the atoms of a relaxed crystal."""
+MOST_RATTLE = 0.3
+"""Å: displaced by more, it is another crystal."""

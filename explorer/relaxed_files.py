@@ -50,6 +50,7 @@ def _facts(relaxed: Relaxation) -> dict[str, Any]:
         "stress": relaxed.stress.ravel().tolist(),
         "converged": relaxed.converged,
         "steps": relaxed.steps,
+        "lowered_by_rattling": relaxed.lowered,
         "reason": relaxed.reason,
         "level": str(relaxed.level),
     }
@@ -66,6 +67,8 @@ def _frame(name: str, relaxed: Relaxation) -> Atoms:
     atoms = to_atoms(relaxed.structure)
     atoms.info = {"id": name, "converged": relaxed.converged, "steps": relaxed.steps}
     atoms.info |= {"reason": relaxed.reason} if relaxed.reason else {}
+    lowered = relaxed.lowered
+    atoms.info |= {} if lowered is None else {"lowered_by_rattling": lowered}
     atoms.info |= {"level": str(relaxed.level)}
     energy = relaxed.energy_per_atom * len(atoms)
     atoms.calc = SinglePointCalculator(

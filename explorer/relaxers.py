@@ -29,12 +29,13 @@ def open_relaxer(
     *,
     first: Potential | None = None,
     ceiling: Ceiling | None = None,
+    rattle: float = 0.0,
 ) -> Relaxer | ClusterRelaxer:
     """Return what relaxes: the cluster that HULLSCAPE_SCHEDULER names, or else this machine.
 
     Parameters
     ----------
-    chosen, fmax, max_steps, first, ceiling
+    chosen, fmax, max_steps, first, ceiling, rattle
         As in `explorer.relax.Relaxer`. A cluster begins every structure and gives none up.
     workers
         Processes on this machine; a cluster has its own.
@@ -54,6 +55,7 @@ def open_relaxer(
             workers=workers,
             first=first,
             ceiling=ceiling,
+            rattle=rattle,
         )
     if first is not None:
         raise ValueError(f"{SCHEDULER}: a cluster relaxes with one potential, got {first.name} too")
@@ -66,7 +68,7 @@ def open_relaxer(
     from explorer.cluster import ClusterRelaxer  # noqa: PLC0415 - an optional package
 
     resources = read_resources(os.environ.get(RESOURCES, ""))
-    return ClusterRelaxer(address, chosen, fmax, max_steps, resources=resources)
+    return ClusterRelaxer(address, chosen, fmax, max_steps, rattle=rattle, resources=resources)
 
 
 def read_resources(text: str) -> dict[str, float]:

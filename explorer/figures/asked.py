@@ -28,6 +28,7 @@ LABELS = {
     "best_of": "Best of so many draws",
     "give_up": "Give up above hull (eV/atom)",
     "relax_below": "Relax up to (eV/atom)",
+    "rattle": "Rattle by (Å)",
     "potential": "Potential",
     "targets": "Target structures",
     "samples": "Crystals to judge",

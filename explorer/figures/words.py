@@ -105,6 +105,13 @@ def geometry_words(template: str) -> str:
     return f"as in {formula_label(template)}" if template else ""
 
 
+def rattled_words(lowered: float | None) -> str:
+    """Say what a relaxed crystal did when it was rattled; "" where that is not known."""
+    if lowered is None:
+        return ""
+    return f"left for a form {energy_label(lowered)} lower" if lowered else "came back"
+
+
 def odds_label(log_odds: float | None) -> str:
     """Return log-odds as a probability, "73 % within 0.075 eV/atom of the hull"; "" for none."""
     if log_odds is None:

@@ -25,6 +25,7 @@ from explorer.figures.words import (
     geometry_words,
     likelihood_label,
     odds_label,
+    rattled_words,
     spacegroup_label,
 )
 from explorer.marks import Mark
@@ -183,6 +184,7 @@ def compared_candidate(candidate: Candidate, mark: Mark) -> Compared:
         "Novelty": novelty_words(candidate),
         "State": ": ".join(filter(None, (candidate.state.value, reason_words(candidate)))),
         "Largest force": _largest_force(candidate),
+        "Rattled": rattled_words(candidate.lowered_by_rattling),
         "Tags": ", ".join(mark.tags),
         "Note": mark.note,
         **_of_structure(structure),

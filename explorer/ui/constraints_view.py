@@ -43,6 +43,7 @@ STEPS = {
     "unknown": 0.5,
     "give_up": 0.5,
     "relax_below": 0.1,
+    "rattle": 0.02,
 }
 """Fields that are numbers, and by how much the keys change them."""
 TWICE = 1.0
@@ -257,7 +258,7 @@ class ConstraintsView(Viewer):
             self.drawing,
             pair("potential", "hull"),
             pair("relax_below", "give_up"),
-            box["seed"],
+            pair("rattle", "seed"),
             self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",

@@ -12,6 +12,7 @@ import param
 
 from explorer.campaign import CampaignSpec, SpecError
 from explorer.figures.asked import LABELS
+from explorer.relaxed import RATTLE
 from explorer.samples import Sample, count_fitting
 from explorer.structure_files import NamedStructure
 from explorer.targets import of_system, within_reach
@@ -199,6 +200,13 @@ class Draft(param.Parameterized):
         doc="Relax only crystals up to so far above the hull as drawn, eV/atom: fewer relaxations "
         "for each find. 0: all",
     )
+    rattle = param.Number(
+        default=RATTLE,
+        allow_None=True,
+        doc="A relaxed crystal may rest on a saddle, which its symmetry alone holds it on. So its "
+        "atoms are displaced by so much, Å, and it is relaxed again; where it ends lower, that "
+        "form is the candidate. 0: not",
+    )
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
     n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
@@ -238,6 +246,7 @@ class Draft(param.Parameterized):
         "potential",
         "give_up",
         "relax_below",
+        "rattle",
     )
 
     OPTIONAL = ("geometry_temperature", "again", "give_up", "relax_below")

@@ -64,6 +64,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "best_of": (int, "a whole number"),
     "give_up": (float, "a number"),
     "relax_below": (float, "a number"),
+    "rattle": (float, "a number"),
     "potential": (str.strip, "the name of a potential"),
 }
 """How each field is read from a text, and what is expected there."""
