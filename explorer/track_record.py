@@ -140,7 +140,8 @@ def measured(formula: str, distance: float) -> np.ndarray:
 def track_record(candidate: Candidate, hull: str, kind: str = "") -> Record | None:
     """Return what DFT is expected to say of a candidate.
 
-    A candidate that was drawn with the geometry of a known crystal is one with elements exchanged.
+    A candidate that was drawn with the geometry of a known crystal is one with elements exchanged,
+    unless it left that geometry when it was rattled.
     None for one that is not novel or not placed, on hulls other than ``filled``, for potentials
     and weights that nobody measured, and where `Experience.record` tells nothing.
 
@@ -154,7 +155,7 @@ def track_record(candidate: Candidate, hull: str, kind: str = "") -> Record | No
     distance = candidate.energy_above_hull
     if distance is None or not candidate.novel or hull != FILLED:
         return None
-    own = EXCHANGED if candidate.template else DRAWN
+    own = EXCHANGED if candidate.template and not candidate.lowered_by_rattling else DRAWN
     return _record(str(candidate.level), kind or own, candidate.formula, distance)
 
 

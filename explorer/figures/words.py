@@ -109,7 +109,9 @@ def rattled_words(lowered: float | None) -> str:
     """Say what a relaxed crystal did when it was rattled; "" where that is not known."""
     if lowered is None:
         return ""
-    return f"left for a form {energy_label(lowered)} lower" if lowered else "came back"
+    if lowered:
+        return f"left for this form, {energy_label(lowered)} lower"
+    return "came back to this form"
 
 
 def odds_label(log_odds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,10 @@ def test_the_kind_of_a_crystal_decides_what_it_is_compared_with() -> None:
     assert f", {drawn.stable:.0%} and {drawn.near:.0%} if it is like {KINDS[DRAWN]}" in told
     assert record_label(drawn, drawn) == record_label(drawn)
     assert track_record(placed(-0.05, template="SrGaNi2"), FILLED, DRAWN) == drawn
+    # Rattled, it came back to the known geometry, or left it for another.
+    for lowered, record in ((0.0, exchanged), (0.15, drawn)):
+        moved = replace(placed(-0.05, template="SrGaNi2"), lowered_by_rattling=lowered)
+        assert track_record(moved, FILLED) == record
 
 
 @pytest.mark.parametrize(
