@@ -235,8 +235,7 @@ class Store(Ledger):
         where = (marks.c.campaign_id == campaign_id) & (marks.c.candidate_id == candidate_id)
         one = (candidates.c.campaign_id == campaign_id) & (candidates.c.id == candidate_id)
         with self._writer.begin() as connection:
-            if self.user is not None:
-                own_row(connection, campaign_id, self.user)
+            own_row(connection, campaign_id, self.user)
             if connection.execute(select(candidates.c.id).where(one)).first() is None:
                 raise _no_candidate(campaign_id, candidate_id)
             row = connection.execute(select(marks).where(where)).first()
