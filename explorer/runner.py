@@ -332,7 +332,7 @@ def refuse_other_instruments(campaign: Campaign, opened: Laboratory) -> None:
     SpecError
         Its crystals would not be those of one seed, or its energies not of one level.
     """
-    for name in ("checkpoint", "potential", "references"):
+    for name in ("checkpoint", "potential", "references", "known_phases"):
         began = campaign.provenance.get(name, opened.provenance[name])
         if campaign.counts["drawn"] and began != opened.provenance[name]:
             raise SpecError(
