@@ -358,6 +358,7 @@ def work(
 def list_campaigns(url: str | None) -> list[dict[str, Any]]:
     """Return the campaigns of a store, newest first."""
     refuse_missing(url)
+    log_to_stderr()
     return [_in_a_row(campaign) for campaign in Store(url).campaigns()]
 
 

@@ -29,6 +29,7 @@ from explorer.candidate import Candidate
 from explorer.complaints import one_line
 from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
 from explorer.logs import log_event, log_to_stderr
+from explorer.rows import OtherVersionError
 from explorer.schema import StoreError
 from explorer.store import Store
 
@@ -287,6 +288,7 @@ def run_campaign(
     `laboratory` takes the spec, the campaign's targets and samples, and whom to tell and to ask
     while it relaxes known phases.
 
+    A campaign of a newer program is left to a runner that knows what it asks for.
     What is wrong with one candidate is that candidate's verdict; what is wrong with the campaign
     makes it failed, with one line that says why.
     """
@@ -314,6 +316,10 @@ def run_campaign(
             _give_back(leases, lease, CampaignState.FINISHED if done else None)
     except SupplyStoppedError:
         _give_back(leases, lease, None)
+    except OtherVersionError as error:
+        leases.left_alone.add(lease.campaign_id)
+        log_event("left to another", WARNING, campaign=lease.campaign_id, reason=error)
+        _give_back(leases, lease, None, "waits for a runner of the version that it was made with")
     except (LeaseLostError, OperationalError) as error:
         log_event("dropped", WARNING, campaign=lease.campaign_id, reason=_reason(error))
         raise
