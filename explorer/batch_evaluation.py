@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,8 +17,7 @@ from torch_sim.models.interface import ModelInterface
 from torch_sim.state import SimState
 
 from explorer.crystals import to_atoms
-
-log = logging.getLogger("hullscape")
+from explorer.logs import log
 
 NOT_FINITE = "the potential gave a non-finite energy, force or stress"
 OUT_OF_MEMORY = "out of memory"

@@ -32,6 +32,8 @@ MOST_MOVED = 0.025
 """Å (rms): how far symmetrizing may move the atoms of a CIF that is written."""
 ENDINGS = (".parquet", ".cif", ".zip", ".extxyz", ".xyz", ".json", ".csv", ".vasp", ".poscar")
 """Endings of names that say more than the beginning does."""
+_SIGNS = {".json": (b'"lattice"', b'"sites"'), ".csv": (b"_cell_length_a",)}
+"""What of a file beside CIFs says that it holds structures, as many tables and notes do not."""
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -152,10 +154,11 @@ def _folder_texts(path: Path) -> Iterator[tuple[str, str]]:
     if not files:
         raise StructureFileError(f"no .cif file in the folder {path}{_inside(path)}")
     others = sorted(p.name for p in every if _other_structures(p))
+    others += sorted(str(p.relative_to(path)) for p in path.glob("*/*.[cC][iI][fF]"))
     if others:
         raise StructureFileError(
             f"{path} holds {others[0]} beside its .cif files, of which a folder is read alone: "
-            "move it elsewhere, or give the file itself"
+            "move it elsewhere, or give it by itself"
         )
     if len(files) > MAX_FILES:
         raise StructureFileError(f"{path} holds {len(files)} files, at most {MAX_FILES} are read")
@@ -168,6 +171,13 @@ def _folder_texts(path: Path) -> Iterator[tuple[str, str]]:
 def _other_structures(file: Path) -> bool:
     """Whether a file beside CIFs holds structures too, which would be lost in silence."""
     ending = file.suffix.lower()
+    if ending == ".gz":
+        bare = file.with_suffix("")
+        return bare.suffix.lower() == ".cif" or _other_structures(bare)
+    if ending in (".json", ".csv") and file.is_file():
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES)
+        return all(word in data for word in _SIGNS[ending])
     return ending in (".vasp", ".poscar", ".extxyz", ".xyz", ".parquet") or is_poscar(file)
 
 

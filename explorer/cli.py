@@ -28,8 +28,6 @@ from explorer.cli_options import (
     Common,
     Competing,
     Count,
-    Debug,
-    Device,
     Drawing,
     Engine,
     KeepSymmetry,
@@ -39,6 +37,7 @@ from explorer.cli_options import (
     RelaxingTwice,
     Samples,
     Searching,
+    Settled,
     StoreUrl,
     Targets,
     Training,
@@ -114,7 +113,7 @@ def relax(
     keep_symmetry: KeepSymmetry = False,
     rattle: Rattle = 0.0,
     workers: Workers = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Relax positions and cell of the structures in a file."""
     from explorer.commands import relax_file  # noqa: PLC0415 - imports torch
@@ -183,7 +182,7 @@ def score(
     *,
     stability: Annotated[str, typer.Option(help="Likelihood among low, high or any.")] = "any",
     checkpoint: Checkpoint = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Tell how likely the model finds structures, and whether more so among stable ones."""
     from explorer.commands import score_file  # noqa: PLC0415 - imports torch
@@ -238,7 +237,7 @@ def export(
     ] = None,
     starred: Annotated[bool, typer.Option("--starred", help="Only starred candidates.")] = False,
     store: StoreUrl = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Write candidates in the formats of others, with their provenance and a README."""
     from explorer.export_campaign import export_campaign  # noqa: PLC0415
@@ -259,20 +258,18 @@ def worker(
         float, typer.Option(help="Leave after so many seconds without work.", show_default="never")
     ] = FOREVER,
     workers: Workers = None,
-    device: Device = "auto",
-    debug: Debug = False,
+    common: Settled,
 ) -> None:
     """Run the campaigns of the page's database on this machine until interrupted."""
-    from explorer.runner import main as run_worker  # noqa: PLC0415
+    from explorer.commands import work  # noqa: PLC0415 - imports torch
 
-    options = ["--slot", slot, "--idle", str(idle), "--device", device]
-    options += ["--workers", str(workers)] if workers else []
-    raise typer.Exit(run_worker([*options, "--store", store] if store else options))
+    told = work(store, slot=slot, idle_seconds=idle, workers=workers, device=common.device)
+    tell(told, common.json)
 
 
 @app.command(name="list")
 @grouped
-def list_(*, store: StoreUrl = None, common: Common) -> None:
+def list_(*, store: StoreUrl = None, common: Settled) -> None:
     """List the campaigns of the page's database."""
     from explorer.commands import list_campaigns  # noqa: PLC0415
 

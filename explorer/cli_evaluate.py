@@ -19,6 +19,7 @@ from explorer.cli_options import (
     Elements,
     Relaxing,
     Searching,
+    Settled,
     Stability,
     Workers,
     refuse_unwritable_files,
@@ -233,7 +234,7 @@ def score(
     ] = 0.075,
     checkpoint: Checkpoint = None,
     workers: Workers = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Tell how well the stability score separates stable crystals from others."""
     from explorer.evaluate_commands import score as judge  # noqa: PLC0415 - imports torch

@@ -335,6 +335,15 @@ class Common:
 
 
 @dataclass(frozen=True)
+class Settled(Common):
+    """What a command takes in which nothing is drawn."""
+
+    seed: Annotated[
+        int, typer.Option(help="Taken as by every command; nothing here hangs on chance.")
+    ] = 0
+
+
+@dataclass(frozen=True)
 class Training(Common):
     """What a training run takes; its recipe has a seed."""
 

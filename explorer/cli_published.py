@@ -19,6 +19,7 @@ from explorer.cli_options import (
     Placing,
     Relaxing,
     Search,
+    Settled,
     Stability,
     StoreUrl,
     TopP,
@@ -149,7 +150,7 @@ def filtering(
     campaign: Annotated[str, typer.Argument(help="Folder of a run, or id of a campaign.")],
     *,
     store: StoreUrl = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Tell what is left of a campaign's crystals after each filter, and what that cost."""
     from explorer.published_commands import filtering as judge  # noqa: PLC0415 - imports torch

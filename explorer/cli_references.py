@@ -15,6 +15,7 @@ from explorer.cli_options import (
     MaxSteps,
     Potential,
     ReferenceFile,
+    Settled,
     Workers,
     show_progress,
     spec_of,
@@ -71,7 +72,7 @@ def references_hull(
     ],
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
-    common: Common,
+    common: Settled,
 ) -> None:
     """Compute the corners of the DFT hulls of every chemical system of published energies."""
     from explorer.reference_commands import hull_of_tables  # noqa: PLC0415
@@ -86,7 +87,7 @@ def references_fit(
     *,
     structures: Annotated[Path, typer.Option(help="Parquet with formation_energy_per_atom.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="JSON file to write.")],
-    common: Common,
+    common: Settled,
 ) -> None:
     """Fit the zero of each element to published formation energies."""
     from explorer.reference_commands import fit_to_tables  # noqa: PLC0415
@@ -104,7 +105,7 @@ def references_sides(
         str, typer.Option(help="Only the pairs of these, such as F-P-Rb; none for all.")
     ] = "",
     workers: Workers = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Predict compounds of pairs of elements that no published hull has."""
     from explorer.reference_commands import predict_sides  # noqa: PLC0415 - imports torch
@@ -142,7 +143,7 @@ def references_import(
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 500,
     workers: Workers = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Make a reference set of your own structures or a database's, with energies of a potential."""
     from explorer.reference_build import Limits  # noqa: PLC0415 - imports torch
@@ -170,7 +171,7 @@ def references_list(
     *,
     potential: Potential = "chgnet",
     reference_file: ReferenceFile = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """List the known phases of a chemical system, or the sets that are shipped or cached."""
     from explorer.reference_commands import list_references  # noqa: PLC0415
@@ -185,7 +186,7 @@ def references_clear(
     potential: Annotated[
         str | None, typer.Option(help="Only those of this potential, as it was asked for.")
     ] = None,
-    common: Common,
+    common: Settled,
 ) -> None:
     """Delete the known phases that were relaxed when a search asked for them."""
     from explorer.reference_commands import clear_references  # noqa: PLC0415

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 
 from explorer import isolation
 from explorer.baseline_transformer import sampling
-from explorer.campaign import CampaignSpec, SpecError
+from explorer.campaign import Campaign, CampaignSpec, SpecError
 from explorer.candidate import Candidate, Relaxation
 from explorer.crystals import (
     NamedStructure,
@@ -29,11 +29,13 @@ from explorer.database import refuse_missing
 from explorer.encode import EncodingError, encode
 from explorer.headless import DATABASE, run_in_folder
 from explorer.laboratory import choose_device
+from explorer.logs import log_to_stderr
 from explorer.outputs import refuse_full_folder, refuse_unwritable, replacing
 from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.relax_worker import ENGINES
 from explorer.relaxed_files import write_relaxed
+from explorer.runner import Runner, run_until_told
 from explorer.store import Store
 from explorer.strangers import reading_seconds
 from explorer.structure_files import is_poscar
@@ -334,22 +336,47 @@ def train_network(
     return {"step": trainer.step, "steps": recipe.steps, "weights": str(run / "weights")}
 
 
+def work(
+    url: str | None, *, slot: str, idle_seconds: float, workers: int | None, device: str
+) -> dict[str, Any]:
+    """Run the campaigns of a store until told to end; returns which, and how they stand.
+
+    Raises
+    ------
+    SpecError
+        When another worker lives in the slot.
+    """
+    log_to_stderr()
+    store = Store(url)
+    runner = Runner(store, slot, device, idle_seconds, workers)
+    if not run_until_told(runner):
+        raise SpecError(
+            f"another worker has the slot {runner.slot}: wait for it to end, or give this one "
+            "another name by --slot"
+        )
+    known = {campaign.id: campaign for campaign in store.campaigns()}
+    worked = [_in_a_row(known[name]) for name in runner.taken if name in known]
+    return {"slot": runner.slot, "worked_on": worked}
+
+
 def list_campaigns(url: str | None) -> list[dict[str, Any]]:
     """Return the campaigns of a store, newest first."""
     refuse_missing(url)
-    return [
-        {
-            "id": campaign.id,
-            "state": str(campaign.state),
-            "system": campaign.spec.chemical_system or "any",
-            "n": campaign.spec.n,
-            "drawn": campaign.counts["drawn"],
-            "relaxed": campaign.counts["relaxed"],
-            "failed": campaign.counts["failed"],
-            "message": campaign.message,
-        }
-        for campaign in Store(url).campaigns()
-    ]
+    log_to_stderr()
+    return [_in_a_row(campaign) for campaign in Store(url).campaigns()]
+
+
+def _in_a_row(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "id": campaign.id,
+        "state": str(campaign.state),
+        "system": campaign.spec.chemical_system or "any",
+        "n": campaign.spec.n,
+        "drawn": campaign.counts["drawn"],
+        "relaxed": campaign.counts["relaxed"],
+        "failed": campaign.counts["failed"],
+        "message": campaign.message,
+    }
 
 
 def refuse_output(output: Path, structures: int) -> None:

@@ -20,7 +20,14 @@ from typing import Any
 from pymatgen.core import Composition
 
 from explorer.element_fit import ElementFit, read_fit
-from explorer.phases import CompetingPhase, ReferenceFileError, read_level, read_metadata, read_rows
+from explorer.phases import (
+    CompetingPhase,
+    ReferenceFileError,
+    digest_of,
+    read_level,
+    read_metadata,
+    read_rows,
+)
 from explorer.potential_base import MP2020, EnergyLevel
 from explorer.references import DATA, DFT, ReferencePhases
 
@@ -109,12 +116,13 @@ def dft_references(
         for row in read_rows(file, known.elements)
         if zero.keys() >= set(row["chemsys"].split("-")) and "-" in row["chemsys"]
     ]
-    origin = "fitted elements" if fit else f"elements of {known.name}"
+    origin = f"fitted elements [{fit.digest}]" if fit else f"elements of {known.name}"
     name = f"{file.name} [{read_metadata(file).get('made', '')}], {origin}"
     predicted = _predicted(known.elements, zero, sides) if sides is not None else []
-    if predicted:
-        compounds += predicted
-        name += f", {len(predicted)} predicted compounds of {sides.name}"
+    compounds += predicted
+    if predicted or (sides is not None and not any(known.elements)):
+        count = f"{len(predicted)} " if predicted else ""  # open elements: as each system has them
+        name += f", {count}predicted compounds of {sides.name} [{digest_of(sides)}]"
     phases = (*elements.values(), *compounds)
     return ReferencePhases(known.level, phases, known.elements, name, DFT, raised)
 

@@ -9,6 +9,7 @@ mu_i - E_i from the potential's own elements, on compounds of the training split
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -48,6 +49,12 @@ class ElementFit:
     n: int
     mae_before: float
     mae_after: float
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that tell these zeros from any others."""
+        told = json.dumps(dict(self.energies), sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def fit_elements(references: Path, structures: Path) -> ElementFit:

@@ -12,7 +12,7 @@ from explorer.candidate import Candidate
 from explorer.database import refuse_missing
 from explorer.export import FORMATS, REPORT, chosen_formats, export_candidates
 from explorer.headless import DATABASE
-from explorer.store import Store
+from explorer.store import Store, StoreError
 from explorer.targets import given_targets
 from explorer.twins import twins
 
@@ -69,12 +69,28 @@ def open_campaign(name: str, url: str | None) -> tuple[Store, Campaign]:
         When there is no such campaign.
     """
     folder = Path(name)
-    held = (folder / DATABASE).is_file()
-    if not held:
-        refuse_missing(url)
-    store = Store(folder / DATABASE if held else url)
+    if (folder / DATABASE).is_file():
+        store = Store(folder / DATABASE)
+        return store, _only_one(store, folder)
+    refuse_missing(url)
+    store = Store(url)
+    try:
+        return store, store.campaign(name)
+    except StoreError as error:
+        if not folder.exists():
+            raise
+        raise StoreError(
+            f"{name} holds no run, and there is no campaign of that id: expected a folder of "
+            "'hullscape run', or an id that 'hullscape list' tells"
+        ) from error
+
+
+def _only_one(store: Store, folder: Path) -> Campaign:
+    """Return the campaign of a run; one that was killed as it began has left none."""
     known = store.campaigns()
-    return store, known[0] if folder.is_dir() and known else store.campaign(name)
+    if not known:
+        raise StoreError(f"the run in {folder} was stopped before it began: go on with --resume")
+    return known[0]
 
 
 def _kept(

@@ -275,6 +275,7 @@ def _hull_words(library: Library) -> dict[str, str]:
     competing = library.competing(library.system)
     return {
         "references": competing.name,
+        "known_phases": library.references(library.system).name,
         "hull": HULL_WORDS[competing.mode],
         "coverage": competing.coverage if library.system else "",
     }

@@ -112,10 +112,16 @@ class Leases:
         Of a `explorer.store.Store`.
     owner : str
         From `new_owner`.
+
+    Attributes
+    ----------
+    left_alone : set of str
+        Campaigns that are not taken: for somebody else.
     """
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self.owner = owner
+        self.left_alone: set[str] = set()
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
 
@@ -124,7 +130,7 @@ class Leases:
         with self._writer.begin() as connection:
             for row in connection.execute(_open_campaigns(campaign_id)).all():
                 held = row.state == CampaignState.RUNNING and row.owner != self.owner
-                if held and alive(row.owner, row.heartbeat):
+                if row.id in self.left_alone or (held and alive(row.owner, row.heartbeat)):
                     continue
                 lease = self._take(connection, row)
                 if lease:

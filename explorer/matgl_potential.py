@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from functools import cached_property
@@ -14,6 +13,7 @@ from urllib.request import urlopen
 
 from ase.calculators.calculator import Calculator
 
+from explorer.complaints import one_line
 from explorer.potential_base import Potential, PotentialError, digest, need
 
 if TYPE_CHECKING:
@@ -137,5 +137,7 @@ def _load_matgl(argument: str) -> Any:
             # It warns of the version of every model that was saved by an earlier release.
             warnings.simplefilter("ignore", UserWarning)
             return matgl.load_model(argument)
-    except (RuntimeError, ValueError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise PotentialError(f"matgl cannot load {argument!r}: {error}") from error
+    except Exception as error:  # pickle, torch and whatever the model is made of
+        cause = error.__cause__ or error.__context__ or error  # matgl speaks of a traceback
+        told = f"its files are damaged or of another version: {type(cause).__name__}: {cause}"
+        raise PotentialError(one_line(f"matgl cannot load {argument!r}: {told}")) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -244,6 +245,11 @@ def read_metadata(path: Path) -> dict[str, str]:
     return _reader(path, _stamp(path))[0]
 
 
+def digest_of(path: Path) -> str:
+    """Return eight hexadecimal digits that tell a table from any other of its name."""
+    return _digest(path, _stamp(path))
+
+
 def read_system(path: Path, elements: Sequence[str]) -> list[Phase]:
     """Read the phases of a chemical system and of all systems inside it."""
     return [phase_from_row(row) for row in read_rows(path, elements)]
@@ -308,6 +314,12 @@ def _stamp(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise ReferenceFileError(f"cannot read reference phases {path}: {error}") from error
     return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=8)
+def _digest(path: Path, _stamp: tuple[int, int]) -> str:
+    """Hash the content of a file; until it changes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
 
 
 @lru_cache(maxsize=8)

@@ -22,9 +22,12 @@ from torch_sim.models.interface import ModelInterface
 from explorer.batch_evaluation import static_energies
 from explorer.crystals import from_atoms, to_atoms
 from explorer.potential_base import Potential, PotentialError, digest
+from explorer.potential_units import amiss
 
 TOLERANCE = 0.15
 """eV/atom that a crystal may differ from what the scale of the potential says."""
+EXAMINED = "energies, cells, stiffness, derivatives"
+"""What a verdict is about: an older one was about less."""
 SANE_ENERGY = (-15.0, 1.0)
 """eV/atom between which the energy of a crystal lies, whatever the scale of its potential."""
 
@@ -131,7 +134,9 @@ def examine(potential: Potential, model: ModelInterface) -> str:
         return f"it gives no energy for {', '.join(mute)}"
     spoken = {name: energy for name, energy in found.items() if name not in mute}
     scale = scale_of(potential)
-    return _compared(spoken, SCALES[scale], scale) if scale else _sane(spoken)
+    verdict = _compared(spoken, SCALES[scale], scale) if scale else _sane(spoken)
+    answered = {name: crystals[name] for name in spoken}
+    return verdict or amiss(model, answered, scaled=scale is not None)
 
 
 def _compared(found: Mapping[str, float], expected: Mapping[str, float], scale: str) -> str:
@@ -157,7 +162,7 @@ def _sane(found: Mapping[str, float]) -> str:
 
 def _verdict_file(potential: Potential) -> Path:
     """The library that reads the weights is part of the question that the verdict answers."""
-    parts = [str(potential.level), scale_of(potential), TOLERANCE]
+    parts = [str(potential.level), scale_of(potential), TOLERANCE, EXAMINED]
     parts += [version(name) for name in ("torch", "matgl", "chgnet")]
     name = digest(str(part).encode() for part in parts)
     return user_cache_path("hullscape") / "health" / f"{name}.json"

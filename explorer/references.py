@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,8 +15,8 @@ from explorer.phases import (
     CompetingPhase,
     Phase,
     ReferenceFileError,
+    digest_of,
     read_level,
-    read_notes,
     read_system,
 )
 from explorer.potentials import EnergyLevel
@@ -55,7 +53,7 @@ class ReferencePhases:
     elements
         Of the system, alphabetical.
     name
-        For provenance: the file name and a hash of its metadata, or what the maker calls the set.
+        For provenance: the file name and a hash of its content, or what the maker calls the set.
     mode
         "potential", or "dft" where compounds carry DFT formation energies: see `HULL_WORDS`.
     raised
@@ -106,8 +104,7 @@ class ReferencePhases:
             cache = ReferenceCache(path)
             return cls(cache.level(), tuple(cache.phases(elements)), elements, path.stem)
         try:
-            digest = hashlib.sha256(json.dumps(read_notes(path)).encode()).hexdigest()[:8]
-            name = f"{path.name} [{digest}]"
+            name = f"{path.name} [{digest_of(path)}]"
             return cls(read_level(path), tuple(read_system(path, elements)), elements, name)
         except ReferenceFileError:
             raise

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
 from pymatgen.core import Structure
 from sqlalchemy import (
     ColumnElement,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.marks import Mark
-from explorer.schema import candidates, traces
+from explorer.schema import StoreError, candidates, traces
 from explorer.structure_files import NamedStructure
 from explorer.trace import Trace
 
@@ -85,11 +86,30 @@ def candidate_of(row: Row) -> Candidate:
     return Candidate.from_dict(facts | heavy)
 
 
+class OtherVersionError(StoreError):
+    """A campaign that asks for what this version of the program does not know."""
+
+
 def campaign_of(row: Row, tallies: Iterable[Row]) -> Campaign:
-    """Return the campaign of a row with its counts, see `count`."""
+    """Return the campaign of a row with its counts, see `count`.
+
+    Raises
+    ------
+    OtherVersionError
+        When a newer program made it; its database may be shared with that one.
+    """
+    try:
+        spec = CampaignSpec.model_validate_json(row.spec)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise OtherVersionError(
+            f"campaign {row.id} was made by another version of Hullscape: {field}: "
+            f"{first['msg'].lower()}; go on with that version"
+        ) from error
     return Campaign(
         id=row.id,
-        spec=CampaignSpec.model_validate_json(row.spec),
+        spec=spec,
         state=CampaignState(row.state),
         message=row.message,
         wanted=row.wanted,

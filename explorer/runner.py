@@ -29,6 +29,7 @@ from explorer.candidate import Candidate
 from explorer.complaints import one_line
 from explorer.lease import HEARTBEAT_SECONDS, Lease, LeaseLostError, Leases, new_owner
 from explorer.logs import log_event, log_to_stderr
+from explorer.rows import OtherVersionError
 from explorer.schema import StoreError
 from explorer.store import Store
 
@@ -169,6 +170,11 @@ class Runner:
         Relaxation processes; None for one on each core.
     turn_seconds : float
         After so long a campaign goes to the end of the queue when others wait.
+
+    Attributes
+    ----------
+    taken : list of str
+        Ids of the campaigns that it has worked on, each once.
     """
 
     def __init__(
@@ -187,6 +193,7 @@ class Runner:
         self.workers = workers
         self.turn_seconds = turn_seconds
         self.leases = Leases(store.engine, new_owner())
+        self.taken: list[str] = []
         self._ending = threading.Event()
         self._beaten = float("-inf")
 
@@ -197,8 +204,10 @@ class Runner:
     def run(self) -> bool:
         """Work until idle or told to end; False when another runner lives in the slot."""
         if not self._take_slot():
-            log_event("leaving, another runner has the slot", slot=self.slot)
-            return False
+            told = self._ending.is_set()
+            why = "told to end" if told else "another runner has the slot"
+            log_event(f"leaving, {why}", slot=self.slot)
+            return told
         log_event("begun", pid=os.getpid(), slot=self.slot)
         self._warm_up()
         busy = time.monotonic()
@@ -248,6 +257,8 @@ class Runner:
         lease = self.leases.take()
         if lease is None:
             return False
+        if lease.campaign_id not in self.taken:
+            self.taken.append(lease.campaign_id)
         from explorer.laboratory import open_laboratory  # noqa: PLC0415 - imports torch
 
         with Pulse(self.leases, lease, self.slot, self.turn_seconds) as pulse:
@@ -277,6 +288,7 @@ def run_campaign(
     `laboratory` takes the spec, the campaign's targets and samples, and whom to tell and to ask
     while it relaxes known phases.
 
+    A campaign of a newer program is left to a runner that knows what it asks for.
     What is wrong with one candidate is that candidate's verdict; what is wrong with the campaign
     makes it failed, with one line that says why.
     """
@@ -304,6 +316,10 @@ def run_campaign(
             _give_back(leases, lease, CampaignState.FINISHED if done else None)
     except SupplyStoppedError:
         _give_back(leases, lease, None)
+    except OtherVersionError as error:
+        leases.left_alone.add(lease.campaign_id)
+        log_event("left to another", WARNING, campaign=lease.campaign_id, reason=error)
+        _give_back(leases, lease, None, "waits for a runner of the version that it was made with")
     except (LeaseLostError, OperationalError) as error:
         log_event("dropped", WARNING, campaign=lease.campaign_id, reason=_reason(error))
         raise
@@ -322,7 +338,7 @@ def refuse_other_instruments(campaign: Campaign, opened: Laboratory) -> None:
     SpecError
         Its crystals would not be those of one seed, or its energies not of one level.
     """
-    for name in ("checkpoint", "potential", "references"):
+    for name in ("checkpoint", "potential", "references", "known_phases"):
         began = campaign.provenance.get(name, opened.provenance[name])
         if campaign.counts["drawn"] and began != opened.provenance[name]:
             raise SpecError(
@@ -362,9 +378,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner = Runner(
         store, options.slot, options.device, options.idle, options.workers, options.turn
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: runner.end())
-    return 0 if runner.run() else 1
+    return 0 if run_until_told(runner) else 1
+
+
+def run_until_told(runner: Runner) -> bool:
+    """Let a runner work until idle, Ctrl-C or SIGTERM; False when another lives in its slot."""
+    before = {
+        number: signal.signal(number, lambda _number, _frame: runner.end())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        return runner.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from copy import copy
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from explorer.ledger import Ledger
 from explorer.logs import log_event
 from explorer.marks import MAX_NAME, Mark, plain_text
 from explorer.rows import (
+    OtherVersionError,
     campaign_of,
     candidate_of,
     mark_of,
@@ -80,6 +82,7 @@ class Store(Ledger):
     def __init__(self, url: str | Path | None = None) -> None:
         super().__init__(url)
         self.user: User | None = None
+        self._unknown: set[str] = set()  # campaigns of a newer program that were logged
         self._tallies: dict[str, tuple[int, Sequence[Row]]] = {}  # by campaign, with its sequence
 
     def of(self, user: User | None) -> Store:
@@ -235,8 +238,7 @@ class Store(Ledger):
         where = (marks.c.campaign_id == campaign_id) & (marks.c.candidate_id == candidate_id)
         one = (candidates.c.campaign_id == campaign_id) & (candidates.c.id == candidate_id)
         with self._writer.begin() as connection:
-            if self.user is not None:
-                own_row(connection, campaign_id, self.user)
+            own_row(connection, campaign_id, self.user)
             if connection.execute(select(candidates.c.id).where(one)).first() is None:
                 raise _no_candidate(campaign_id, candidate_id)
             row = connection.execute(select(marks).where(where)).first()
@@ -256,6 +258,8 @@ class Store(Ledger):
 
     def campaigns(self, *, deleted: bool = False, everyone: bool = False) -> list[Campaign]:
         """Return the campaigns of the store, or of its user and those shared, newest first.
+
+        Those that a newer program made are left out, and logged.
 
         Parameters
         ----------
@@ -278,7 +282,7 @@ class Store(Ledger):
             query = query.where(mine if deleted else mine | (table.shared != 0))
         with self.engine.begin() as connection:
             rows = connection.execute(query.order_by(table.created.desc())).all()
-            return [self._counted(connection, row) for row in rows]
+            return [known for row in rows if (known := self._if_known(connection, row))]
 
     def candidates(
         self,
@@ -392,6 +396,16 @@ class Store(Ledger):
         """Refuse what belongs to a campaign that the user may not look at."""
         if self.user is not None:
             visible_row(connection, campaign_id, self.user)
+
+    def _if_known(self, connection: Connection, row: Row) -> Campaign | None:
+        """Return the campaign of a row; None where this program does not know what it asks for."""
+        try:
+            return self._counted(connection, row)
+        except OtherVersionError as error:
+            if row.id not in self._unknown:
+                self._unknown.add(row.id)
+                log_event("left out", WARNING, campaign=row.id, reason=error)
+            return None
 
     def _counted(self, connection: Connection, row: Row) -> Campaign:
         """Return the campaign of a row; a million candidates are counted only after a change."""

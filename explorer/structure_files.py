@@ -8,14 +8,17 @@ nothing in a file can name a class to build. Parsing can still be slow, so a ser
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ase.io
@@ -46,7 +49,7 @@ NAME_KEYS = ("id", "name")
 """What the name of a frame of an extxyz file is called there."""
 FORMATS = (
     ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json, "
-    ".csv with a column of structures"
+    ".csv with a column of structures, or one of these files with .gz"
 )
 
 
@@ -58,7 +61,8 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
     path
         Parquet with columns lattice, numbers, frac_coords and optionally id; a CIF file, a folder,
         a zip or a tar of CIF files; extxyz; POSCAR, CONTCAR or .vasp; JSON of one pymatgen
-        Structure, of entries that hold one, or of a list of either; CSV, see `explorer.csv_files`.
+        Structure, of entries that hold one, or of a list of either; CSV, see `explorer.csv_files`;
+        any of the single files compressed, with .gz after its name.
 
     Raises
     ------
@@ -68,6 +72,8 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
     path = Path(path).expanduser()
     if not path.exists():
         raise StructureFileError(f"no such file or folder: {path}")
+    if _is_packed(path):
+        return _unpacked(path)
     reader = _reader_for(path)
     if not (path.is_file() or path.is_dir()):
         raise StructureFileError(f"{path} is neither a file nor a folder")
@@ -75,7 +81,9 @@ def read_structures(path: str | Path) -> list[NamedStructure]:
         raise StructureFileError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: split it")
     structures = list(islice(_named_errors(path, reader), MAX_STRUCTURES + 1))
     if not structures:
-        raise StructureFileError(f"{path} holds no structure")
+        packed = path.suffix.lower() == ".zip" or is_tar(path)
+        alone = " in a .cif file: of an archive nothing else is read" if packed else ""
+        raise StructureFileError(f"{path} holds no structure{alone}")
     if len(structures) > MAX_STRUCTURES:
         raise StructureFileError(f"{path} holds more than {MAX_STRUCTURES} structures: split it")
     return structures
@@ -151,6 +159,28 @@ def _reader_for(path: Path) -> Callable[[Path], Iterator[NamedStructure]]:
     return readers[path.suffix.lower()]
 
 
+def _is_packed(path: Path) -> bool:
+    """Whether a file is a single one, compressed: salt.cif.gz, POSCAR.gz."""
+    return path.suffix.lower() == ".gz" and not is_tar(path) and path.is_file()
+
+
+def _unpacked(path: Path) -> list[NamedStructure]:
+    """Read a compressed file as what its name says without the ending."""
+    _reader_for(path.with_suffix(""))
+    try:
+        with gzip.open(path) as packed:
+            data = packed.read(MAX_FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise StructureFileError(f"cannot unpack {path}: {error}") from error
+    with TemporaryDirectory(prefix="hullscape-") as folder:
+        part = Path(folder, path.stem)
+        part.write_bytes(data)
+        try:
+            return read_structures(part)
+        except StructureFileError as error:
+            raise StructureFileError(str(error).replace(str(part), str(path))) from error
+
+
 def _named_errors(
     path: Path, reader: Callable[[Path], Iterator[NamedStructure]]
 ) -> Iterator[NamedStructure]:
@@ -216,7 +246,8 @@ def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
 
 def _frames(path: Path) -> Iterator[Atoms]:
     """Read frame after frame; StructureFileError names the one that cannot be read."""
-    frames = ase.io.iread(path, index=":", format="extxyz", properties_parser=_comment)
+    text = io.StringIO(decoded(path.read_bytes()))
+    frames = ase.io.iread(text, index=":", format="extxyz", properties_parser=_comment)
     for number in count():
         try:
             yield next(frames)

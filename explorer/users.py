@@ -16,7 +16,7 @@ from math import inf
 from sqlalchemy import Connection, Row, select
 
 from explorer.campaign import CampaignState
-from explorer.schema import StoreError, campaigns
+from explorer.schema import StoreError, campaigns, versions
 
 ADMINS = "HULLSCAPE_ADMINS"
 """Environment variable: names of the admins, with commas."""
@@ -122,8 +122,13 @@ class UnseenError(StoreError):
         super().__init__(f"there is no campaign {campaign_id}, or it {where}")
 
 
-def visible_row(connection: Connection, campaign_id: str, user: User | None) -> Row:
+def visible_row(
+    connection: Connection, campaign_id: str, user: User | None, *, changes: bool = False
+) -> Row:
     """Return the row of a campaign that a user may look at.
+
+    Who `changes` it keeps others from doing so until the transaction is over: what is read here
+    holds until it is written.
 
     Raises
     ------
@@ -133,7 +138,8 @@ def visible_row(connection: Connection, campaign_id: str, user: User | None) -> 
     here = campaigns.c.id == campaign_id
     if user is not None and not user.admin:
         here &= (campaigns.c.person == user.name) | (campaigns.c.shared != 0)
-    row = connection.execute(select(campaigns).where(here)).first()
+    query = select(campaigns).where(here)
+    row = connection.execute(query.with_for_update() if changes else query).first()
     if row is None:
         raise UnseenError(campaign_id, user)
     return row
@@ -153,7 +159,7 @@ def refuse_strangers(campaign_id: str, user: User | None, person: str, shared: b
 
 def own_row(connection: Connection, campaign_id: str, user: User | None) -> Row:
     """Return the row of a campaign that a user may change; `StoreError` for any other."""
-    row = visible_row(connection, campaign_id, user)
+    row = visible_row(connection, campaign_id, user, changes=True)
     if not may_change(user, row.person):
         raise StoreError(
             f"campaign {campaign_id} belongs to {row.person or 'no user'}: take its settings into "
@@ -174,13 +180,11 @@ def refuse_all_but_admins(user: User | None) -> None:
 
 
 def usage(connection: Connection, person: str) -> Usage:
-    """Add up what a person has, and keep others of that person from adding to it meanwhile."""
+    """Add up what a person has, and keep everybody from adding to it meanwhile."""
+    # Rows that are not there yet cannot be locked: all who ask wait for this one.
+    connection.execute(select(versions).with_for_update())
     table = campaigns.c
-    query = (
-        select(table.state, table.spec)
-        .where(table.person == person, table.deleted == 0)
-        .with_for_update()
-    )
+    query = select(table.state, table.spec).where(table.person == person, table.deleted == 0)
     return Usage.of(connection.execute(query).all())
 
 

@@ -8,17 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase.io
+import click
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 from pymatgen.core import Structure
 
-from explorer.campaign import SpecError
+from explorer import cli
+from explorer.campaign import CampaignSpec, SpecError
 from explorer.cli import main
 from explorer.headless import COLUMNS, DATABASE, claim
+from explorer.lease import Leases
 from explorer.outputs import as_json
 from explorer.store import Store
 from explorer.text_table import as_table
@@ -150,6 +155,40 @@ def test_libraries_are_silent_here_and_in_the_processes_started_from_here():
         "assert os.environ['SPGLIB_WARNING'] == 'OFF' and os.environ['PYTHONWARNINGS'] == 'ignore'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def leaves(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Walk through every subcommand."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}".strip(), command
+
+
+def test_every_subcommand_takes_what_a_script_gives_to_all():
+    """A seed, a device and a place for the result; worker had only the second."""
+    asked = {"--seed", "--device", "--json", "--debug"}
+    for name, command in leaves(typer.main.get_command(cli.app)):
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert asked <= options, name
+
+
+def test_a_worker_tells_what_it_worked_on(tmp_path, capsys):
+    """When it leaves, as JSON too; one whose slot is taken says how to go on."""
+    store = Store(tmp_path / "campaigns.db")
+    asked = {"elements": "Al-Cu", "n": 1, "generator": "file", "samples": "nowhere.cif"}
+    campaign = store.create(CampaignSpec.parse(**asked))
+    options = ["--store", tmp_path / "campaigns.db", "--idle", "0", "--seed", "1"]
+    assert hullscape("worker", *options, "--json", tmp_path / "w.json") == 0
+    told = json.loads((tmp_path / "w.json").read_text())["worked_on"]
+    assert [(one["id"], one["state"]) for one in told] == [(campaign, "failed")]
+    assert "nowhere.cif" in told[0]["message"]
+    Leases(store.engine, f"elsewhere/1/{'0' * 8}").take_slot("gpu-0")
+    capsys.readouterr()
+    assert hullscape("worker", *options, "--slot", "gpu-0") == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("hullscape: another worker has the")
+    store.close()
 
 
 def test_help_needs_none_of_the_heavy_packages():

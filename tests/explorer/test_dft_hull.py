@@ -1,6 +1,7 @@
 """The hull of DFT formation energies: how it is computed, shipped, and whom it admits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,11 +11,25 @@ from pymatgen.core import Lattice, Structure
 
 from explorer.candidate import Candidate, State
 from explorer.cli import main
-from explorer.dft_hull import HULL_FILE, HullModeError, competing_phases, dft_references
+from explorer.dft_hull import (
+    HULL_FILE,
+    SIDES_FILE,
+    HullModeError,
+    competing_phases,
+    dft_references,
+    fit_of,
+)
 from explorer.dft_vertices import build_hull
 from explorer.figures.hull_picture import after_campaign, known_picture, with_candidates
 from explorer.hull import Hull
-from explorer.phases import ReferenceFileError, phase_from_structure, read_metadata, read_rows
+from explorer.laboratory import Library
+from explorer.phases import (
+    ReferenceFileError,
+    digest_of,
+    phase_from_structure,
+    read_metadata,
+    read_rows,
+)
 from explorer.potentials import EnergyLevel
 from explorer.references import DFT, ReferencePhases
 
@@ -122,6 +137,18 @@ def test_tables_that_will_not_do_are_named(tmp_path: Path) -> None:
         build_hull([tmp_path / "thin.parquet"], out, quiet)
     with pytest.raises(ReferenceFileError, match=r"text\.parquet"):
         dft_references(elements(MP2020), tmp_path / "text.parquet")
+
+
+def test_the_name_of_a_hull_tells_which_zeros_and_which_predictions_it_has() -> None:
+    """Once the elements were fitted anew, and campaigns of before and after looked alike."""
+    known = ReferencePhases.shipped("Al-Ca-Cu")
+    fit, predicted = fit_of(known.level), digest_of(SIDES_FILE)
+    moved = replace(fit, energies=dict(fit.energies) | {"Al": fit.energies["Al"] + 1e-5})
+    assert moved.digest != fit.digest
+    for system in ("Al-Ca-Cu", ""):
+        name = Library("chgnet", None, system, "filled").competing(system).name
+        assert f"fitted elements [{fit.digest}]" in name
+        assert name.endswith(f"predicted compounds of sides-chgnet.parquet [{predicted}]")
 
 
 def test_the_shipped_hull_holds_phases_whose_structure_is_not_at_hand() -> None:

@@ -100,6 +100,17 @@ def test_a_format_that_nobody_knows_is_refused(stored, tmp_path, capsys):
     assert not (tmp_path / "out.zip").exists()
 
 
+def test_a_folder_without_a_run_is_no_campaign_of_the_page(stored, tmp_path, capsys):
+    """The page's newest campaign left under the name of somebody's empty folder."""
+    (tmp_path / "mine").mkdir()
+    assert export((stored[0], str(tmp_path / "mine")), tmp_path / "out.zip") == 2
+    assert "mine holds no run" in capsys.readouterr().err
+    (tmp_path / "mine" / "campaign.db").touch()
+    assert export((stored[0], str(tmp_path / "mine")), tmp_path / "out.zip") == 2
+    assert "stopped before it began" in capsys.readouterr().err
+    assert not (tmp_path / "out.zip").exists()
+
+
 def test_what_was_asked_for_and_what_is_held_leaves_with_the_candidates(tmp_path, capsys):
     """README, provenance and report count the same, the table says it of each candidate."""
     stored = put(tmp_path, spacegroups=(225,), sites=("225:4a=Ca", "225:8c"))

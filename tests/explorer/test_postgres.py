@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -27,6 +28,7 @@ from explorer.marks import Mark
 from explorer.migrate import REVISIONS
 from explorer.schema import metadata
 from explorer.store import Store, StoreError
+from explorer.users import QuotaError, User
 
 FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 SEARCHED = os.pathsep.join([*map(str, FOLDERS), os.environ.get("PATH", "")])
@@ -195,6 +197,32 @@ def test_writers_of_several_campaigns_do_not_lose_or_double(store):
     for name in names:
         found, newest = store.candidates(name)
         assert [item.index for item in found] == list(range(newest)) == list(range(40))
+
+
+def test_what_several_tabs_say_of_a_candidate_together_is_kept(store):
+    """A star and a note at the same moment: one was lost, or met an error of the database."""
+    campaign_id = queued(store)
+    store.put_candidates(Leases(store.engine, new_owner()).take(), [waiting(0)])
+    said = ({"starred": True}, {"note": "x"}, {"tags": ["y"]})
+    for _ in range(10):
+        store.mark(campaign_id, "000000", starred=False, note="", tags=[])
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda one: store.mark(campaign_id, "000000", **one), said))
+        assert store.marks(campaign_id)["000000"] == Mark(True, ("y",), "x")
+
+
+def test_a_quota_holds_for_a_user_who_asks_in_several_tabs_together(store, monkeypatch):
+    """Campaigns that are not there yet count too."""
+    monkeypatch.setenv("HULLSCAPE_MAX_OPEN", "3")
+    ada = store.of(User("ada"))
+
+    def ask(_: int) -> bool:
+        with suppress(QuotaError):
+            return bool(queued(ada))
+        return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(ask, range(24))) == 3
 
 
 def test_a_server_that_crashed_and_came_back_is_found_again(server, store):

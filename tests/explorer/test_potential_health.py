@@ -1,13 +1,18 @@
 """Weights are examined before anybody trusts their energies."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from toy_potentials import emt
+from toy_potentials import AlteredEmt, emt
 
+from explorer.batch_evaluation import CalculatorModel
 from explorer.potential_health import SCALES, examine, known_crystals, refuse_ill
 from explorer.potentials import Potential, PotentialError, potential
+
+METALS = frozenset({"Al", "Cu"})
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def test_the_shipped_weights_are_healthy(cache: Path) -> None:
     """The verdict is written down, and stands without another look at the weights."""
     good = potential("chgnet")
     refuse_ill(good, good.load_model(gradients=False))
-    assert len(list(cache.rglob("*.json"))) == 1
+    assert len(list(cache.glob("hullscape/**/*.json"))) == 1
     refuse_ill(good, perturbed().load_model(gradients=False))
 
 
@@ -50,6 +55,45 @@ def test_random_weights_have_no_scale_but_must_be_sane(cache: Path) -> None:
     with torch.no_grad():
         wild._network.composition_model.fc.weight.mul_(9)
     assert "expected between -15 and 1" in examine(wild, wild.load_model(gradients=False))
+
+
+def scaled(factor: float, *names: str) -> Callable[[dict[str, Any], int], None]:
+    """Return what multiplies these results, or all."""
+
+    def alter(results: dict[str, Any], _: int) -> None:
+        for name in names or tuple(results):
+            results[name] = results[name] * factor
+
+    return alter
+
+
+@pytest.mark.parametrize(
+    ("alter", "complaint"),
+    [
+        (scaled(1 / 27.2114), "changes with its volume 0.0"),
+        (scaled(1 / 27.2114, "energy"), "changes with its volume 0.0"),
+        (scaled(23.06), "times as much"),
+        (scaled(160.2, "stress"), "has a stress of"),
+        (scaled(-1, "stress"), "has a stress of"),
+        (scaled(-1, "forces"), "has a force of"),
+        (lambda results, _: results.pop("stress"), "no forces and stress of"),
+        (scaled(1.0), ""),
+    ],
+)
+def test_answers_in_other_units_are_refused(alter, complaint) -> None:
+    """Of a potential of no scale each of them looked like an energy."""
+    told = examine(emt(METALS), CalculatorModel(AlteredEmt(alter), gradients=False))
+    assert (complaint in told) if complaint else told == ""
+
+
+def test_the_energy_of_an_atom_is_not_that_of_a_cell() -> None:
+    """Elements in cells of one atom do not tell."""
+
+    def alter(results: dict[str, Any], atoms: int) -> None:
+        results["energy"] = (results["energy"] - 4.0 * atoms) / atoms
+
+    told = examine(emt(METALS), CalculatorModel(AlteredEmt(alter), gradients=False))
+    assert "expected twice as much, the energy of a whole cell" in told
 
 
 def test_every_crystal_has_an_expected_energy() -> None:

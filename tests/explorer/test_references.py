@@ -338,6 +338,18 @@ def test_every_structure_that_is_refused_is_listed(tmp_path: Path) -> None:
     assert not (tmp_path / "none.parquet").exists()
 
 
+def test_two_sets_of_one_name_and_one_making_are_told_apart(tmp_path: Path) -> None:
+    """A campaign that goes on with an exchanged file would place the rest on another hull."""
+    copper = Structure(Lattice.cubic(3.6), ["Cu"] * 2, [[0] * 3, [0.5] * 3])
+    told = []
+    for scale in (1.0, 1.1):
+        crystal = NamedStructure("copper", copper.scale_lattice(copper.volume * scale))
+        import_phases([("mine.json", crystal)], emt(), tmp_path / "mine.parquet", quiet)
+        told.append(ReferencePhases.from_file(tmp_path / "mine.parquet", "Cu").name)
+    assert told[0] != told[1]
+    assert [name.partition(" ")[0] for name in told] == ["mine.parquet"] * 2
+
+
 def test_a_reference_file_is_found_from_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

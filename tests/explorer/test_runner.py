@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from pymatgen.core import Lattice, Structure
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from explorer import schema
 from explorer.baselines import Drawn
@@ -21,9 +22,9 @@ from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.laboratory import BLOCK
 from explorer.lease import Leases, new_owner
-from explorer.runner import ensure_runner
+from explorer.runner import Runner, ensure_runner
 from explorer.samples import Sample
-from explorer.store import Store
+from explorer.store import Store, StoreError
 
 N = 8
 SPEC = {
@@ -242,6 +243,28 @@ def test_a_campaign_that_cannot_begin_fails_with_one_clear_line(refused):
     assert refused["nameless"].state == CampaignState.FAILED
     assert "no-such-potential" in refused["nameless"].message
     assert "\n" not in refused["nameless"].message
+
+
+def test_a_campaign_of_a_newer_program_is_left_to_that_one(store):
+    """It failed for good, and one of them hid all campaigns of the database from the page."""
+    newer, mine = (store.create(CampaignSpec.parse(**SPEC)) for _ in range(2))
+    told = CampaignSpec.parse(**SPEC).model_dump() | {"dreams": 3}
+    with store.engine.begin() as connection:
+        table = schema.campaigns
+        change = update(table).where(table.c.id == newer).values(spec=json.dumps(told))
+        connection.execute(change)
+    assert [campaign.id for campaign in store.campaigns()] == [mine]
+    with pytest.raises(StoreError, match="another version of Hullscape: dreams"):
+        store.campaign(newer)
+    store.command(mine, "stop")
+    runner = Runner(store)
+    assert runner.leases.take_slot(runner.slot)
+    assert runner.work_once()
+    assert not runner.work_once()
+    with store.engine.begin() as connection:
+        row = connection.execute(select(table).where(table.c.id == newer)).one()
+    assert (row.state, row.owner) == (CampaignState.QUEUED, "")
+    assert "runner of the version" in row.message
 
 
 def test_sigterm_gives_the_campaign_back(store):

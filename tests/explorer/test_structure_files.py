@@ -1,7 +1,9 @@
 """Structures in files: every format round-trips, every bad file gets one clear line."""
 
+import gzip
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -258,6 +260,73 @@ def test_names_that_are_numbers_keep_their_zeros(tmp_path: Path, name: str) -> N
     asked = ["000000", "0", "my crystal"]
     write_structures(tmp_path / name, [NamedStructure(one, structure) for one in asked])
     assert [one for one, _ in read_structures(tmp_path / name)] == asked
+
+
+def hide_json(folder: Path) -> None:
+    """Lay structures beside CIFs, and a table and notes that hold none."""
+    (folder / "table.csv").write_text("id,energy\na,1\n")
+    (folder / "notes.json").write_text('{"lattice": "none"}')
+    assert len(read_structures(folder)) == 2
+    write_structures(folder / "more.json", crystals())
+
+
+def hide_csv(folder: Path) -> None:
+    """Lay CIFs in the cells of a table beside them."""
+    told = cif_text(crystals()[0].structure).replace('"', '""')
+    (folder / "more.csv").write_text(f'id,cif\na,"{told}"\n')
+
+
+def hide_packed(folder: Path) -> None:
+    """Lay a compressed CIF beside them."""
+    (folder / "more.cif.gz").write_bytes(gzip.compress(b"data_"))
+
+
+def hide_deeper(folder: Path) -> None:
+    """Lay CIFs in a folder inside."""
+    write_structures(folder / "more", crystals()[:1])
+
+
+@pytest.mark.parametrize("hide", [hide_json, hide_csv, hide_packed, hide_deeper])
+def test_nothing_beside_cifs_is_passed_over(hide: Callable[[Path], None], tmp_path: Path) -> None:
+    """Tables, JSON, compressed files and folders inside were not read, in silence."""
+    write_structures(tmp_path / "folder", crystals())
+    hide(tmp_path / "folder")
+    with pytest.raises(StructureFileError, match=r"holds more.* beside its \.cif files"):
+        read_structures(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("name", ["one.cif", "one.extxyz", "one.json", "POSCAR", "one.csv"])
+def test_a_compressed_file_is_read_as_what_it_is(name: str, tmp_path: Path) -> None:
+    """As databases hand them out; what is wrong in it is told of the file that was given."""
+    write_structures(tmp_path / name, crystals()[:1])
+    packed = tmp_path / f"{name}.gz"
+    packed.write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+    (_, found), (_, expected) = *read_structures(packed), *read_structures(tmp_path / name)
+    assert found == expected
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(StructureFileError, match=f"cannot unpack .*{name}.gz: "):
+        read_structures(packed)
+    packed.write_bytes(gzip.compress(b"garbage"))
+    with pytest.raises(StructureFileError, match=name) as caught:
+        read_structures(packed)
+    assert "hullscape-" not in str(caught.value)
+
+
+def test_an_extxyz_may_begin_with_a_mark_and_end_its_lines_in_any_way(tmp_path: Path) -> None:
+    """As editors on Windows save it."""
+    write_structures(tmp_path / "a.extxyz", crystals())
+    text = (tmp_path / "a.extxyz").read_text()
+    for data in (b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(), text.encode("utf-16")):
+        (tmp_path / "b.extxyz").write_bytes(data)
+        assert read_structures(tmp_path / "b.extxyz") == read_structures(tmp_path / "a.extxyz")
+
+
+def test_an_archive_without_cifs_says_what_it_is_read_for(tmp_path: Path) -> None:
+    """Its POSCARs are no structures to it."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("POSCAR", "Al")
+    with pytest.raises(StructureFileError, match=r"no structure in a \.cif file: of an archive"):
+        read_structures(tmp_path / "a.zip")
 
 
 def test_names_that_meet_in_a_folder_are_all_written(tmp_path: Path) -> None:
