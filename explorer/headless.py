@@ -322,6 +322,7 @@ def summary(
         "coverage": campaign.provenance.get("coverage", ""),
         "lowest_energy_above_hull": lowest.energy_above_hull if lowest else None,
         "lowest_candidate": lowest.id if lowest else None,
+        "lowered_by_rattling": sum(bool(item.lowered_by_rattling) for item in candidates),
         "novel_on_hull": on_hull,
         "novel_on_hull_distinct": distinct,
         "novel_on_hull_expected_by_dft": None if stable is None else round(stable, 2),

@@ -312,6 +312,10 @@ def check_results(folder: Path, n: int) -> None:
     assert [row["id"] for row in table] == [f"{index:06d}" for index in range(n)]
     assert told["drawn"] == n == len(table)
     assert 0 <= told["novel_on_hull_distinct"] <= told["novel_on_hull"]
+    assert told["relaxation"]["rattle"] == 0.1
+    tried = [row["lowered_by_rattling"] for row in table if row["state"] == "relaxed"]
+    assert "" not in tried  # each was rattled, and came to rest again
+    assert told["lowered_by_rattling"] == sum(float(lowered) > 0 for lowered in tried)
     for state in ("rejected", "duplicate", "known", "waiting", "relaxed", "failed"):
         assert told[state] == sum(row["state"] == state for row in table)
     assert told["waiting"] == 0

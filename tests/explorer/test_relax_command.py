@@ -54,6 +54,17 @@ def test_an_unknown_engine_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert "expected the engine batched or ase, got 'magic'" in capsys.readouterr().err
 
 
+def test_to_rattle_and_to_keep_the_symmetry_is_one_too_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said before anything is read."""
+    options = ["-o", str(tmp_path / "out.extxyz"), "--rattle", "0.1", "--keep-symmetry"]
+    with pytest.raises(SystemExit) as ended:
+        main(["relax", "none.cif", *options])
+    assert ended.value.code == 2
+    assert "expected --keep-symmetry or --rattle, got both" in capsys.readouterr().err
+
+
 def test_what_cannot_be_relaxed_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,7 +94,7 @@ def test_energies_leave_in_every_format_that_has_a_place_for_them(tmp_path: Path
     copper = Structure.from_ase_atoms(bulk("Cu", cubic=True))
     level = EnergyLevel("p", "hash", "none")
     forces, stress = np.full((4, 3), 0.25), np.eye(3)
-    done = Relaxation(copper, -4.0, forces, stress, 3, False, 0.1, "too slow", level)
+    done = Relaxation(copper, -4.0, forces, stress, 3, False, 0.1, "too slow", level, lowered=0.05)
     lost = replace(done, structure=None, energy_per_atom=None)
     for name in ("a.extxyz", "a.parquet", "a.json"):
         write_relaxed(tmp_path / name, [("lost", lost), ("cu", done)])
@@ -94,6 +105,7 @@ def test_energies_leave_in_every_format_that_has_a_place_for_them(tmp_path: Path
     for told in (row, listed, frame.info | {"energy": frame.get_potential_energy()}):
         assert (told["energy"], told["steps"]) == (-16.0, 3)
         assert (told["converged"], told["reason"]) == (False, "too slow")
+        assert told["lowered_by_rattling"] == 0.05
     for told in (row, listed):
         assert told["energy_per_atom"] == -4.0
         assert np.reshape(told["forces"], (4, 3)) == pytest.approx(frame.get_forces())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,10 +31,10 @@ def alloy(a: float) -> Structure:
     return Structure(Lattice.cubic(a), ["Cu", "Al", "Cu", "Cu"], sites)
 
 
-def batch(keep_symmetry: bool = False) -> Batch:
+def batch(keep_symmetry: bool = False, rattle: float = 0.0) -> Batch:
     """Return an engine with the toy potential, whose answers depend on no other crystal."""
-    model = CalculatorModel(emt().calculator())
-    return Batch(model, emt().level, LIMITS, keep_symmetry=keep_symmetry)
+    model, limits = CalculatorModel(emt().calculator()), replace(LIMITS, rattle=rattle)
+    return Batch(model, emt().level, limits, keep_symmetry=keep_symmetry)
 
 
 def finished(engine: Batch) -> dict[str, Relaxation]:
@@ -42,6 +43,12 @@ def finished(engine: Batch) -> dict[str, Relaxation]:
     while len(engine):
         done |= dict(engine.advance())
     return done
+
+
+def finished_alone(engine: Batch, structure: Structure, state: bytes = b"") -> Relaxation:
+    """Relax one crystal until it is done."""
+    engine.add("it", structure, state)
+    return finished(engine)["it"]
 
 
 def assert_same(found: Relaxation, expected: Relaxation) -> None:
@@ -72,6 +79,23 @@ def test_a_relaxation_goes_on_in_another_process_as_if_nothing_had_been(steps, k
     assert expected["a"].steps > 8
     for name, result in finished(fresh).items():
         assert_same(result, expected[name])
+
+
+@pytest.mark.parametrize("later", [0, 1, 4])
+def test_a_rattled_crystal_goes_on_too_and_still_knows_what_it_was(later):
+    """Just shaken, or some steps after: the outcome is the same, by how much it fell included."""
+    undisturbed, killed, fresh = (batch(rattle=0.1) for _ in range(3))
+    once = finished_alone(batch(), alloy(3.9))
+    expected = finished_alone(undisturbed, alloy(3.9))
+    killed.add("it", alloy(3.9))
+    for _ in range(once.steps + 1 + later):
+        killed.advance()
+    ((_, state),) = killed.states(0.0)
+    assert any(name.startswith("rest_") for name in from_bytes(state))
+    found = finished_alone(fresh, alloy(3.9), state)
+    assert_same(found, expected)
+    assert found.lowered == expected.lowered
+    assert found.lowered is not None
 
 
 def test_only_what_was_silent_for_long_is_told():
