@@ -67,6 +67,10 @@ def retrieval(
     skeletons: Annotated[
         bool, typer.Option("--skeletons", help="Tell also which formulas and skeletons were drawn.")
     ] = False,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Tell also what is found once crystals are relaxed.")
+    ] = False,
+    relaxing: Relaxing,
     stability: Stability = "low",
     drawing: Searching,
     workers: Workers = None,
@@ -79,6 +83,7 @@ def retrieval(
         n=n,
         stability=stability,
         **drawing.fields(),
+        **relaxing.fields(),
         targets=str(targets),
         seed=common.seed,
     )
@@ -89,6 +94,7 @@ def retrieval(
         candidates=candidates,
         origin=generator,
         skeletons=skeletons,
+        relax=relax,
         max_e_above_hull=max_e_above_hull,
         workers=workers,
         device=common.device,

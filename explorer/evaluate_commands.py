@@ -48,6 +48,7 @@ def retrieval(
     origin: str | None,
     max_e_above_hull: float,
     skeletons: bool,
+    relax: bool,
     workers: int | None,
     device: str,
     progress: Progress,
@@ -63,16 +64,23 @@ def retrieval(
         if method == "transformer":
             loaded = open_network(spec.checkpoint, choose_device(device))
         draw = _drawing(generator(method, loaded, spec.drawing()), spec)
-    told = evaluate_retrieval(
-        targets,
-        draw,
-        systems=systems,
-        n=spec.n,
-        max_e_above_hull=max_e_above_hull,
-        skeletons=skeletons,
-        workers=workers,
-        progress=progress,
-    )
+    with ExitStack() as stack:
+        relaxer = None
+        if relax:
+            chosen = potential(spec.potential, choose_device(device))
+            limits = {"fmax": spec.fmax, "max_steps": spec.max_steps}
+            relaxer = stack.enter_context(Relaxer(chosen, **limits, workers=workers))
+        told = evaluate_retrieval(
+            targets,
+            draw,
+            systems=systems,
+            n=spec.n,
+            max_e_above_hull=max_e_above_hull,
+            skeletons=skeletons,
+            relaxer=relaxer,
+            workers=workers,
+            progress=progress,
+        )
     asked = {
         "generator": loaded.checkpoint_id if loaded else _origin(candidates, origin) or method,
         "n": spec.n,

@@ -4,7 +4,9 @@ For each system n crystals are drawn with nothing but its elements given, in ord
 as drawn, with the targets by pymatgen's StructureMatcher. Recall is pooled over all targets of all
 systems; its interval comes from drawing systems anew (bootstrap), since targets of one system are
 not independent. What limits recall can be told too: whether the target's formula, its formula and
-space group, and its Wyckoff skeleton were drawn, each without a look at coordinates.
+space group, and its Wyckoff skeleton were drawn, each without a look at coordinates. And what
+recall becomes once crystals are relaxed: of those that have the formula of a target which none
+matches as drawn; no others could.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from explorer.encode import EncodingError, encode
 from explorer.evaluate.matching import MATCHING, Same, reduced
 from explorer.evaluate.pool import spread
 from explorer.prototypes import Skeleton, skeleton
+from explorer.relax import Relaxer
 from explorer.targets import own_names, with_hull_energy
 
 BUDGETS = (100, 500, 1000, 2000)
@@ -48,6 +51,10 @@ class Target:
     """Reduced formula."""
     structure: Structure
     """As published."""
+
+
+Task = tuple[str, list[Target], list[Drawn], int, bool]
+"""A system, its targets, crystals with one's formula, how many were drawn; levels wanted?"""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ def evaluate_retrieval(
     n: int = 2000,
     max_e_above_hull: float = 0.02,
     skeletons: bool = False,
+    relaxer: Relaxer | None = None,
     workers: int | None = None,
     progress: Callable[[str], None] = print,
 ) -> dict[str, Any]:
@@ -93,11 +101,14 @@ def evaluate_retrieval(
         of the targets.
     skeletons : bool
         Whether to tell also how many formulas, groups and skeletons were drawn.
+    relaxer : Relaxer, optional
+        Relaxes crystals for another look at targets that none matches as drawn.
 
     Returns
     -------
     dict
         ``n_targets``, ``pooled`` recall by budget, ``interval`` (95 %, at the largest budget),
+        ``relaxed`` if asked for, with both as drawn or relaxed,
         ``systems``, ``targets_left_out`` of the file by reason, ``systems_without_targets`` of
         those asked for, which count nothing,
         ``skeletons`` if asked for, ``seconds_sampling``, ``seconds_matching``.
@@ -122,6 +133,8 @@ def evaluate_retrieval(
     sampled = time.monotonic()
     found = sorted(spread(find_targets, tasks, workers), key=lambda f: f.system)
     told = _report(found, n)
+    if relaxer is not None:
+        told["relaxed"] = _once_relaxed(found, tasks, relaxer, workers, n, progress)
     if skeletons:
         told["skeletons"] = {level: _pooled(found, n, level) for level in LEVELS}
     told["targets_left_out"] = left_out
@@ -235,18 +248,62 @@ def read_systems(path: Path) -> set[str]:
         ) from None
 
 
-def _report(found: Sequence[Found], n: int) -> dict[str, Any]:
-    """Pooled recall at each budget, its interval, and each system's counts."""
-    budgets = _budgets(n)
+def _once_relaxed(
+    found: Sequence[Found],
+    tasks: Sequence[Task],
+    relaxer: Relaxer,
+    workers: int | None,
+    n: int,
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Relax what has the formula of a target that is not found yet, and look again."""
+    again, waiting = [], {}
+    by_system = {one.system: one for one in found}
+    for system, phases, worth, drawn, _ in tasks:
+        missing = [target for target in phases if target.name not in by_system[system].first]
+        formulas = {target.formula for target in missing}
+        again.append((system, missing, drawn))
+        for one in worth:
+            if one.formula in formulas and one.structure is not None:
+                waiting[system, one.index] = one.structure
+    relaxed: dict[str, list[Drawn]] = defaultdict(list)
+    for count, ((system, index), outcome) in enumerate(relaxer.relax(waiting.items()), start=1):
+        progress(f"relaxed {count}/{len(waiting)}")
+        if outcome.converged:
+            relaxed[system].append(Drawn(index, given=outcome.structure))
+    looked = [
+        (system, missing, sorted(relaxed[system], key=lambda one: one.index), drawn)
+        for system, missing, drawn in again
+    ]
+    later = {one.system: one.first for one in spread(find_targets, looked, workers)}
+    told = [replace(one, first=one.first | later[one.system]) for one in found]
+    return {
+        "potential": str(relaxer.potential.level),
+        "relaxations": len(waiting),
+        "converged": sum(map(len, relaxed.values())),
+        "pooled": _pooled(told, n),
+        "interval": _interval(told, n),
+        "first": {system: first for system, first in later.items() if first},
+    }
+
+
+def _interval(found: Sequence[Found], n: int) -> list[float]:
+    """Bounds of 95 % of the recalls of systems that are drawn anew."""
     hits = np.array([_within(f.first, n) for f in found])
     sizes = np.array([len(f.targets) for f in found])
     rng = np.random.default_rng(0)
     resampled = rng.integers(len(found), size=(2000, len(found)))
     recalls = hits[resampled].sum(axis=1) / sizes[resampled].sum(axis=1)
+    return [round(float(q), 4) for q in np.quantile(recalls, [0.025, 0.975])]
+
+
+def _report(found: Sequence[Found], n: int) -> dict[str, Any]:
+    """Pooled recall at each budget, its interval, and each system's counts."""
+    budgets = _budgets(n)
     return {
-        "n_targets": int(sizes.sum()),
+        "n_targets": sum(len(f.targets) for f in found),
         "pooled": _pooled(found, n),
-        "interval": [round(float(q), 4) for q in np.quantile(recalls, [0.025, 0.975])],
+        "interval": _interval(found, n),
         "systems": {
             f.system: {
                 "targets": len(f.targets),

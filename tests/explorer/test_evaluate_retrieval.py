@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
+from toy_potentials import emt
 
 from explorer.baselines import Drawn
 from explorer.cli import main
 from explorer.crystals import NamedStructure, write_structures
 from explorer.evaluate.retrieval import evaluate_retrieval
+from explorer.relax import Relaxer
 from model.crystal import Site, WyckoffCrystal
 
 
@@ -97,6 +99,28 @@ def test_budgets_count_draws_not_matches(tmp_path: Path) -> None:
     assert [t["pooled"] for t in told] == [{"3": 0.0}, {"4": 0.5}]
     assert [t["systems"]["Cl-Na"]["drawn"] for t in told] == [3, 4]
     assert told[0]["systems_without_targets"] == ["Fe-O"]
+
+
+def test_what_matches_once_relaxed_counts_where_it_was_drawn(tmp_path: Path) -> None:
+    """Copper and aluminium drawn far too tall: relaxed, they are the cube that was looked for."""
+    file = tmp_path / "targets.json"
+    cube = Structure.from_spacegroup(
+        "Pm-3m", Lattice.cubic(3.7), ["Al", "Cu"], [[0, 0, 0], [0, 0.5, 0.5]]
+    )
+    lost = Structure(Lattice.cubic(3), ["Al", "Cu"], [[0] * 3, [0.5] * 3])
+    file.write_text(json.dumps([{"id": "cube", "structure": cube.as_dict()}]))
+    near = cube.copy()
+    near.apply_strain([0.0, 0.0, 0.4])
+    near.translate_sites([1], [0.13, 0.0, 0.09])
+    drawn = [Drawn(0, given=lost), Drawn(1, reason="no end"), Drawn(2, given=near)]
+    with Relaxer(emt(), workers=1) as relaxer:
+        told = evaluate_retrieval(
+            file, lambda _: drawn, n=9, relaxer=relaxer, workers=1, progress=str
+        )
+    assert told["pooled"] == {"9": 0.0}
+    relaxed = told["relaxed"]
+    assert (relaxed["pooled"], relaxed["first"]) == ({"9": 1.0}, {"Al-Cu": {"cube": 3}})
+    assert relaxed["relaxations"] == 1  # the other one has another formula
 
 
 def test_targets_of_one_name_are_two_and_none_is_lost_in_silence(tmp_path: Path) -> None:
