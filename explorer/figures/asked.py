@@ -97,8 +97,10 @@ def value_words(field: str, value: object) -> str:
         return CHOICES[field][str(value)]
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return f"{value:g}".replace("-", MINUS) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}".replace("-", MINUS)
+    if isinstance(value, int):
+        return str(value) if field == "seed" else f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 

@@ -195,10 +195,36 @@ def test_campaigns_of_other_elements_are_compared_with_a_warning(view):
     assert "differ in elements" in shown.warning.object
     assert "different elements" in shown.notes["hull"].object
     assert not shown.stages["hull"].visible
+    assert len(shown.grid.stylesheets) == 2  # the card without a figure is no higher than its words
+
+
+def test_campaigns_on_different_hulls_share_no_figure_of_one(view):
+    """The candidates of one would stand on the hull of the other, at distances from their own."""
+    other = put(view.bench.store, candidate(3), hull="filled")
+    view.bench.versus = f"{row_of(view, name=HOSTILE)['id']},{other}"
+    shown = looked_at(view.bench)
+    assert "differ in hull" in shown.notes["hull"].object
+    assert not shown.stages["hull"].visible
+
+
+def test_a_deleted_campaign_is_called_so_where_it_is_compared(view):
+    """Also when it is deleted while the page shows it."""
+    first, gone = row_of(view, name=HOSTILE)["id"], put(view.bench.store, candidate(7))
+    view.bench.versus = f"{first},{gone}"
+    shown = looked_at(view.bench)
+    assert "deleted" not in shown.table.object
+    view.bench.store.delete(gone)
+    asyncio.run(shown.refresh())
+    assert f"deleted, {gone[:4]}" in shown.table.object
 
 
 @pytest.mark.parametrize(("ids", "problem"), [("one", "got 1"), ("one,two", "no campaign one")])
 def test_a_link_that_names_no_campaigns_says_so(view, ids, problem):
-    """Too few, or of another database."""
+    """Too few, or of another database; and there are no cards of nothing."""
     view.bench.versus = ids
-    assert problem in looked_at(view.bench).table.object
+    shown = looked_at(view.bench)
+    assert problem in shown.table.object
+    assert not any(card.visible for card in shown.cards)
+    view.bench.versus = ",".join(row["id"] for row in view.list.rows)
+    asyncio.run(shown.refresh())
+    assert all(card.visible for card in shown.cards)
