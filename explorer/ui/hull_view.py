@@ -235,7 +235,7 @@ def _draw(gathered: Gathered, spec: CampaignSpec, asked: Asked) -> Drawn:
         picture,
         {} if pictured else gathered.once("facets", partial(_facets, gathered)),
         limit_words(picture, asked.threshold),
-        crowd_words(picture),
+        crowd_words(picture, known.hull is not None),
     )
 
 
@@ -277,14 +277,19 @@ def limit_words(picture: HullPicture, threshold: float) -> str:
     return f"up to {threshold:.2f} eV/atom{hidden}"
 
 
-def crowd_words(picture: HullPicture) -> str:
-    """Say that a hull on which a third of the candidates lie is a bare one; else ""."""
+def crowd_words(picture: HullPicture, after: bool = True) -> str:
+    """Say that a hull on which a third of the candidates lie is a bare one; else "".
+
+    ``after`` tells whether the page can show the hull that candidates share.
+    """
     drawn = [dot for dot in picture.dots if dot.is_candidate]
     found = sum(dot.energy_above_hull <= ON_HULL for dot in drawn)
     if found < CROWD or 3 * found < len(drawn):
         return ""
-    return (
+    told = (
         f"{found} of {len(drawn)} candidates lie on or below the hull of the known phases. So many "
-        "are a sign that competing phases are missing here, not of as many new ones; "
-        f"“{AFTER}” lets the candidates compete with one another."
+        "are a sign that competing phases are missing here, not of as many new ones"
+    )
+    return (
+        f"{told}; “{AFTER}” lets the candidates compete with one another." if after else f"{told}."
     )
