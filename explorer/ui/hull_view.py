@@ -49,6 +49,7 @@ WARNING = """
   border-left: 3px solid var(--amber);
   background: color-mix(in srgb, var(--amber) 10%, transparent); }
 """
+NOBODY = "No candidate is shown here: each comes once it is relaxed."
 CROWD = 4  # candidates on the hull, from which on so many of them say more of the hull
 
 
@@ -198,7 +199,9 @@ class HullView(Viewer):
             self.level.object = f"<p class='problem'>{escape(picture.message)}</p>"
         else:
             level = f"Energies: {picture.level}. " if picture.level else ""
-            said = escape(level + self.known.competition)
+            placed = self.time.value == BEFORE or any(dot.is_candidate for dot in picture.dots)
+            lacking = "" if placed or self.bench.campaign is None else f"{NOBODY} "
+            said = escape(lacking + level + self.known.competition)
             crowd = escape(drawn.crowd) if self.time.value == BOTH else ""
             warning = f"<p class='warning'>{crowd}</p>" if crowd else ""
             self.level.object = f"{warning}<p class='muted'>{said}</p>"
