@@ -36,6 +36,13 @@ _SHARED = {
         "MuiOutlinedInput": {
             "styleOverrides": {"root": {"&.MuiInputBase-sizeSmall": {"minHeight": 35}}}
         },
+        # Of the size of the other words, beside the middle of its sign.
+        "MuiAlert": {
+            "styleOverrides": {
+                "root": {"padding": "2px 12px", "alignItems": "center"},
+                "message": {"fontSize": 13, "lineHeight": 1.45},
+            }
+        },
         "MuiTooltip": {"styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": 280}}},
     },
 }

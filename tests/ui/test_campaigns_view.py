@@ -66,6 +66,20 @@ def test_a_row_tells_what_was_asked_and_found(view):
     assert "resume" in dict(second["actions"])
 
 
+def test_a_row_tells_why_a_campaign_failed_and_which_of_two_alike_it_is(store):
+    """Without opening each: what was asked twice differs in its seed, and only there it is told."""
+    put(store, state=CampaignState.FAILED)
+    put(store, seed=7)
+    put(store, name="another")
+    view = CampaignsView(Workbench(store), nothing, nothing)
+    asyncio.run(view.refresh())
+    assert row_of(view, state="failed")["problem"] == "the disk is full"
+    told = {row["facts"].split(" · ")[1]: row["problem"] for row in view.list.rows}
+    assert {"seed 0", "seed 7"} < set(told)
+    assert told["seed 7"] == ""
+    assert "seed" not in row_of(view, name="another")["facts"]
+
+
 def test_no_list_is_called_empty_before_it_was_read(store):
     """What has not been read is neither shown nor denied."""
     put(store)
