@@ -26,7 +26,7 @@ LABELS = {
     "prototypes": "Known prototypes",
     "variants": "Ordered variants",
     "best_of": "Best of so many draws",
-    "give_up": "Give up above hull (eV/atom)",
+    "give_up": "Give up above (eV/atom)",
     "relax_below": "Relax up to (eV/atom)",
     "potential": "Potential",
     "targets": "Target structures",

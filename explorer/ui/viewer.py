@@ -76,8 +76,13 @@ ONLY_CANDIDATES = {
     RELAXATION: "Known phases were relaxed beforehand; their steps are not kept.",
 }
 NARROW_TABS = {
-    "& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"] | {"padding": "2px 6px"},
-    "@media (max-width: 380px)": {"& .MuiButtonBase-root": {"padding": "2px 3px"}},
+    "flexWrap": "wrap",  # where a card is narrower than seven of them
+    "& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"]
+    | {"padding": "2px 6px", "width": "auto"},
+    "@media (max-width: 1400px), (min-width: 1600px) and (max-width: 1760px)": {
+        "& .MuiButtonBase-root": {"padding": "2px 3px"}
+    },
+    "@media (max-width: 380px)": {"& .MuiButtonBase-root": {"padding": "2px 3px", "fontSize": 11}},
 }
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
 

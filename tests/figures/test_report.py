@@ -87,7 +87,7 @@ def test_a_report_speaks_as_the_form_does(contents) -> None:
     assert told["Generator"] == "random"
     assert told["Hull"] == "DFT, gaps filled"
     assert told["Known geometries first"] == "yes"
-    assert told["Give up above hull (eV/atom)"] == "1"
+    assert told["Give up above (eV/atom)"] == "1"
     assert not set(told) & set(CampaignSpec.model_fields)
     counts = COUNTS | {"skipped": 4}
     skipped = replace(contents, campaign=replace(contents.campaign, counts=counts))

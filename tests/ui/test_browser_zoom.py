@@ -41,6 +41,23 @@ CLIPPED = """() => {
   return found
 }"""
 
+TINY = """() => {
+  const roots = [document], found = []
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())
+      if (!words || !node.offsetParent || node.closest(".material-icons")) { continue }
+      const label = node.closest("label")
+      const {a} = new DOMMatrix(label ? getComputedStyle(label).transform : "none")
+      const size = a * parseFloat(getComputedStyle(node).fontSize)
+      if (size < 10.5) { found.push(`${node.textContent} ${size.toFixed(1)}`) }
+    }
+  }
+  return found
+}"""
+"""Words in letters of less than 10.5 pixels."""
+
 CORNERS = """() => {
   const roots = [document]
   for (const root of roots) {
@@ -110,6 +127,18 @@ def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
         page.goto(f"{address}?campaign={campaign}")
         page.locator(".tabulator-row").first.wait_for()
         wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
+
+
+def test_no_words_are_tiny_and_nothing_sticks_out_for_it(site):
+    """Buttons had letters of 10 pixels and fields names of less, beside words of 13."""
+    address, campaign = site
+    with opened(f"{address}?campaign={campaign}") as page:
+        page.locator(".tabulator-row [tabulator-field=state]").first.click()
+        page.get_by_role("button", name="Powder", exact=True).wait_for()
+        for width in (1920, 1640, 1280, 1110):
+            page.set_viewport_size({"width": width, "height": 900})
+            wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, f"a page that fits {width} pixels")
+            assert page.evaluate(TINY) == []
 
 
 def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
