@@ -6,6 +6,14 @@ from handmade import put
 from explorer.store import Store
 from explorer.ui.results_view import FIGURES
 
+TOLD = {
+    "Sites": "Site symmetry",
+    "Bonds": "Coordination",
+    "Match": "No known phase of",
+    "Powder": "Radiation",
+    "Notes": "Starred",
+}
+"""What the tabs of a crystal say."""
 OUTSIDE = """() => {
   const found = [], roots = [document]
   const scrolled = (node) => {
@@ -139,6 +147,13 @@ def test_no_words_are_tiny_and_nothing_sticks_out_for_it(site):
             page.set_viewport_size({"width": width, "height": 900})
             wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, f"a page that fits {width} pixels")
             assert page.evaluate(TINY) == []
+        page.set_viewport_size({"width": 1280, "height": 1400})
+        first = page.get_by_role("button", name="Facts", exact=True)
+        place = first.bounding_box()["y"]
+        for tab, told in TOLD.items():  # they stay under a mouse that does
+            page.get_by_role("button", name=tab, exact=True).click()
+            page.get_by_text(told).first.wait_for()
+            assert first.bounding_box()["y"] == place
 
 
 def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
@@ -158,6 +173,7 @@ def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
         return wait_for(lambda: differs(before, page.evaluate(CORNERS)), 30, f"a higher {name}")
 
     with opened(f"{address}?campaign={four}") as page:
+        page.get_by_text("No crystal yet").wait_for()  # where histograms come
         assert all(abs(x) < 0.9 for x, _ in heightened("Quaternary hull", 4))
         page.goto(f"{address}?campaign={three}")
         page.get_by_role("button", name="3-D").click()
