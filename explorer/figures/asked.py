@@ -26,7 +26,7 @@ LABELS = {
     "prototypes": "Known prototypes",
     "variants": "Ordered variants",
     "best_of": "Best of so many draws",
-    "give_up": "Give up above hull (eV/atom)",
+    "give_up": "Give up above (eV/atom)",
     "relax_below": "Relax up to (eV/atom)",
     "rattle": "Rattle by (Å)",
     "potential": "Potential",
@@ -98,8 +98,10 @@ def value_words(field: str, value: object) -> str:
         return CHOICES[field][str(value)]
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return f"{value:g}".replace("-", MINUS) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}".replace("-", MINUS)
+    if isinstance(value, int):
+        return str(value) if field == "seed" else f"{value:,}"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 

@@ -16,6 +16,7 @@ from explorer.figures.marks import (
     BEYOND,
     DEFAULT_SPAN,
     EYE,
+    REACH,
     kind_traces,
     line_traces,
     selected_trace,
@@ -247,7 +248,7 @@ def _quaternary(
         "dragmode": "orbit",
     }
     traces = _traces(picture, selected, threshold, colours, lines=LINES)
-    return [*traces, corners], {"scene": scene}
+    return [*traces, corners], {"scene": scene, "meta": {"reach": REACH}}
 
 
 def _strip(

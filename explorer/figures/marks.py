@@ -42,6 +42,8 @@ FRAME = (420.0, 270.0)  # pixels that the points of a small figure span; a large
 EYE = (1.12, -1.51, 0.58)  # where a tetrahedron is seen from at first, in sizes of the figure
 AIM = (-0.147, -0.148, -0.101)
 """What is looked at, from the middle of its box, so that the names of the corners fit."""
+REACH = 0.66
+"""Width of a tetrahedron with its names as it is seen first, in heights of the figure."""
 EDGE = 220.0  # pixels of a tetrahedron's edge in a small figure
 BEYOND = 1.12  # so far out, in sizes of the tetrahedron, stand the names of its corners
 CORNER = 24  # pixels across that such a name takes

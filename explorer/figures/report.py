@@ -25,7 +25,7 @@ from explorer.marks import Mark
 from explorer.retrieval import Curve
 from explorer.track_record import DRAWN as LIKE_DRAWN
 from explorer.track_record import KINDS as CRYSTALS
-from explorer.track_record import prospects
+from explorer.track_record import prospects, track_record
 
 LISTED = 200
 """Candidates in the table, the lowest above the hull first."""
@@ -49,7 +49,7 @@ table {{ border-collapse: collapse; width: 100%; font-size: 13px;
 th {{ text-align: left; color: #5b6675; font-weight: 600; }}
 td, th {{ padding: 4px 10px 4px 0; border-bottom: 1px solid #dfe4ea; vertical-align: top; }}
 td.number, th.number {{ text-align: right; }}
-td.said {{ overflow-wrap: anywhere; white-space: pre-line; min-width: 120px; }}
+td.said {{ overflow-wrap: anywhere; white-space: pre-line; min-width: 120px; width: 28%; }}
 .wide {{ overflow-x: auto; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 12px 40px; }} }}
 @media print {{
@@ -80,17 +80,16 @@ NOTE = (
 )
 FATES = tuple(str(state) for state in State if state != State.DRAWN)
 FATE_WORDS = {str(State.SKIPPED): "not relaxed"}
-HEADS = (
-    "",
-    "Candidate",
-    "Formula",
-    "E above hull, eV/atom",
-    "Relaxed",
-    "Competes with",
-    "Tags and note",
+ABOVE, EXPECTED, SAID = "E above hull, eV/atom", "By experience, eV/atom", "Tags and note"
+HEADS = ("", "Candidate", "Formula", ABOVE, EXPECTED, "Relaxed", "Competes with", SAID)
+ALWAYS = ("Candidate", "Formula", ABOVE, "Relaxed", "Competes with")
+"""Columns that stand there though nothing is in them."""
+KINDS = {ABOVE: " class='number'", EXPECTED: " class='number'", SAID: " class='said'"}
+"""Of the table's cells, by their heads."""
+BY_EXPERIENCE = (
+    "<p class='muted'>By experience: where DFT is expected to place a novel candidate, by what it "
+    "said of other novel crystals that the potential had placed.</p>"
 )
-KINDS = {3: " class='number'", 6: " class='said'"}
-"""Of the table's cells, by their place."""
 
 
 @dataclass(frozen=True)
@@ -266,16 +265,13 @@ def _plot(figure: go.Figure, height: str) -> str:
 def _table(contents: Contents) -> str:
     placed = [c for c in contents.candidates if c.state == State.RELAXED and _has_energy(c)]
     placed.sort(key=lambda candidate: candidate.energy_above_hull)
-    numeric = {"E above hull, eV/atom"}
-    head = "".join(
-        f"<th scope='col'{' class=number' if name in numeric else ''}>{name}</th>" for name in HEADS
-    )
-    rows = "".join(
-        _row(candidate, contents.marks.get(candidate.id, Mark())) for candidate in placed[:LISTED]
-    )
+    rows = [_row(candidate, contents) for candidate in placed[:LISTED]]
+    kept = [name for name in HEADS if name in ALWAYS or any(row[name] for row in rows)]
+    head = "".join(f"<th scope='col'{KINDS.get(name, '')}>{name}</th>" for name in kept)
+    body = "".join(f"<tr>{''.join(_cells(row, kept))}</tr>" for row in rows)
     more = f"<p class='muted'>The lowest {LISTED} of {len(placed)}.</p>"
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    table = f"<div class='wide'>{table}</div>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<div class='wide'>{table}</div>{BY_EXPERIENCE if EXPECTED in kept else ''}"
     return (table + (more if len(placed) > LISTED else "")) if placed else "<p>None relaxed.</p>"
 
 
@@ -283,20 +279,23 @@ def _has_energy(candidate: Candidate) -> bool:
     return candidate.energy_above_hull is not None
 
 
-def _row(candidate: Candidate, mark: Mark) -> str:
-    said = "; ".join(filter(None, (", ".join(mark.tags), mark.note)))
+def _row(candidate: Candidate, contents: Contents) -> dict[str, str]:
+    """Return the cells of a candidate by their heads."""
+    mark = contents.marks.get(candidate.id, Mark())
+    record = track_record(candidate, contents.campaign.spec.hull)
     cells = (
         "★" if mark.starred else "",
         candidate.id,
         formula_label(candidate.formula),
         energy_number(candidate.energy_above_hull),
+        energy_number(record.expected) if record else "",
         spacegroup_label(candidate.spacegroup_relaxed),
         formula_label(candidate.decomposition or NOT_KNOWN),
-        said,
+        "; ".join(filter(None, (", ".join(mark.tags), mark.note))),
     )
-    return f"<tr>{''.join(_cells(cells))}</tr>"
+    return dict(zip(HEADS, cells, strict=True))
 
 
-def _cells(texts: Sequence[str]) -> Iterable[str]:
-    for place, text in enumerate(texts):
-        yield f"<td{KINDS.get(place, '')}>{escape(text)}</td>"
+def _cells(row: Mapping[str, str], kept: Iterable[str]) -> Iterable[str]:
+    for name in kept:
+        yield f"<td{KINDS.get(name, '')}>{escape(row[name])}</td>"

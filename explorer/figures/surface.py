@@ -13,6 +13,8 @@ from explorer.figures.style import Palette
 NAMES_AWAY = 1.1  # of the middle's distance to a corner
 EYE = (0.45, -1.6, 0.5)
 """Where the camera stands: before an edge, a little aside, so that no corner hides another."""
+REACH = 1.1
+"""Width of the surface with its names as it is seen first, in heights of the figure."""
 LINES = 4.0  # pixels; thinner ones are lost in three dimensions
 
 
@@ -87,5 +89,6 @@ def frame(colours: Palette) -> dict[str, Any]:
                 "center": {"x": 0.04, "y": 0, "z": -0.06},
             },
             "dragmode": "orbit",
-        }
+        },
+        "meta": {"reach": REACH},
     }

@@ -17,6 +17,8 @@ from explorer.figures.style import Palette, layout, palette
 from explorer.relaxed import SMAX
 
 SYMPREC = 0.1
+DEEPEST = 1e-3
+"""Of a limit: what lies further below it is zero to the potential, and is not drawn to scale."""
 MOST_DECADES = 3  # powers of ten that a small logarithmic axis has room to label
 INSIDE = 1e-3
 """An atom so little outside the first cell, in fractions of an edge, counts as inside."""
@@ -134,13 +136,21 @@ def trace_figure(trace: Trace, shown: int, fmax: float, dark: bool = False) -> g
 def _decades(values: np.ndarray, limit: float) -> dict[str, Any]:
     """Label a logarithmic axis at powers of ten, of which it has room for few.
 
-    Where less than two of them lie on it, its ends are labelled: one number is no scale.
+    Where less than two of them lie on it, its ends are labelled: one number is no scale. Forces
+    that symmetry forbids are rounding errors, of which the axis shows that they are small.
     """
     seen = np.append(values[values > 0], limit)
     low, high = float(seen.min()), float(seen.max())
+    if low < DEEPEST * limit:
+        span = np.log10([DEEPEST * limit, high])
+        return {"dtick": _decades_apart(*span), "range": [span[0], span[1] + 0.15]}
     if np.floor(np.log10(high)) - np.ceil(np.log10(low)) >= 1 or low == high:
-        return {"dtick": max(1, int(np.ceil(np.log10(high / low) / MOST_DECADES)))}
+        return {"dtick": _decades_apart(*np.log10([low, high]))}
     return {"tickmode": "array", "tickvals": [low, high], "ticktext": [f"{low:.2g}", f"{high:.2g}"]}
+
+
+def _decades_apart(low: float, high: float) -> int:
+    return max(1, int(np.ceil((high - low) / MOST_DECADES)))
 
 
 def _ends(energies: np.ndarray) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -177,13 +178,21 @@ def _axes(points: np.ndarray) -> Mapping[str, list[float]]:
 
 
 def _names(contenders: Sequence[Contender]) -> list[str]:
-    """Return the titles, shortened, with the seeds that tell them apart; Plotly reads tags."""
+    """Return the titles, shortened, with what tells them apart; Plotly reads tags.
+
+    That is the seed, or where that is the same, too, the start of the id.
+    """
     told = []
     for contender, seed in zip(contenders, seeds_told(contenders), strict=True):
         title = contender.title
         short = title if len(title) <= MOST_LETTERS else f"{title[: MOST_LETTERS - 1]}…"
         told.append(html.escape(f"{short}, {seed}" if seed else short, quote=False))
-    return told
+    alike = Counter(told)
+    ids = [contender.campaign.id[:4] for contender in contenders]
+    return [
+        f"{name}, {start}" if alike[name] > 1 else name
+        for name, start in zip(told, ids, strict=True)
+    ]
 
 
 _MARGIN = {"l": 48, "r": 12, "t": 30, "b": 44}

@@ -31,7 +31,11 @@ class CampaignList(JSComponent):
 
 
 def campaign_row(
-    campaign: Campaign, lowest: Candidate | None, thumbnail: str = "", user: User | None = None
+    campaign: Campaign,
+    lowest: Candidate | None,
+    thumbnail: str = "",
+    user: User | None = None,
+    seeded: bool = False,
 ) -> dict[str, Any]:
     """Return what the list shows of a campaign.
 
@@ -43,11 +47,16 @@ def campaign_row(
         SVG, see `explorer.figures.thumbnail`.
     user
         Who looks at the list; None without login.
+    seeded
+        Whether the seed is told: among campaigns that were asked the same.
     """
     spec, counts = campaign.spec, campaign.counts
     at_rest = campaign.state not in {CampaignState.QUEUED, CampaignState.RUNNING}
     when = time.strftime("%d %b %Y %H:%M", time.localtime(campaign.created))
     whose = "" if user is None else _whose(campaign, user)
+    seed = f"seed {spec.seed}" if seeded else ""
+    facts = (question(campaign), seed, when, campaign.id[:4], whose)
+    failed = campaign.state == CampaignState.FAILED
     fates = [(kind, counts[kind] / max(spec.n, 1), counts[kind]) for kind in FATES if counts[kind]]
     return {
         "id": campaign.id,
@@ -56,7 +65,8 @@ def campaign_row(
         "title": spec.name or _system(campaign),
         "href": f"?campaign={campaign.id}",
         "state": "deleted" if campaign.deleted and not at_rest else campaign.state.value,
-        "facts": " · ".join(filter(None, (_question(campaign), when, campaign.id[:4], whose))),
+        "facts": " · ".join(filter(None, facts)),
+        "problem": campaign.message if failed else "",
         "fates": [list(fate) for fate in fates],
         "counts": f"{counts['drawn']:,} of {spec.n:,} drawn, {counts['relaxed']:,} relaxed",
         "lowest": energy_label(lowest.energy_above_hull) if lowest else "",
@@ -73,7 +83,7 @@ def _system(campaign: Campaign) -> str:
     return told[0].upper() + told[1:]
 
 
-def _question(campaign: Campaign) -> str:
+def question(campaign: Campaign) -> str:
     """Return what else was asked, in a few words."""
     spec = campaign.spec
     groups = [str(group) for group in spec.spacegroups]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from explorer.figures.thumbnail import hull_thumbnail
 from explorer.figures.versus import FEWEST, MOST
 from explorer.figures.words import escape
 from explorer.store import Store, StoreError
-from explorer.ui.campaign_list import CampaignList, campaign_row
+from explorer.ui.campaign_list import CampaignList, campaign_row, question
 from explorer.ui.theme import card, heading, words
 from explorer.ui.watched import BATCH
 from explorer.ui.workbench import Workbench, lowest
@@ -123,7 +124,14 @@ class CampaignsView(Viewer):
     def _rows(self, deleted: bool) -> list[dict[str, Any]]:
         store, everyone = self.bench.store, self.everyone.value
         campaigns = store.campaigns(deleted=deleted, everyone=everyone)
-        return [campaign_row(item, *self._lowest.of(item), store.user) for item in campaigns]
+        asked = {
+            item.id: (item.spec.name, item.spec.composition, question(item)) for item in campaigns
+        }
+        alike = Counter(asked.values())
+        return [
+            campaign_row(item, *self._lowest.of(item), store.user, alike[asked[item.id]] > 1)
+            for item in campaigns
+        ]
 
     async def _turn(self, *_: Any) -> None:
         self.told.visible = False

@@ -34,8 +34,11 @@ class DistributionsView(Viewer):
         )  # fmt: skip
         self.note = words()
         bench.param.watch(self._redraw, ["summary", "campaign_id", "threshold", "dark"])
+        bench.param.watch(self._redraw, "campaign")
 
-    async def _redraw(self, *_: Any) -> None:
+    async def _redraw(self, *events: Any) -> None:
+        if {event.name for event in events} == {"campaign"} and events[0].old is not None:
+            return  # it was drawn when there were no news of crystals yet
         async with self._drawing:
             bench, campaign_id = self.bench, self.bench.campaign_id
             gathered, limit, dark = bench.summed_up, bench.threshold, bench.dark

@@ -16,7 +16,7 @@ from panel.viewable import Viewer
 from explorer.export import FORMATS, REPORT, USUAL
 from explorer.export_campaign import export_chosen
 from explorer.store import Store, StoreError
-from explorer.ui.theme import TOOLTIP_BELOW
+from explorer.ui.theme import TOOLTIP_BELOW, WRAP
 from explorer.ui.workbench import Workbench, is_placed, with_structures
 
 NEAR_HULL = 0.1  # eV/atom, the usual meaning of "metastable"
@@ -93,7 +93,9 @@ class ExportView(Viewer):
             raise
 
     def __panel__(self) -> pn.Row:
-        return pn.Row(self.near, self.formats, self.download, margin=0, align="center")
+        return pn.Row(
+            self.near, self.formats, self.download, margin=0, align="center", stylesheets=[WRAP]
+        )
 
 
 def zip_of(store: Store, campaign_id: str, ids: list[str], formats: Sequence[str]) -> BytesIO:

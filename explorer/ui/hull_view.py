@@ -49,6 +49,7 @@ WARNING = """
   border-left: 3px solid var(--amber);
   background: color-mix(in srgb, var(--amber) 10%, transparent); }
 """
+NOBODY = "No candidate is shown here: each comes once it is relaxed."
 CROWD = 4  # candidates on the hull, from which on so many of them say more of the hull
 
 
@@ -198,7 +199,9 @@ class HullView(Viewer):
             self.level.object = f"<p class='problem'>{escape(picture.message)}</p>"
         else:
             level = f"Energies: {picture.level}. " if picture.level else ""
-            said = escape(level + self.known.competition)
+            placed = self.time.value == BEFORE or any(dot.is_candidate for dot in picture.dots)
+            lacking = "" if placed or self.bench.campaign is None else f"{NOBODY} "
+            said = escape(lacking + level + self.known.competition)
             crowd = escape(drawn.crowd) if self.time.value == BOTH else ""
             warning = f"<p class='warning'>{crowd}</p>" if crowd else ""
             self.level.object = f"{warning}<p class='muted'>{said}</p>"
@@ -235,7 +238,7 @@ def _draw(gathered: Gathered, spec: CampaignSpec, asked: Asked) -> Drawn:
         picture,
         {} if pictured else gathered.once("facets", partial(_facets, gathered)),
         limit_words(picture, asked.threshold),
-        crowd_words(picture),
+        crowd_words(picture, known.hull is not None),
     )
 
 
@@ -277,14 +280,19 @@ def limit_words(picture: HullPicture, threshold: float) -> str:
     return f"up to {threshold:.2f} eV/atom{hidden}"
 
 
-def crowd_words(picture: HullPicture) -> str:
-    """Say that a hull on which a third of the candidates lie is a bare one; else ""."""
+def crowd_words(picture: HullPicture, after: bool = True) -> str:
+    """Say that a hull on which a third of the candidates lie is a bare one; else "".
+
+    ``after`` tells whether the page can show the hull that candidates share.
+    """
     drawn = [dot for dot in picture.dots if dot.is_candidate]
     found = sum(dot.energy_above_hull <= ON_HULL for dot in drawn)
     if found < CROWD or 3 * found < len(drawn):
         return ""
-    return (
+    told = (
         f"{found} of {len(drawn)} candidates lie on or below the hull of the known phases. So many "
-        "are a sign that competing phases are missing here, not of as many new ones; "
-        f"“{AFTER}” lets the candidates compete with one another."
+        "are a sign that competing phases are missing here, not of as many new ones"
+    )
+    return (
+        f"{told}; “{AFTER}” lets the candidates compete with one another." if after else f"{told}."
     )

@@ -179,7 +179,8 @@ class RunBar(Viewer):
         if campaign.active and campaign.wanted != "run":
             word = "Pausing" if campaign.wanted == "pause" else "Stopping"
         title = f"<h1>Campaign {escape(campaign_label(campaign))}</h1>"
-        self.chip.object = f"{title}<span class='chip {campaign.state.value}'>{word}</span>"
+        look = "deleted" if campaign.deleted else campaign.state.value
+        self.chip.object = f"{title}<span class='chip {look}'>{word}</span>"
         self.progress.object = progress_html(campaign)
 
     def _tell(self) -> None:

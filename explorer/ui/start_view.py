@@ -32,6 +32,7 @@ SMALL = {
     "margin": (0, 0, 0, 4),
     "align": "center",
     "stylesheets": [TOOLTIP_BELOW],
+    "sx": {"& .MuiButton-root": {"fontSize": 12}},  # the field to open a file knows no size
 }
 
 

@@ -86,7 +86,8 @@ def versus_html(
 def _head(contender: Contender, colour: str, seed: str) -> str:
     campaign = contender.campaign
     generator = campaign.spec.generator if campaign.spec.name else ""  # else the title tells it
-    told = ", ".join(filter(None, (generator, seed, campaign.state.value, campaign.id[:4])))
+    state = "deleted" if campaign.deleted else campaign.state.value
+    told = ", ".join(filter(None, (generator, seed, state, campaign.id[:4])))
     return (
         f"<th scope='col'><i style='background:{escape(colour)}'></i>"
         f"<a href='?campaign={escape(campaign.id)}'>{escape(contender.title)}</a>"
@@ -100,8 +101,8 @@ def _row(line: Line, counted: Sequence[Funnel]) -> str:
         share = ""
         if line.whole is not None and line.whole(each):
             percent = 100 * line.count(each) / line.whole(each)
-            share = f"<span class='share'>{percent:.0f} % of {line.whole(each)} {line.of}</span>"
-        cells.append(f"<td><b>{line.count(each)}</b>{share}</td>")
+            share = f"<span class='share'>{percent:.0f} % of {line.whole(each):,} {line.of}</span>"
+        cells.append(f"<td><b>{line.count(each):,}</b>{share}</td>")
     return f"<tr>{_name(line.name, line.help)}{''.join(cells)}</tr>"
 
 

@@ -60,6 +60,16 @@ GRID = """
   :host { grid-template-areas: "numbers numbers" "found hull" "energies hull"; }
 }
 """
+# Where the campaigns share no hull, its card is a line of words.
+NO_HULL = """
+:host { grid-template-areas: "numbers numbers" "found found" "energies energies" "hull hull"; }
+@media (max-width: 1100px) {
+  :host { grid-template-areas: "numbers" "found" "energies" "hull"; }
+}
+@media (min-width: 1700px) {
+  :host { grid-template-areas: "numbers numbers" "found energies" "hull hull"; }
+}
+"""
 NO_TARGETS = "None of these campaigns looks for anything: there is no known phase to find again."
 HEIGHTS = {"found": 280, "energies": 300, "hull": 380}
 """Of the plots, pixels."""
@@ -69,6 +79,10 @@ LABELS = {
     "hull": "Known hull with the candidates of each campaign",
 }
 OTHER_SYSTEMS = "These campaigns search different elements, so they share no hull."
+OTHER_SCALES = (
+    "These campaigns differ in {}: their energies do not belong on one hull. Each has its own on "
+    "its own page."
+)
 NO_PICTURE = f"A hull of more than {LARGEST_PICTURE} elements, or of any elements, has no picture."
 
 
@@ -155,9 +169,27 @@ class VersusView(Viewer):
             for name, plot in self.plots.items()
         }
         self.notes = {name: words() for name in ("found", "hull")}
+        self.cards = self._cards()
+        numbers = card(
+            heading(TITLE, self.budget, self.close, level=1), self.spent, self.warning, self.table,
+            name="numbers",
+        )  # fmt: skip
+        self.grid = pn.Column(
+            numbers, *self.cards, stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
+        )
         self.plots["hull"].param.watch(self._open, "clicked")
         self.budget.param.watch(self.refresh, "value")
         bench.param.watch(self.refresh, ["versus", "threshold", "dark"])
+
+    def _cards(self) -> tuple[pn.Column, ...]:
+        """Return the cards of the figures; how far up they show is chosen where one always is."""
+        tools = pn.Row(self.limit, self.slider, margin=0, align="center")
+        stages, notes = self.stages, self.notes
+        return (
+            card(heading("Targets found"), stages["found"], notes["found"], name="found"),
+            card(heading("Energy above the hull", tools), stages["energies"], name="energies"),
+            card(heading("Hull"), stages["hull"], notes["hull"], name="hull"),
+        )
 
     @property
     def ids(self) -> list[str]:
@@ -188,7 +220,7 @@ class VersusView(Viewer):
         self._reader.forget_others(ids)
         try:
             campaigns = [self.bench.store.campaign(name) for name in ids]
-            state = [(c.id, c.sequence, c.state, c.spec.name) for c in campaigns]
+            state = [(c.id, c.sequence, c.state, c.spec.name, c.deleted) for c in campaigns]
             shown = (state, budget, self.bench.dark, self.bench.threshold)
             if shown == self._shown:
                 return None
@@ -201,7 +233,7 @@ class VersusView(Viewer):
         dark, limit = self.bench.dark, self.bench.threshold
         cut, unlike = under(whole, budget), differences(whole)
         sought = any(contender.targets.names for contender in whole)
-        hull, hull_note = self._hull(cut, dark)
+        hull, hull_note = self._hull(cut, scales_of(unlike), dark)
         colours = palette(dark).series
         return Drawn(
             table=versus_html(cut, colours, unlike),
@@ -219,10 +251,12 @@ class VersusView(Viewer):
         targets = targets_of(campaign.spec, given)
         return Contender(campaign, self._reader.of(campaign), targets)
 
-    def _hull(self, cut: Sequence[Contender], dark: bool) -> tuple[str, str]:
+    def _hull(self, cut: Sequence[Contender], scales: str, dark: bool) -> tuple[str, str]:
         """Draw the hull that all campaigns share, or say why there is none."""
         if len({contender.campaign.spec.chemical_system for contender in cut}) > 1:
             return "", OTHER_SYSTEMS
+        if scales:
+            return "", OTHER_SCALES.format(scales)
         picture = known_of(cut[0].campaign.spec).picture
         if not 0 < len(picture.elements) <= LARGEST_PICTURE:
             return "", NO_PICTURE
@@ -232,7 +266,8 @@ class VersusView(Viewer):
 
     def _present(self, drawn: Drawn) -> None:
         with pn.io.hold():
-            problem = f"<p class='problem' role='alert'>{escape(drawn.problem)}</p>"
+            told = drawn.problem[:1].upper() + drawn.problem[1:]
+            problem = f"<p class='problem' role='alert'>{escape(told)}</p>"
             self.table.object = problem if drawn.problem else drawn.table
             self.spent.object = f"<p class='muted'>{escape(drawn.budget)}</p>"
             self.warning.param.update(object=escape(drawn.warning), visible=bool(drawn.warning))
@@ -242,31 +277,28 @@ class VersusView(Viewer):
             for name, figure in figures.items():
                 self.plots[name].drawing = figure
                 self.stages[name].visible = bool(figure)
-            self.budget.visible = not drawn.problem
+            for part in (self.budget, self.spent, *self.cards):
+                part.visible = not drawn.problem
+            self.grid.stylesheets = [GRID] if drawn.hull else [GRID, NO_HULL]
             limit = f"up to {self.bench.threshold:.2f} eV/atom"
             self.limit.object = f"<span class='muted'>{limit}</span>"
 
     def __panel__(self) -> pn.Column:
-        tools = pn.Row(self.limit, self.slider, margin=0, align="center")
-        stages, notes = self.stages, self.notes
-        return pn.Column(
-            card(heading(TITLE, self.budget, self.close, level=1), self.spent, self.warning,
-                 self.table, name="numbers"),
-            card(heading("Targets found"), stages["found"], notes["found"], name="found"),
-            card(heading("Energy above the hull"), stages["energies"], name="energies"),
-            card(heading("Hull", tools), stages["hull"], notes["hull"], name="hull"),
-            stylesheets=[GRID], margin=0, sizing_mode="stretch_width",
-        )  # fmt: skip
+        return self.grid
+
+
+def scales_of(unlike: Sequence[Difference]) -> str:
+    """Name what puts energies on different scales; "" for nothing."""
+    return ", ".join(dict.fromkeys(item.what for item in unlike if item.scale)).lower()
 
 
 def warning_of(unlike: Sequence[Difference]) -> str:
     """Say that energies cannot be compared; "" when they can."""
-    scales = [item.what for item in unlike if item.scale]
+    scales = scales_of(unlike)
     if not scales:
         return ""
-    named = ", ".join(dict.fromkeys(scales)).lower()
     return (
-        f"These campaigns differ in {named}: their energies above the hull are measured from "
+        f"These campaigns differ in {scales}: their energies above the hull are measured from "
         "different hulls or by different potentials. Compare how each does within itself, not "
         "one's energies with the other's."
     )

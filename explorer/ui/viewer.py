@@ -65,7 +65,11 @@ from model.crystal import WyckoffCrystal
 
 DETAILS = """
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 14px; margin: 8px 0 0; }
-dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
+dt { color: var(--muted); }
+dt[title] { cursor: help; }
+dt[title] span { text-decoration: underline dotted; text-underline-offset: 3px;
+  text-decoration-color: color-mix(in srgb, var(--panel-on-surface-color) 40%, transparent); }
+dd { margin: 0; overflow-wrap: anywhere; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 12px; justify-content: center; }
 .legend i { display: inline-block; width: 11px; height: 11px; border-radius: 50%;
   margin-right: 5px; vertical-align: -1px;
@@ -76,10 +80,36 @@ ONLY_CANDIDATES = {
     NOTES: "Notes belong to candidates.",
     RELAXATION: "Known phases were relaxed beforehand; their steps are not kept.",
 }
-NARROW_TABS = {
-    "& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"] | {"padding": "2px 6px"},
-    "@media (max-width: 380px)": {"& .MuiButtonBase-root": {"padding": "2px 3px"}},
+FACT_HELP = {
+    "Space group": "As the model was asked for it, then as spglib finds it (symprec 0.1 Å) before "
+    "and after relaxation",
+    "Above the hull": "Energy above the convex hull of the known phases, by the potential; "
+    "negative is below it",
+    "By experience": "What DFT said of other novel crystals that the potential placed like this",
+    "Competes with": "Known phases of lowest energy for this composition, in fractions of atoms",
+    "Novelty": "The known phase or earlier candidate that it equals (StructureMatcher)",
+    "Drawn geometry": "The known crystal whose geometry it was drawn with",
+    "Foreseen": "How likely it lies near the hull, as two networks and trees judged before any "
+    "relaxation",
+    "log p": "Natural logarithm of the crystal's probability under the model, and of its parts",
+    "Density": "Of the structure shown",
+    "Oxidation": "Oxidation states that balance, guessed from the formula alone",
+    "Geometry": "Where the structure and its energy come from",
 }
+"""What a fact means, under the mouse; the README tells more."""
+NARROW_TABS = {
+    "flexWrap": "wrap",  # where a card is narrower than seven of them
+    "& .MuiButtonBase-root": TAB_LOOK["& .MuiButtonBase-root"]
+    | {"padding": "2px 6px", "width": "auto"},
+    "@media (max-width: 1400px), (min-width: 1600px) and (max-width: 1760px)": {
+        "& .MuiButtonBase-root": {"padding": "2px 3px"}
+    },
+    "@media (max-width: 380px)": {"& .MuiButtonBase-root": {"padding": "2px 3px", "fontSize": 11}},
+}
+SCENE_HEIGHT = 340
+"""Of a crystal, pixels."""
+WHOLE_CARD = {"sizing_mode": "stretch_both", "height": None}
+"""The words before anything is chosen stand in its middle."""
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
 
 
@@ -103,9 +133,9 @@ class ViewerView(Viewer):
         self.scene = CrystalView(
             placeholder=NOTHING_SELECTED,
             dark=bench.dark,
-            sizing_mode="stretch_both",
             min_height=300,
             margin=0,
+            **WHOLE_CARD,
         )
         self.stage = pmui.RadioButtonGroup.from_param(
             bench.param.stage, label="", options=STAGES, size="small", margin=0, align="center",
@@ -227,8 +257,11 @@ class ViewerView(Viewer):
     def _present(self, shown: Shown, tab: str) -> None:
         drawn = shown.drawn
         visible = drawn is not None and drawn.scene is not None
+        # Of one height, or the tabs below would move from under the mouse with what each one tells.
+        room = {"sizing_mode": "stretch_width", "height": SCENE_HEIGHT} if visible else WHOLE_CARD
         with pn.io.hold():
             self.scene.param.update(
+                **room,
                 scene=drawn.scene if visible else None,
                 placeholder=shown.note or (drawn.message if drawn else ""),
                 subject=self.bench.selected,
@@ -329,8 +362,13 @@ def _of_structure(structure: Structure | None) -> dict[str, str]:
 
 
 def _list(facts: dict[str, str]) -> str:
-    rows = (f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items() if v)
+    rows = (f"{_term(name)}<dd>{escape(told)}</dd>" for name, told in facts.items() if told)
     return f"<dl>{''.join(rows)}</dl>"
+
+
+def _term(name: str) -> str:
+    told = FACT_HELP.get(name)
+    return f"<dt title='{escape(told)}'><span>{name}</span></dt>" if told else f"<dt>{name}</dt>"
 
 
 def legend_html(drawn: CrystalScene) -> str:

@@ -64,6 +64,24 @@ def test_a_report_counts_what_became_one_crystal_once(contents) -> None:
     )
 
 
+def test_the_table_of_a_report_has_no_column_of_nothing(contents) -> None:
+    """Stars and notes where there are some, what is expected of DFT where that is known."""
+    heads = re.compile("<th scope='col'[^>]*>(.*?)</th>")
+    assert heads.findall(campaign_report(contents)) == [
+        "", "Candidate", "Formula", "E above hull, eV/atom", "Relaxed", "Competes with",
+        "Tags and note",
+    ]  # fmt: skip
+    level = EnergyLevel("chgnet 0.3.0", "d14ab7c0f093", "MP2020")  # whose record is known
+    novel = tuple(replace(c, level=level, novel=True) for c in contents.candidates)
+    known = replace(contents, campaign=campaign(hull="filled"), candidates=novel, marks={})
+    page = campaign_report(known)
+    assert heads.findall(page) == [
+        "Candidate", "Formula", "E above hull, eV/atom", "By experience, eV/atom", "Relaxed",
+        "Competes with",
+    ]  # fmt: skip
+    assert "By experience: where DFT is expected" in page
+
+
 def test_the_curve_of_a_report_counts_whole_crystals(contents) -> None:
     """Of three crystals no axis has a fifth."""
     axis = retrieval_lines(curve_of(contents.candidates, contents.targets)).layout.xaxis
@@ -87,7 +105,7 @@ def test_a_report_speaks_as_the_form_does(contents) -> None:
     assert told["Generator"] == "random"
     assert told["Hull"] == "DFT, gaps filled"
     assert told["Known geometries first"] == "yes"
-    assert told["Give up above hull (eV/atom)"] == "1"
+    assert told["Give up above (eV/atom)"] == "1"
     assert not set(told) & set(CampaignSpec.model_fields)
     counts = COUNTS | {"skipped": 4}
     skipped = replace(contents, campaign=replace(contents.campaign, counts=counts))

@@ -38,7 +38,17 @@ def test_few_powers_of_ten_are_labelled(shrinking) -> None:
     """However far forces fall, their labels do not run into one another."""
     assert trace_figure(shrinking, 0, 0.05).layout.yaxis2.dtick == 1
     forces = np.geomspace(10.0, 1e-7, len(shrinking.forces))
-    assert trace_figure(replace(shrinking, forces=forces), 0, 0.05).layout.yaxis2.dtick == 3
+    assert trace_figure(replace(shrinking, forces=forces), 0, 0.05).layout.yaxis2.dtick == 2
+
+
+def test_what_symmetry_forbids_does_not_stretch_an_axis(shrinking) -> None:
+    """Forces of 1e-18 eV/Å are rounding errors: their axis ends not far below the limit."""
+    for forces in ([0.0, 1e-18, 3e-17, 0.0, 2e-18], [1.0, 0.1, 1e-12, 0.0, 0.0]):
+        axis = trace_figure(replace(shrinking, forces=np.array(forces)), 0, 0.05).layout.yaxis2
+        low, high = axis.range
+        assert low == pytest.approx(np.log10(5e-5))
+        assert high > np.log10(max(0.05, *forces))
+    assert trace_figure(shrinking, 0, 0.05).layout.yaxis2.range is None
 
 
 @pytest.fixture

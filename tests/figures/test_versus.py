@@ -7,7 +7,7 @@ import pytest
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import State
-from explorer.figures.asked import FIELDS
+from explorer.figures.asked import FIELDS, value_words
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.seeds import band, seed_words, seeds_alike
@@ -160,6 +160,22 @@ def test_seeds_of_one_question_share_a_band(contenders):
     begun = replace(second, campaign=campaign("y", {"checkpoint": "other"}, seed=3))
     assert seeds_alike((first, begun)) == []
     assert seed_words((first, replace(second, targets=TargetList()))) == ""
+
+
+def test_no_two_campaigns_have_one_name_in_a_legend(contenders):
+    """What was asked twice with one seed is told apart by the ids that the table names, too."""
+    first, second = contenders
+    twice = (first, replace(second, campaign=campaign("twofold")), replace(
+        second, campaign=campaign("three", generator="random")
+    ))  # fmt: skip
+    names = [trace.name for trace in energies_versus(twice, 0.5).data]
+    assert names == ["Al-Ca, transformer, one", "Al-Ca, transformer, twof", "Al-Ca, random"]
+
+
+def test_large_numbers_are_told_in_thousands_and_seeds_as_they_are_typed():
+    """As everywhere on the page."""
+    assert value_words("n", 1_000_000) == "1,000,000"
+    assert value_words("seed", 20261123) == "20261123"
 
 
 def test_it_is_told_where_seeds_drew_the_same_crystals(contenders):

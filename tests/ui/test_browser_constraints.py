@@ -29,6 +29,9 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, home):
         choose(page, "Al", "Ca", "Cu")
         page.get_by_label("Search space groups").fill("i4/mmm")
         page.get_by_label("Search space groups").press("Enter")
+        told = page.locator(".preview .words")
+        told.get_by_text("keeps one empty").wait_for()
+        assert told.evaluate("(node) => node.scrollHeight <= node.clientHeight + 1")  # all of it
         page.locator("button.pick", has_text="2a").click()
         page.get_by_role("button", name="Ca on 2a").click()
         wait_for(lambda: field(page, "Wyckoff sites").input_value() == "139:2a=Ca", 30, "the text")

@@ -1,9 +1,19 @@
 """The page as zooming in leaves it: a window of 640 × 360, or that of a telephone."""
 
 from chromium import opened, wait_for
+from handmade import put
 
+from explorer.store import Store
 from explorer.ui.results_view import FIGURES
 
+TOLD = {
+    "Sites": "Site symmetry",
+    "Bonds": "Coordination",
+    "Match": "No known phase of",
+    "Powder": "Radiation",
+    "Notes": "Starred",
+}
+"""What the tabs of a crystal say."""
 OUTSIDE = """() => {
   const found = [], roots = [document]
   const scrolled = (node) => {
@@ -38,6 +48,45 @@ CLIPPED = """() => {
   }
   return found
 }"""
+
+TINY = """() => {
+  const roots = [document], found = []
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim())
+      if (!words || !node.offsetParent || node.closest(".material-icons")) { continue }
+      const label = node.closest("label")
+      const {a} = new DOMMatrix(label ? getComputedStyle(label).transform : "none")
+      const size = a * parseFloat(getComputedStyle(node).fontSize)
+      if (size < 10.5) { found.push(`${node.textContent} ${size.toFixed(1)}`) }
+    }
+  }
+  return found
+}"""
+"""Words in letters of less than 10.5 pixels."""
+
+CORNERS = """() => {
+  const roots = [document]
+  for (const root of roots) {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      const scene = node._fullLayout?.scene?._scene
+      if (!scene?.glplot?.cameraParams) { continue }
+      const {model, view, projection} = scene.glplot.cameraParams
+      const times = (m, v) => [0, 1, 2, 3].map((row) =>
+        v.reduce((sum, value, column) => sum + m[4 * column + row] * value, 0))
+      const names = node.data.find(({uid}) => uid === "CORNERS")
+      return names.text.flatMap((text, k) => {
+        const place = ["x", "y", "z"].map((axis, j) => names[axis][k] * scene.dataScale[j])
+        const [x, y, , w] = times(projection, times(view, times(model, [...place, 1])))
+        return text ? [[x / w, y / w]] : []
+      })
+    }
+  }
+  return []
+}"""
+"""Where the corners' names stand in a figure in three dimensions, each way from -1 to 1."""
 
 CUT = """() => {
   const roots = [document], found = []
@@ -86,6 +135,54 @@ def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
         page.goto(f"{address}?campaign={campaign}")
         page.locator(".tabulator-row").first.wait_for()
         wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
+
+
+def test_no_words_are_tiny_and_nothing_sticks_out_for_it(site):
+    """Buttons had letters of 10 pixels and fields names of less, beside words of 13."""
+    address, campaign = site
+    with opened(f"{address}?campaign={campaign}") as page:
+        page.locator(".tabulator-row [tabulator-field=state]").first.click()
+        page.get_by_role("button", name="Powder", exact=True).wait_for()
+        for width in (1920, 1640, 1280, 1110):
+            page.set_viewport_size({"width": width, "height": 900})
+            wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, f"a page that fits {width} pixels")
+            assert page.evaluate(TINY) == []
+        page.set_viewport_size({"width": 1280, "height": 1400})
+        first = page.get_by_role("button", name="Facts", exact=True)
+        place = first.bounding_box()["y"]
+        for tab, told in TOLD.items():  # they stay under a mouse that does
+            page.get_by_role("button", name=tab, exact=True).click()
+            page.get_by_text(told).first.wait_for()
+            assert first.bounding_box()["y"] == place
+
+
+def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
+    """Plotly fits it to the height: beside long lists of facts two of four corners were cut off."""
+    address, _ = site
+    store = Store(home / "campaigns.db")
+    four = put(store, elements=("Al", "Ca", "Cu", "Mg"))
+    three = put(store, elements=("Al", "Ca", "Cu"))
+    store.close()
+
+    def heightened(name: str, corners: int) -> list:
+        """Return the corners' names in a card that is higher than wide."""
+        wait_for(lambda: len(page.evaluate(CORNERS)) == corners, 60, name)
+        before = page.evaluate(CORNERS)
+        figure = page.get_by_role("figure", name=name)
+        figure.evaluate("(node) => { node.style.height = '700px' }")
+        return wait_for(lambda: differs(before, page.evaluate(CORNERS)), 30, f"a higher {name}")
+
+    with opened(f"{address}?campaign={four}") as page:
+        page.get_by_text("No crystal yet").wait_for()  # where histograms come
+        assert all(abs(x) < 0.9 for x, _ in heightened("Quaternary hull", 4))
+        page.goto(f"{address}?campaign={three}")
+        page.get_by_role("button", name="3-D").click()
+        assert all(abs(x) < 0.9 for x, _ in heightened("Ternary hull", 3))
+
+
+def differs(before: list, after: list) -> list:
+    """Return a new reading once it differs from the one before; else none."""
+    return after if after != before else []
 
 
 def test_crystals_side_by_side_leave_room_for_their_numbers(site):

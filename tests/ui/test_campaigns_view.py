@@ -66,6 +66,20 @@ def test_a_row_tells_what_was_asked_and_found(view):
     assert "resume" in dict(second["actions"])
 
 
+def test_a_row_tells_why_a_campaign_failed_and_which_of_two_alike_it_is(store):
+    """Without opening each: what was asked twice differs in its seed, and only there it is told."""
+    put(store, state=CampaignState.FAILED)
+    put(store, seed=7)
+    put(store, name="another")
+    view = CampaignsView(Workbench(store), nothing, nothing)
+    asyncio.run(view.refresh())
+    assert row_of(view, state="failed")["problem"] == "the disk is full"
+    told = {row["facts"].split(" · ")[1]: row["problem"] for row in view.list.rows}
+    assert {"seed 0", "seed 7"} < set(told)
+    assert told["seed 7"] == ""
+    assert "seed" not in row_of(view, name="another")["facts"]
+
+
 def test_no_list_is_called_empty_before_it_was_read(store):
     """What has not been read is neither shown nor denied."""
     put(store)
@@ -195,10 +209,36 @@ def test_campaigns_of_other_elements_are_compared_with_a_warning(view):
     assert "differ in elements" in shown.warning.object
     assert "different elements" in shown.notes["hull"].object
     assert not shown.stages["hull"].visible
+    assert len(shown.grid.stylesheets) == 2  # the card without a figure is no higher than its words
+
+
+def test_campaigns_on_different_hulls_share_no_figure_of_one(view):
+    """The candidates of one would stand on the hull of the other, at distances from their own."""
+    other = put(view.bench.store, candidate(3), hull="filled")
+    view.bench.versus = f"{row_of(view, name=HOSTILE)['id']},{other}"
+    shown = looked_at(view.bench)
+    assert "differ in hull" in shown.notes["hull"].object
+    assert not shown.stages["hull"].visible
+
+
+def test_a_deleted_campaign_is_called_so_where_it_is_compared(view):
+    """Also when it is deleted while the page shows it."""
+    first, gone = row_of(view, name=HOSTILE)["id"], put(view.bench.store, candidate(7))
+    view.bench.versus = f"{first},{gone}"
+    shown = looked_at(view.bench)
+    assert "deleted" not in shown.table.object
+    view.bench.store.delete(gone)
+    asyncio.run(shown.refresh())
+    assert f"deleted, {gone[:4]}" in shown.table.object
 
 
 @pytest.mark.parametrize(("ids", "problem"), [("one", "got 1"), ("one,two", "no campaign one")])
 def test_a_link_that_names_no_campaigns_says_so(view, ids, problem):
-    """Too few, or of another database."""
+    """Too few, or of another database; and there are no cards of nothing."""
     view.bench.versus = ids
-    assert problem in looked_at(view.bench).table.object
+    shown = looked_at(view.bench)
+    assert problem in shown.table.object
+    assert not any(card.visible for card in shown.cards)
+    view.bench.versus = ",".join(row["id"] for row in view.list.rows)
+    asyncio.run(shown.refresh())
+    assert all(card.visible for card in shown.cards)

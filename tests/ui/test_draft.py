@@ -78,7 +78,7 @@ def test_a_problem_names_its_field(field, values):
         ),
         (
             {"give_up": 2000.0},
-            "Give up above hull (eV/atom): expected a number less than or equal to 1000, got "
+            "Give up above (eV/atom): expected a number less than or equal to 1000, got "
             "2000.0; usual is 1",
         ),
         ({"n": None}, "Crystals to draw: expected a number, got an empty field: usual is 64"),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import panel as pn
 import pytest
-from chromium import opened, served
+from chromium import opened, served, wait_for
 from handmade import HOSTILE, candidate, put
 
 from explorer.campaign import CampaignState
@@ -210,7 +210,9 @@ def log_in(page, user: str, password: str) -> None:
 def test_bob_logs_in_and_finds_his_campaigns_and_not_those_of_others(tmp_path):
     """In the browser, through a link to Cleo's campaign; nothing is asked of another host."""
     store = Store(tmp_path / "campaigns.db")
-    put(store.of(BOB), candidate(1), name="his own")
+    own = put(store.of(BOB), candidate(1), state=CampaignState.PAUSED, name="his own")
+    for number in range(8):
+        put(store.of(BOB), name=f"campaign {number}, {'a name with many words, ' * 6}")
     secret = put(store.of(CLEO), candidate(2), name="not for him")
     store.close()
     users = tmp_path / "users.json"
@@ -227,6 +229,15 @@ def test_bob_logs_in_and_finds_his_campaigns_and_not_those_of_others(tmp_path):
         page.goto(address)
         page.get_by_role("link", name="his own").wait_for()
         assert page.get_by_text("not for him").count() == 0
+        for width in (1280, 800):
+            page.set_viewport_size({"width": width, "height": 900})
+            buttons = page.locator(f"li[data-id='{own}'] .actions button")
+            lines = {buttons.nth(k).bounding_box()["y"] for k in range(buttons.count())}
+            assert (buttons.count(), len(lines)) == (5, 1)  # Delete is not on a line of its own
+        page.get_by_label("Find campaigns").fill("WORDS 3,")
+        wait_for(lambda: page.locator("li[data-id]").count() == 1, 10, "the one that says so")
+        page.keyboard.press("Escape")
+        wait_for(lambda: page.locator("li[data-id]").count() == 9, 10, "all again")
         page.get_by_role("link", name="Log out").click()
         page.get_by_role("button", name="Log in again").click()
         page.get_by_label("User").wait_for()

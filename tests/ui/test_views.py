@@ -218,11 +218,19 @@ def test_details_escape_what_comes_from_data(bench):
 
 def test_a_space_group_is_not_torn_apart():
     """Lines of the card's facts break at the arrows, not at the bar of Fm-3m."""
-    told = re.search("<dt>Space group</dt><dd>(.*?)</dd>", candidate_details(candidate(1)))[1]
+    told = re.search("Space group</span></dt><dd>(.*?)</dd>", candidate_details(candidate(1)))[1]
     assert told.split(" ") == [
         "asked\xa0Fm-\u20603m\xa0(225)", "→", "generated\xa0Fm-\u20603m\xa0(225)", "→",
         "relaxed\xa0Fm-\u20603m\xa0(225)",
     ]  # fmt: skip
+
+
+def test_each_fact_that_is_a_number_says_what_it_means():
+    """Under the mouse; an apostrophe in the words does not end them."""
+    told = candidate_details(candidate(1, stability=0.2, template="NaCl"))
+    named = re.findall("<dt( title='[^']+')?>(?:<span>)?([^<]+)", told)
+    assert {name for help_, name in named if not help_} == {"Candidate", "State"}
+    assert ("Foreseen" in told, "log p" in told) == (True, True)
 
 
 def test_what_a_crystal_equals_is_told_once():

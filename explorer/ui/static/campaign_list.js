@@ -1,6 +1,8 @@
 // The campaigns of this store: what became of each, and what can be done with it. Every action
 // goes to the server as [action, id, text, number of the request].
 
+const MANY = 8   // campaigns from which on there is a field to find them
+
 function make(tag, className, text) {
   const node = document.createElement(tag)
   if (className) { node.className = className }
@@ -12,7 +14,11 @@ export function render({model}) {
   const root = make("div", "campaigns")
   const list = make("ul")
   const empty = make("p", "empty", "")
-  root.append(list, empty)
+  const wanted = make("input", "find")
+  wanted.type = "search"
+  wanted.placeholder = "Find: a name, elements, a state …"
+  wanted.setAttribute("aria-label", "Find campaigns")
+  root.append(wanted, list, empty)
   let requests = 0
   let renaming = ""   // id of the campaign whose name is being typed
 
@@ -112,6 +118,7 @@ export function render({model}) {
     const head = make("div", "head")
     head.append(name(row), make("span", `chip ${row.state}`, row.state))
     const facts = make("div", "facts", row.facts)
+    facts.title = row.facts
     const middle = make("div", "middle")
     middle.append(fates(row), make("div", "facts", row.counts))
     const low = make("div", "low")
@@ -121,21 +128,34 @@ export function render({model}) {
     for (const [action, text] of row.actions) { actions.append(button(row, action, text)) }
     const left = make("div", "left")
     left.append(head, facts)
+    if (row.problem) { left.append(make("div", "problem", row.problem)) }
     line.append(row.deleted ? make("span") : box(row), picture(row), left, middle, low, actions)
     return line
+  }
+
+  // All words that are typed stand somewhere in what a row says.
+  const isWanted = (row) => {
+    const told = [row.title, row.system, row.facts, row.state, row.problem].join(" ").toLowerCase()
+    return wanted.value.toLowerCase().split(/\s+/).every((word) => told.includes(word))
   }
 
   const draw = () => {
     const inside = root.getRootNode().activeElement
     const kept = inside?.dataset?.action && [inside.closest("li")?.dataset.id, inside.dataset.action]
-    list.replaceChildren(...model.rows.map(item))
-    empty.textContent = model.rows.length ? "" : model.empty
-    empty.hidden = model.rows.length > 0
+    wanted.hidden = model.rows.length < MANY && !wanted.value
+    const shown = model.rows.filter(isWanted)
+    list.replaceChildren(...shown.map(item))
+    empty.textContent = model.rows.length ? "No campaign says that." : model.empty
+    empty.hidden = shown.length > 0
     const typed = list.querySelector("input.title")
     if (typed) { typed.focus(); typed.select() }
     else if (kept) { find(...kept)?.focus() }
   }
 
+  wanted.addEventListener("input", draw)
+  wanted.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && wanted.value) { wanted.value = ""; draw() }
+  })
   for (const changed of ["rows", "empty"]) { model.on(changed, () => { if (!renaming) { draw() } }) }
   draw()
   return root

@@ -51,6 +51,19 @@ function turning(layout) {
   return fixed ? [] : ["zoomIn2d", "zoomOut2d", "resetScale2d"]
 }
 
+const BESIDE = 140  // pixels beside a figure in three dimensions: the colour scale, and outer labels
+const ABOVE = 60    // pixels above it: the key
+
+// Plotly fits such a figure to the height: where that is much more than the width, names at the sides
+// are cut off. So the camera stands further back there; `reach` is the width to be seen per height.
+function stepBack(layout, width, height) {
+  const reach = layout.meta?.reach
+  if (!reach) { return }
+  const {eye, center} = layout.scene.camera
+  const far = Math.max(1, reach * (height - ABOVE) / Math.max(width - BESIDE, 60))
+  for (const axis of ["x", "y", "z"]) { eye[axis] = center[axis] + far * (eye[axis] - center[axis]) }
+}
+
 // Keeps the ranges and the camera that a person has turned to, by part of the layout. Plotly does so
 // itself, but forgets where it has changed what it was given: ranges of one scale, and cameras.
 function keepView(plot, view) {
@@ -122,6 +135,7 @@ export function render({model}) {
       revision = layout.uirevision
       for (const part of Object.keys(view)) { delete view[part] }
     }
+    stepBack(layout, width, height)
     for (const [part, kept] of Object.entries(view)) { layout[part] = {...layout[part], ...kept} }
     await Plotly.react(plot, data, {...layout, width, height}, {...CONFIG, modeBarButtons: buttons})
     nameButtons(plot, model.label)

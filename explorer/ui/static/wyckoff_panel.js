@@ -125,9 +125,10 @@ export function render({model}) {
       if (centring.length) { words.append(make("span", "", `+ ${centring.join(" ")}`)) }
     } else {
       words.append(make("b", "", label))
-      words.append(make("span", "", `${inWords(positions.length, "Wyckoff position")}. Click one to `
-        + "ask for atoms on it, then the elements that may sit there; a position with free "
-        + "coordinates can be asked for again, and at given coordinates. “never” keeps one empty."))
+      // As much as there is room for: what is longer is cut off.
+      words.append(make("span", "", `${inWords(positions.length, "Wyckoff position")}. Click one for `
+        + "atoms on it, then the elements that may sit there; one with free coordinates again, or "
+        + "at values. “never” keeps one empty."))
     }
     preview.replaceChildren(picture(edges, orbits, 3.4), words)
   }
