@@ -35,6 +35,10 @@ COUNT_SECONDS = 2.0
 """How often the workers are counted, since they come and go."""
 
 
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(eq=False)
 class _Flight:
     """What is on the cluster, and what has to go out again.
@@ -77,6 +81,8 @@ class ClusterRelaxer:
         As in `explorer.relax.Relaxer`; `max_seconds` bounds the computing time of each structure.
     resources
         What a task takes of a worker while it runs, such as {"GPU": 1}.
+    say
+        Hears that the cluster has no worker that could take a task, and "" once it has one.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class ClusterRelaxer:
         engine: str = "batched",
         keep_symmetry: bool = False,
         resources: dict[str, float] | None = None,
+        say: Callable[[str], None] = silent,
     ) -> None:
         self.address, self.potential = address, potential
         self._limits = Limits(fmax, smax, max_steps, max_seconds)
@@ -100,6 +107,7 @@ class ClusterRelaxer:
         self._places = 0
         self._size = 1
         self._threads, self._counted = 0, float("-inf")
+        self._say, self._told = say, ""
 
     def __enter__(self) -> ClusterRelaxer:
         return self
@@ -179,14 +187,39 @@ class ClusterRelaxer:
             return True
         flight.again += flight.tasks.values()
         flight.tasks.clear()
-        return self._connect()
+        connected = self._connect()
+        if not connected:
+            self._tell(f"waiting for the dask scheduler at {self.address}")
+        return connected
 
     def _room(self) -> int:
         """Tasks that may wait or run: two for each thread, so that no worker idles in between."""
         if monotonic() - self._counted > COUNT_SECONDS:
             self._counted = monotonic()
-            self._threads = sum(self._client.nthreads().values())
+            self._threads = self._able()
+            self._tell("" if self._threads else self._nobody)
         return max(2 * self._threads, 1)
+
+    def _able(self) -> int:
+        """Count the threads of workers that have what a task takes."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return sum(
+            worker["nthreads"]
+            for worker in workers
+            if all(worker["resources"].get(name, 0) >= n for name, n in self._resources.items())
+        )
+
+    @property
+    def _nobody(self) -> str:
+        offers = ", ".join(f"{name}={amount:g}" for name, amount in self._resources.items())
+        return f"waiting for a worker of the cluster{offers and f' that offers {offers}'}"
+
+    def _tell(self, words: str) -> None:
+        """Say it unless that is what was said last."""
+        if words != self._told:
+            self._told = words
+            log_event(words or "the cluster has workers", address=self.address)
+            self._say(words)
 
     def _hand_out(
         self, queue: ItemQueue, flight: _Flight, order: Order

@@ -240,6 +240,7 @@ def open_laboratory(
             *(chosen, spec.fmax, spec.max_steps, workers),
             first=first,
             ceiling=_ceiling(spec, library, chosen),
+            say=say,
         ),
         library=library,
         targets=looked_for,

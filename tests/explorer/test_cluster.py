@@ -152,6 +152,19 @@ def test_a_stop_abandons_what_is_in_flight(cluster):
         assert dict(relaxer.relax(items[:1]))[0].converged
 
 
+def test_what_a_cluster_waits_for_is_said(cluster):
+    """Where no worker offers what a task takes a campaign stood still without a word."""
+    told, item = [], ("cu", fcc("Cu", 3.6))
+    how = {"say": told.append, "resources": {"FPGA": 1}}
+    with ClusterRelaxer(cluster.address, potential("clusteremt"), 0.1, 60, **how) as relaxer:
+        assert list(relaxer.relax([item], should_stop=lambda: bool(told))) == []
+    assert told == ["waiting for a worker of the cluster that offers FPGA=1"]
+    how["resources"] = {"GPU": 1}
+    with ClusterRelaxer(cluster.address, potential("clusteremt"), 0.1, 60, **how) as relaxer:
+        assert dict(relaxer.relax([item]))["cu"].converged
+    assert len(told) == 1
+
+
 def test_the_environment_chooses_the_cluster(cluster, monkeypatch):
     """An address is enough; without one it is this machine."""
     chosen = potential("clusteremt")
