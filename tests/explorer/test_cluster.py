@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,25 @@ def test_a_stop_abandons_what_is_in_flight(cluster):
         assert list(relaxer.relax(items, should_stop=lambda: next(asked, True))) == []
     with ClusterRelaxer(cluster.address, chosen, 0.1, 60) as relaxer:
         assert dict(relaxer.relax(items[:1]))[0].converged
+
+
+def test_a_pause_while_the_scheduler_goes_away_is_a_pause(package, tmp_path):
+    """The campaign failed over the words that the scheduler did not hear any more."""
+    doomed, asked = Cluster(tmp_path), count()
+
+    def stop() -> bool:
+        if next(asked) < 3:
+            return False
+        os.killpg(doomed.scheduler.pid, signal.SIGKILL)
+        return True
+
+    items = [(i, fcc("Cu", 4.2)) for i in range(8)]
+    try:
+        how = (doomed.address, potential("clusteremt"), 0.1, 100_000)
+        with ClusterRelaxer(*how, smax=-1.0) as relaxer:
+            assert list(relaxer.relax(items, should_stop=stop)) == []
+    finally:
+        doomed.end()
 
 
 def test_what_a_cluster_waits_for_is_said(cluster):
