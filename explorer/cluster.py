@@ -121,15 +121,20 @@ class ClusterRelaxer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def warm_up(self) -> None:
+    def warm_up(self, *, patient: bool = False) -> None:
         """Connect.
+
+        Parameters
+        ----------
+        patient
+            Whether a scheduler that does not answer is left to `relax`, which waits for it.
 
         Raises
         ------
         PotentialError
             When the scheduler does not answer.
         """
-        if not self._connect():
+        if not self._connect() and not patient:
             raise PotentialError(
                 f"no dask scheduler answers at {self.address}: start one, or name none"
             )

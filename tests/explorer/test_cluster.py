@@ -207,6 +207,22 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line():
         relaxer.warm_up()
 
 
+def test_a_campaign_that_goes_on_waits_for_its_scheduler(cluster):
+    """It failed when it was resumed while the scheduler was away."""
+    told = []
+    with ClusterRelaxer("tcp://127.0.0.1:9", potential("clusteremt"), say=told.append) as relaxer:
+        relaxer.warm_up(patient=True)
+        items = [("cu", fcc("Cu", 3.6))]
+
+        def back() -> bool:
+            if told:
+                relaxer.address = cluster.address
+            return False
+
+        assert dict(relaxer.relax(items, should_stop=back))["cu"].converged
+    assert told == ["waiting for the dask scheduler at tcp://127.0.0.1:9", ""]
+
+
 def test_a_worker_with_other_weights_refuses(package):
     """Energies of two checkpoints never meet on one hull."""
     chosen = potential("clusteremt")
