@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from logging import WARNING
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
-from distributed import Client, Event, Future, KilledWorker
+from distributed import CancelledError, Client, Event, Future, KilledWorker
+from distributed.client import ClosedClientError
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
 from explorer.cluster_task import Done, Order, relax_together
+from explorer.complaints import one_line
 from explorer.logs import log_event
 from explorer.potentials import Potential, PotentialError
 from explorer.relax import NONE_BEGUN, POLL_SECONDS, ignore, refusal
@@ -31,8 +35,14 @@ TASK_SECONDS = 5.0
 MAX_TASK = 1024
 TRIES = 3
 """How often a structure is handed out when the cluster, not the structure, is at fault."""
+GONE = (OSError, CancelledError, ClosedClientError)
+"""What dask raises when a scheduler goes away while it is spoken to."""
 COUNT_SECONDS = 2.0
 """How often the workers are counted, since they come and go."""
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(eq=False)
@@ -77,6 +87,8 @@ class ClusterRelaxer:
         As in `explorer.relax.Relaxer`; `max_seconds` bounds the computing time of each structure.
     resources
         What a task takes of a worker while it runs, such as {"GPU": 1}.
+    say
+        Hears that the cluster has no worker that could take a task, and "" once it has one.
     """
 
     def __init__(
@@ -92,6 +104,7 @@ class ClusterRelaxer:
         keep_symmetry: bool = False,
         rattle: float = 0.0,
         resources: dict[str, float] | None = None,
+        say: Callable[[str], None] = silent,
     ) -> None:
         self.address, self.potential = address, potential
         self._limits = Limits(fmax, smax, max_steps, max_seconds, rattle=rattle)
@@ -101,6 +114,7 @@ class ClusterRelaxer:
         self._places = 0
         self._size = 1
         self._threads, self._counted = 0, float("-inf")
+        self._say, self._told = say, ""
 
     def __enter__(self) -> ClusterRelaxer:
         return self
@@ -108,15 +122,20 @@ class ClusterRelaxer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def warm_up(self) -> None:
+    def warm_up(self, *, patient: bool = False) -> None:
         """Connect.
+
+        Parameters
+        ----------
+        patient
+            Whether a scheduler that does not answer is left to `relax`, which waits for it.
 
         Raises
         ------
         PotentialError
             When the scheduler does not answer.
         """
-        if not self._connect():
+        if not self._connect() and not patient:
             raise PotentialError(
                 f"no dask scheduler answers at {self.address}: start one, or name none"
             )
@@ -180,14 +199,40 @@ class ClusterRelaxer:
             return True
         flight.again += flight.tasks.values()
         flight.tasks.clear()
-        return self._connect()
+        connected = self._connect()
+        if not connected:
+            self._tell(f"waiting for the dask scheduler at {self.address}")
+        return connected
 
     def _room(self) -> int:
         """Tasks that may wait or run: two for each thread, so that no worker idles in between."""
         if monotonic() - self._counted > COUNT_SECONDS:
             self._counted = monotonic()
-            self._threads = sum(self._client.nthreads().values())
+            with suppress(*GONE):  # as it was, then; the next look at the connection finds out
+                self._threads = self._able()
+            self._tell("" if self._threads else self._nobody)
         return max(2 * self._threads, 1)
+
+    def _able(self) -> int:
+        """Count the threads of workers that have what a task takes."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return sum(
+            worker["nthreads"]
+            for worker in workers
+            if all(worker["resources"].get(name, 0) >= n for name, n in self._resources.items())
+        )
+
+    @property
+    def _nobody(self) -> str:
+        offers = ", ".join(f"{name}={amount:g}" for name, amount in self._resources.items())
+        return f"waiting for a worker of the cluster{offers and f' that offers {offers}'}"
+
+    def _tell(self, words: str) -> None:
+        """Say it unless that is what was said last."""
+        if words != self._told:
+            self._told = words
+            log_event(words or "the cluster has workers", address=self.address)
+            self._say(words)
 
     def _hand_out(
         self, queue: ItemQueue, flight: _Flight, order: Order
@@ -219,14 +264,18 @@ class ClusterRelaxer:
             yield from self._collect(flight, wait=False)
 
     def _submit(self, batch: list[Item], flight: _Flight, order: Order) -> None:
-        future = self._client.submit(
-            relax_together,
-            order,
-            [(item.place, item.structure) for item in batch],
-            key=f"relax-{secrets.token_hex(8)}",
-            resources=self._resources,
-            pure=False,
-        )
+        try:
+            future = self._client.submit(
+                relax_together,
+                order,
+                [(item.place, item.structure) for item in batch],
+                key=f"relax-{secrets.token_hex(8)}",
+                resources=self._resources,
+                pure=False,
+            )
+        except GONE as lost:
+            self._lost(batch, flight, lost)
+            return
         flight.tasks[future] = batch
         future.add_done_callback(flight.ended.put)
 
@@ -237,12 +286,24 @@ class ClusterRelaxer:
         except Empty:
             return
         batch = flight.tasks.pop(future, [])
-        if future.status == "finished":
-            yield from self._settle(future.result(), batch, flight)
-        elif future.status == "error":
-            yield from self._mend(future.exception(), batch, flight)
+        try:
+            done = future.result() if future.status == "finished" else None
+            error = future.exception() if future.status == "error" else None
+        except GONE as lost:
+            self._lost(batch, flight, lost)
+            return
+        if done is not None:
+            yield from self._settle(done, batch, flight)
+        elif error is not None:
+            yield from self._mend(error, batch, flight)
         else:  # the scheduler forgot it
             yield from self._retry(batch, flight, f"the cluster gave up the task: {future.status}")
+
+    def _lost(self, batch: list[Item], flight: _Flight, error: BaseException) -> None:
+        """Keep a batch for the scheduler that comes next."""
+        flight.again += [batch] if batch else []
+        reason = one_line(error) or type(error).__name__
+        log_event("lost the scheduler", WARNING, address=self.address, reason=reason)
 
     def _settle(
         self, done: Done, batch: list[Item], flight: _Flight
@@ -289,6 +350,7 @@ class ClusterRelaxer:
     def _halt(self, flight: _Flight, order: Order) -> None:
         """Let go of what is in flight: tasks that wait are cancelled, those that run hear of it."""
         if flight.tasks and self._client is not None and self._client.status == "running":
-            Event(order.stop, client=self._client).set()
-            self._client.cancel(list(flight.tasks), force=True)
+            with suppress(*GONE):  # tasks end with their scheduler
+                Event(order.stop, client=self._client).set()
+                self._client.cancel(list(flight.tasks), force=True)
         flight.tasks.clear()

@@ -12,9 +12,10 @@ import sqlite3
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from explorer.lease import HEARTBEAT_EXPIRY
 from explorer.migrate import bring_up_to_date
 from explorer.schema import StoreError, shown
 from explorer.write_lock import Watch
@@ -22,6 +23,7 @@ from explorer.write_lock import Watch
 BUSY_SECONDS = 30  # how long a write waits for another writer before it gives up
 IDLE_SECONDS = 8.0  # after which PostgreSQL ends a transaction of somebody who does nothing
 RETRY_SECONDS = (0.001, 0.01)  # between two tries of a write to begin
+CLOCK_SECONDS = HEARTBEAT_EXPIRY / 2  # by which a machine's clock may be off from the server's
 LOOK_SECONDS = 1.0  # how often one that waits looks at who keeps it waiting
 
 
@@ -41,10 +43,36 @@ def open_engine(url: str | Path | None) -> Engine:
         elif engine.dialect.name == "postgresql":
             _prepare_postgresql(engine)
         bring_up_to_date(engine)
+        if engine.dialect.name == "postgresql":
+            _refuse_other_time(engine)
     except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise StoreError(f"cannot open the database {shown(address)}: {cause}") from error
     return engine
+
+
+def _refuse_other_time(engine: Engine) -> None:
+    """Refuse a server's database when this machine's clock is another one than the server's.
+
+    Who lives is told by the time of the last sign of life: of two machines whose clocks differ each
+    would take the other for dead, and its campaigns away from it, without an end.
+
+    Raises
+    ------
+    StoreError
+        When they differ by so much.
+    """
+    with engine.begin() as connection:
+        before = time.time()
+        there = float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")))
+        after = time.time()
+    ahead = before - there if before > there else min(after - there, 0.0)
+    if abs(ahead) > CLOCK_SECONDS:
+        raise StoreError(
+            f"this machine's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} "
+            f"that of the database server {shown(engine.url)}: set both by NTP; runners know each "
+            "other to be alive by the time"
+        )
 
 
 def make_address(url: str | Path | None) -> str:

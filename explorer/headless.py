@@ -106,7 +106,12 @@ def run_in_folder(
     begins = not (folder / DATABASE).exists()
     spec = spec_to_run(spec, folder, resume)
     targets = _targets_to_find(spec, folder)
-    laboratory = open_laboratory(spec, device, workers, targets, say=say)
+
+    def tell(line: str) -> None:
+        if line:  # "" takes words off a page
+            say(line)
+
+    laboratory = open_laboratory(spec, device, workers, targets, say=tell)
     refuse_unwritable(folder / DATABASE)
     if begins:
         claim(folder)

@@ -241,6 +241,7 @@ def open_laboratory(
             first=first,
             ceiling=_ceiling(spec, library, chosen),
             rattle=spec.rattle,
+            say=say,
         ),
         library=library,
         targets=looked_for,

@@ -134,8 +134,11 @@ class Relaxer:
     ) -> None:
         self.close()
 
-    def warm_up(self) -> None:
-        """Start every worker now; they load the potential while the caller does other things."""
+    def warm_up(self, *, patient: bool = False) -> None:
+        """Start every worker now; they load the potential while the caller does other things.
+
+        Nothing here has to be waited for, however `patient` the caller is.
+        """
         while len(self._pool) < self.workers:
             self._start_worker()
 

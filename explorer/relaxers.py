@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from explorer.hopeless import Ceiling
+from explorer.logs import say
 from explorer.potential_base import need
 from explorer.potentials import Potential
 from explorer.relax import Relaxer
@@ -30,6 +32,7 @@ def open_relaxer(
     first: Potential | None = None,
     ceiling: Ceiling | None = None,
     rattle: float = 0.0,
+    say: Callable[[str], None] = say,
 ) -> Relaxer | ClusterRelaxer:
     """Return what relaxes: the cluster that HULLSCAPE_SCHEDULER names, or else this machine.
 
@@ -39,6 +42,8 @@ def open_relaxer(
         As in `explorer.relax.Relaxer`. A cluster begins every structure and gives none up.
     workers
         Processes on this machine; a cluster has its own.
+    say
+        Hears what a cluster waits for, and "" when it goes on.
 
     Raises
     ------
@@ -68,7 +73,9 @@ def open_relaxer(
     from explorer.cluster import ClusterRelaxer  # noqa: PLC0415 - an optional package
 
     resources = read_resources(os.environ.get(RESOURCES, ""))
-    return ClusterRelaxer(address, chosen, fmax, max_steps, rattle=rattle, resources=resources)
+    return ClusterRelaxer(
+        address, chosen, fmax, max_steps, rattle=rattle, resources=resources, say=say
+    )
 
 
 def read_resources(text: str) -> dict[str, float]:

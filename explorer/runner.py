@@ -310,7 +310,8 @@ def run_campaign(
         store.describe(lease, opened.provenance)
         store.say(lease, "")
         with opened.relaxer as relaxer:
-            relaxer.warm_up()
+            # A cluster may be away for a while; one that was never there is named wrong.
+            relaxer.warm_up(patient=campaign.counts["drawn"] > 0)
             done = discover(store, lease, spec, opened, should_stop=should_stop, report=report)
             # Before the workers have left: a person who pressed Pause is waiting.
             _give_back(leases, lease, CampaignState.FINISHED if done else None)

@@ -241,7 +241,7 @@ def time_words(campaign: Campaign) -> str:
         return f"{duration(spent)} of work"
     if not campaign.active:
         return campaign.message if campaign.state != CampaignState.FAILED else ""
-    if campaign.seconds_left is None:
+    if campaign.message or campaign.seconds_left is None:
         return campaign.message or "estimating the time"
     return f"about {duration(campaign.seconds_left)} left"
 

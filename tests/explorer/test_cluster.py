@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,38 @@ def test_a_stop_abandons_what_is_in_flight(cluster):
         assert dict(relaxer.relax(items[:1]))[0].converged
 
 
+def test_a_pause_while_the_scheduler_goes_away_is_a_pause(package, tmp_path):
+    """The campaign failed over the words that the scheduler did not hear any more."""
+    doomed, asked = Cluster(tmp_path), count()
+
+    def stop() -> bool:
+        if next(asked) < 3:
+            return False
+        os.killpg(doomed.scheduler.pid, signal.SIGKILL)
+        return True
+
+    items = [(i, fcc("Cu", 4.2)) for i in range(8)]
+    try:
+        how = (doomed.address, potential("clusteremt"), 0.1, 100_000)
+        with ClusterRelaxer(*how, smax=-1.0) as relaxer:
+            assert list(relaxer.relax(items, should_stop=stop)) == []
+    finally:
+        doomed.end()
+
+
+def test_what_a_cluster_waits_for_is_said(cluster):
+    """Where no worker offers what a task takes a campaign stood still without a word."""
+    told, item = [], ("cu", fcc("Cu", 3.6))
+    how = {"say": told.append, "resources": {"FPGA": 1}}
+    with ClusterRelaxer(cluster.address, potential("clusteremt"), 0.1, 60, **how) as relaxer:
+        assert list(relaxer.relax([item], should_stop=lambda: bool(told))) == []
+    assert told == ["waiting for a worker of the cluster that offers FPGA=1"]
+    how["resources"] = {"GPU": 1}
+    with ClusterRelaxer(cluster.address, potential("clusteremt"), 0.1, 60, **how) as relaxer:
+        assert dict(relaxer.relax([item]))["cu"].converged
+    assert len(told) == 1
+
+
 def test_the_environment_chooses_the_cluster(cluster, monkeypatch):
     """An address is enough; without one it is this machine."""
     chosen = potential("clusteremt")
@@ -172,6 +205,22 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line():
         pytest.raises(PotentialError, match=r"no dask scheduler answers at tcp://127.0.0.1:9"),
     ):
         relaxer.warm_up()
+
+
+def test_a_campaign_that_goes_on_waits_for_its_scheduler(cluster):
+    """It failed when it was resumed while the scheduler was away."""
+    told = []
+    with ClusterRelaxer("tcp://127.0.0.1:9", potential("clusteremt"), say=told.append) as relaxer:
+        relaxer.warm_up(patient=True)
+        items = [("cu", fcc("Cu", 3.6))]
+
+        def back() -> bool:
+            if told:
+                relaxer.address = cluster.address
+            return False
+
+        assert dict(relaxer.relax(items, should_stop=back))["cu"].converged
+    assert told == ["waiting for the dask scheduler at tcp://127.0.0.1:9", ""]
 
 
 def test_a_worker_with_other_weights_refuses(package):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -223,6 +224,18 @@ def test_a_quota_holds_for_a_user_who_asks_in_several_tabs_together(store, monke
 
     with ThreadPoolExecutor(12) as pool:
         assert sum(pool.map(ask, range(24))) == 3
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(30, "30 s ahead of"), (-30, "30 s behind")])
+def test_a_machine_with_another_time_than_the_server_is_refused(
+    server, monkeypatch, seconds, words
+):
+    """Two of them took one campaign from each other again and again, and none came to work."""
+    url, now = server.new_database(), time.time
+    Store(url).close()
+    monkeypatch.setattr(database.time, "time", lambda: now() + seconds)
+    with pytest.raises(StoreError, match=f"clock is {words} that of the database server .* NTP"):
+        Store(url)
 
 
 def test_a_server_that_crashed_and_came_back_is_found_again(server, store):
