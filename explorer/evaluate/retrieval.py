@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pymatgen.core import Structure
@@ -29,8 +29,10 @@ from explorer.encode import EncodingError, encode
 from explorer.evaluate.matching import MATCHING, Same, reduced
 from explorer.evaluate.pool import spread
 from explorer.prototypes import Skeleton, skeleton
-from explorer.relax import Relaxer
 from explorer.targets import own_names, with_hull_energy
+
+if TYPE_CHECKING:
+    from explorer.relax import Relaxer
 
 BUDGETS = (100, 500, 1000, 2000)
 """Crystals drawn at which recall is told."""
