@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -20,6 +21,12 @@ def one_line(text: object) -> str:
     line = " ".join(words)
     half = MOST // 2
     return line if len(line) <= MOST else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+
+
+def too_large(size: int, most: int) -> str:
+    """Say that a file of `size` bytes is larger than `most` MiB: never "at most 16, got 16"."""
+    tenths = math.ceil(10 * size / 2**20)
+    return f"expected at most {most} MiB, got {tenths / 10:.1f} MiB"
 
 
 def first_complaint(error: ValidationError, usual: Mapping[str, Any]) -> tuple[str, str]:

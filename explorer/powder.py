@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explorer.complaints import one_line
+from explorer.complaints import one_line, too_large
 
 MAX_MEGABYTES = 8
 FEWEST, MOST = 10, 500_000
@@ -75,8 +75,7 @@ def read_pattern(name: str, content: bytes) -> MeasuredPattern:
         When it is too large, binary, or holds anything but a powder pattern.
     """
     if len(content) > MAX_MEGABYTES * 2**20:
-        size = len(content) / 2**20
-        raise PatternError(f"{name}: expected at most {MAX_MEGABYTES} MiB, got {size:.0f} MiB")
+        raise PatternError(f"{name}: {too_large(len(content), MAX_MEGABYTES)}")
     if b"\0" in content:
         raise PatternError(f"{name}: expected text with two columns, got a binary file")
     rows = _rows(name, content.decode("utf-8-sig", errors="replace").splitlines())

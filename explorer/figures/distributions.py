@@ -14,7 +14,7 @@ from pymatgen.core import Element
 
 from explorer.candidate import Candidate, State
 from explorer.figures.retrieval import whole_ticks
-from explorer.figures.style import layout, palette
+from explorer.figures.style import BUTTONS, layout, palette
 from explorer.figures.words import MINUS, spacegroup_symbol
 from model.crystal import lattice_vectors
 from model.wyckoff import table
@@ -29,8 +29,8 @@ GRAMS_PER_CM3 = 1.66053906660
 TITLES = (
     "E above hull, eV/atom",
     "Density, g/cm³",
-    "Space group, crystals",
-    "Element, mean fraction",
+    "Space groups",
+    "Mean fraction",
 )
 
 
@@ -143,7 +143,7 @@ def _empty_figure(columns: int, dark: bool) -> go.Figure:
     )  # fmt: skip
     groups = {"row": 2 // columns + 1, "col": 2 % columns + 1}
     figure.update_layout(layout(colours, "distributions", showlegend=False, bargap=0.12))
-    figure.update_layout(margin={"l": 36, "r": 8, "t": 24, "b": 30})
+    figure.update_layout(margin={"l": 36, "r": BUTTONS, "t": 24, "b": 30})
     figure.update_layout(modebar={"remove": ["zoom", "pan", "zoomIn", "zoomOut", "resetScale"]})
     figure.update_annotations(font={"size": 12, "color": colours.muted})
     figure.update_yaxes(tickfont={"size": 10})

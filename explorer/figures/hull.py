@@ -135,7 +135,13 @@ def _ladder(
         "automargin": True,
     }
     title = f"eV/atom above the lowest known {picture.elements[0]}"
-    return traces, {"xaxis": sides, "yaxis": _energy_axis(colours, title)}
+    rungs = _energy_axis(colours, title)
+    ringed = picture.find(selected)
+    seen = [*picture.visible(threshold), *([ringed] if ringed else [])]
+    if not any(dot.energy_above_hull for dot in seen):  # it would go from -1 to 1
+        span = threshold or DEFAULT_SPAN
+        rungs["range"] = [-0.04 * span, span]
+    return traces, {"xaxis": sides, "yaxis": rungs}
 
 
 def _side(dot: Dot) -> float:

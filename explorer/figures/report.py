@@ -48,7 +48,8 @@ table {{ border-collapse: collapse; width: 100%; font-size: 13px;
   font-variant-numeric: tabular-nums; }}
 th {{ text-align: left; color: #5b6675; font-weight: 600; }}
 td, th {{ padding: 4px 10px 4px 0; border-bottom: 1px solid #dfe4ea; vertical-align: top; }}
-td.number, th.number {{ text-align: right; }}
+td.number, th.number {{ text-align: right; width: 90px; padding-right: 18px; }}
+td.group {{ white-space: nowrap; }}
 td.said {{ overflow-wrap: anywhere; white-space: pre-line; min-width: 120px; width: 28%; }}
 .wide {{ overflow-x: auto; }}
 @media (max-width: 600px) {{ body {{ padding: 16px 12px 40px; }} }}
@@ -84,7 +85,12 @@ ABOVE, EXPECTED, SAID = "E above hull, eV/atom", "By experience, eV/atom", "Tags
 HEADS = ("", "Candidate", "Formula", ABOVE, EXPECTED, "Relaxed", "Competes with", SAID)
 ALWAYS = ("Candidate", "Formula", ABOVE, "Relaxed", "Competes with")
 """Columns that stand there though nothing is in them."""
-KINDS = {ABOVE: " class='number'", EXPECTED: " class='number'", SAID: " class='said'"}
+KINDS = {
+    ABOVE: " class='number'",
+    EXPECTED: " class='number'",
+    "Relaxed": " class='group'",
+    SAID: " class='said'",
+}
 """Of the table's cells, by their heads."""
 BY_EXPERIENCE = (
     "<p class='muted'>By experience: where DFT is expected to place a novel candidate, by what it "

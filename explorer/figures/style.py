@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+BUTTONS = 34
+"""Pixels at the right of a figure that its buttons take while the mouse is over it."""
 FONT = "Roboto, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 

@@ -18,7 +18,7 @@ from explorer.figures.hull_picture import with_candidates
 from explorer.figures.picture import ON_HULL, Dot, HullPicture, Kind
 from explorer.figures.retrieval import whole_ticks
 from explorer.figures.seeds import band, seeds_alike
-from explorer.figures.style import layout, palette
+from explorer.figures.style import BUTTONS, layout, palette
 from explorer.figures.versus import Contender, seeds_told
 from explorer.retrieval import Curve
 
@@ -143,7 +143,7 @@ def hull_versus(
     crowded = replace(known, dots=tuple(dots))
     figure = hull_figure(crowded, threshold=limit, dark=dark, revision="versus hull")
     figure.data = [trace for trace in figure.data if trace.name != Kind.CANDIDATE.value]
-    figure.update_layout(showlegend=True)
+    figure.update_layout(showlegend=True, margin={"r": BUTTONS})
     for place, (contender, name) in enumerate(zip(contenders, _names(contenders), strict=True)):
         drawn = with_candidates(known, contender.candidates).visible(limit)
         points = _points([d for d in drawn if d.is_candidate], contender, place, dark)
@@ -195,4 +195,4 @@ def _names(contenders: Sequence[Contender]) -> list[str]:
     ]
 
 
-_MARGIN = {"l": 48, "r": 12, "t": 30, "b": 44}
+_MARGIN = {"l": 48, "r": BUTTONS, "t": 30, "b": 44}

@@ -137,6 +137,14 @@ def _hundredths(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)  # + 0.0: no "−0.00"
 
 
+def expected_label(record: Record | None) -> str:
+    """Say where DFT is expected to place a crystal, and how sure that is; "" where nobody knows."""
+    if record is None:
+        return ""
+    low, high = energy_number(record.low), energy_number(record.high)
+    return f"about {energy_label(record.expected)} by DFT ({low} to {high})"
+
+
 def record_label(record: Record | None, drawn: Record | None = None) -> str:
     """Say where DFT is expected to place a crystal, and what it says of crystals like that.
 

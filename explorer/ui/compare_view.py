@@ -21,6 +21,7 @@ from explorer.figures.words import (
     NOT_KNOWN,
     energy_label,
     escape,
+    expected_label,
     formula_label,
     geometry_words,
     likelihood_label,
@@ -31,6 +32,7 @@ from explorer.figures.words import (
 from explorer.marks import Mark
 from explorer.phases import Phase
 from explorer.store import StoreError
+from explorer.track_record import track_record
 from explorer.ui.scene import CrystalView
 from explorer.ui.table_rows import novelty_words, reason_words
 from explorer.ui.theme import TOOLTIP_BELOW, words
@@ -164,15 +166,17 @@ def columns_of(bench: Workbench, keys: Sequence[str]) -> list[Compared]:
                 candidate = bench.store.candidate(bench.campaign_id, name)
             except StoreError:
                 continue
-            columns.append(compared_candidate(candidate, bench.marks.get(name, Mark())))
+            hull = bench.campaign.spec.hull if bench.campaign else ""
+            columns.append(compared_candidate(candidate, bench.marks.get(name, Mark()), hull))
     return columns
 
 
-def compared_candidate(candidate: Candidate, mark: Mark) -> Compared:
-    """Return a candidate's column."""
+def compared_candidate(candidate: Candidate, mark: Mark, hull: str = "") -> Compared:
+    """Return a candidate's column; ``hull`` is what its campaign asked for."""
     structure = candidate.structure
     facts = {
         "Above the hull": energy_label(candidate.energy_above_hull),
+        "By experience": expected_label(track_record(candidate, hull)),
         "Energy": energy_label(candidate.energy_per_atom),
         "Competes with": formula_label(candidate.decomposition or ""),
         "Space group": spacegroup_label(candidate.spacegroup_relaxed),

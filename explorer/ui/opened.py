@@ -8,7 +8,7 @@ from typing import Any
 
 from explorer import isolation
 from explorer.campaign import SpecError
-from explorer.complaints import one_line
+from explorer.complaints import one_line, too_large
 from explorer.crystals import gate
 from explorer.encode import EncodingError, encode
 from explorer.strangers import reading_seconds
@@ -34,8 +34,7 @@ def fields_of_file(name: str, content: bytes) -> dict[str, Any]:
     if not content:
         raise SpecError(f"{short} is empty")
     if len(content) > MAX_MEGABYTES * 2**20:
-        size = len(content) / 2**20
-        raise SpecError(f"{short}: expected at most {MAX_MEGABYTES} MiB, got {size:.0f} MiB")
+        raise SpecError(f"{short}: {too_large(len(content), MAX_MEGABYTES)}")
     try:
         if short.lower().endswith(".toml"):
             return read_toml(content.decode("utf-8"))

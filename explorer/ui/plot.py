@@ -21,6 +21,7 @@ STATIC = Path(__file__).parent / "static"
 STYLES = """
 :host { display: block; }
 .plot { width: 100%; height: 100%; }
+.modebar-btn:focus-visible { outline: 2px solid var(--panel-primary-color); }
 """
 
 

@@ -143,6 +143,8 @@ ROWS = """
 .tabulator .tabulator-tableholder .tabulator-placeholder .tabulator-placeholder-contents {
   font-size: 13px !important; font-weight: 400 !important; opacity: 0.66;
   color: var(--panel-on-surface-color) !important; }
+.tabulator .tabulator-tableholder:focus-visible {
+  outline: 2px solid var(--panel-primary-color); outline-offset: -2px; }
 .tabulator .tabulator-tableholder .tabulator-table { background: transparent !important; }
 """
 

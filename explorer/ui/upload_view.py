@@ -12,6 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from explorer.complaints import too_large
 from explorer.structure_files import safe_name
 from explorer.ui.draft import NO_UPLOAD, Upload
 from explorer.ui.drop_area import drop_area, short_name
@@ -100,8 +101,7 @@ def read_dropped(name: str, data: bytes, read: Callable[[Path], Iterable[Any]]) 
     """Read an uploaded file through a temporary one; `read` may raise `ValueError`."""
     short = short_name(name)
     if len(data) > MAX_MEGABYTES * 2**20:
-        limit = f"expected at most {MAX_MEGABYTES} MiB, got {len(data) / 2**20:.0f}: split the file"
-        return Upload(short, problem=limit)
+        return Upload(short, problem=f"{too_large(len(data), MAX_MEGABYTES)}: split the file")
     if not data:
         return Upload(short, problem=f"{short} is empty")
     with tempfile.TemporaryDirectory() as folder:

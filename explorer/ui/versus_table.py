@@ -17,7 +17,7 @@ th, td { text-align: left; padding: 4px 14px 4px 0; vertical-align: top; }
 td, thead th { overflow-wrap: anywhere; }
 tr + tr > *, tbody tr:first-child > * { border-top: 1px solid LINE; }
 thead th { font-weight: 600; padding-bottom: 7px; }
-thead th:first-child { width: max(21%, 130px); }
+thead td { width: max(21%, 130px); }
 th[scope=row] { font-weight: 400; color: var(--muted); }
 td b { font-weight: 600; }
 td .share { color: var(--muted); margin-left: 6px; }
@@ -27,7 +27,8 @@ a:focus-visible { outline: 2px solid var(--panel-primary-color); outline-offset:
 i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 7px;
   vertical-align: -1px; }
 thead span { display: block; font-weight: 400; color: var(--muted); font-size: 12px; }
-h3 { margin: 12px 0 0; }
+h2 { margin: 12px 0 0; font-size: 11px; letter-spacing: 0.06em; color: var(--muted);
+  text-transform: uppercase; }
 td.scale { color: light-dark(#8a5a00, #f2c14e); }
 """.replace("LINE", LINE)
 
@@ -77,8 +78,8 @@ def versus_html(
     rows += _plain_row("Targets found", [_found(contender) for contender in contenders])
     group = "What differs" if unlike else "Nothing differs in what they were asked"
     return (
-        f"<div class='wide'><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody>"
-        f"<tbody><tr><th colspan='{len(contenders) + 1}' scope='rowgroup'><h3>{group}</h3></th>"
+        f"<div class='wide'><table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody>"
+        f"<tbody><tr><th colspan='{len(contenders) + 1}' scope='rowgroup'><h2>{group}</h2></th>"
         f"</tr>{''.join(map(_difference_row, unlike))}</tbody></table></div>"
     )
 

@@ -154,7 +154,7 @@ class VersusView(Viewer):
         )  # fmt: skip
         self.limit = words(sizing_mode=None, align="center")
         self.warning = pmui.Alert(
-            severity="warning", visible=False, margin=(0, 0, 8, 0), sizing_mode="stretch_width"
+            severity="warning", visible=False, margin=(6, 0, 8, 0), sizing_mode="stretch_width"
         )
         self.spent, self.table = words(), words(extra=TABLE_LOOK)
         self.plots = {

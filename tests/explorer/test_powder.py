@@ -67,7 +67,7 @@ def test_two_columns_are_read_and_normalised(content):
         (columns() + b"\n80.5 1,234", "line 72: expected an angle and an intensity"),
         (columns() + b"\n80.5 1e308\n80.6 -1e308", "intensities up to 1e+30"),
         (b"\n".join(b"%d 7" % k for k in range(20)), "all are 7"),
-        (b"1 2 " * (MAX_MEGABYTES * 2**18 + 1), "at most 8 MiB"),
+        (b"1 2 " * (MAX_MEGABYTES * 2**18 + 1), "at most 8 MiB, got 8.1 MiB"),
         (b"no numbers at all\n" * 300, "line 201"),
     ],
 )

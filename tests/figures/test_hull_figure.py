@@ -98,6 +98,19 @@ def test_distances_without_a_candidate_have_an_axis_all_the_same(make_candidate)
         assert figure.layout.xaxis.range == (0, 1)
 
 
+def test_a_ladder_of_one_rung_has_no_energies_below_it(make_hull, make_candidate):
+    """Nothing lies below the lowest known crystal; what is selected is seen however high."""
+    high = make_candidate(0, "Al", above=0.7, energy=0.7)
+    known = known_picture(make_hull(("Al",)))
+    lowest = replace(known, dots=tuple(d for d in known.dots if d.kind == Kind.STABLE))
+    picture = with_candidates(lowest, [high])
+    low, top = hull_figure(picture, threshold=0.4).layout.yaxis.range
+    assert -0.1 < low < 0
+    assert top == 0.4
+    chosen = hull_figure(picture, threshold=0.4, selected="candidate:000000")
+    assert chosen.layout.yaxis.range is None
+
+
 def test_a_search_among_any_elements_shows_distances(make_candidate):
     """There is no system to draw then, and no known phase; the candidates still stand in order."""
     candidates = [

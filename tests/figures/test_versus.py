@@ -8,9 +8,11 @@ import pytest
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import State
 from explorer.figures.asked import FIELDS, value_words
+from explorer.figures.distributions import distributions_figure, distributions_of
 from explorer.figures.hull_picture import known_picture
 from explorer.figures.picture import HullPicture, Kind
 from explorer.figures.seeds import band, seed_words, seeds_alike
+from explorer.figures.style import BUTTONS
 from explorer.figures.thumbnail import HEIGHT, WIDTH, hull_thumbnail
 from explorer.figures.versus import Budget, Contender, differences, funnel, under
 from explorer.figures.versus_figures import energies_versus, hull_versus, retrieval_versus
@@ -160,6 +162,18 @@ def test_seeds_of_one_question_share_a_band(contenders):
     begun = replace(second, campaign=campaign("y", {"checkpoint": "other"}, seed=3))
     assert seeds_alike((first, begun)) == []
     assert seed_words((first, replace(second, targets=TargetList()))) == ""
+
+
+def test_keys_leave_room_for_the_buttons_beside_them(contenders, make_hull):
+    """They come over the figure with the mouse, and lay on the names of campaigns."""
+    known = known_picture(make_hull(("Al", "Ca")))
+    figures = [
+        retrieval_versus(contenders),
+        energies_versus(contenders, 0.5),
+        hull_versus(contenders, known, 0.3),
+        distributions_figure(distributions_of((), 0.5)),
+    ]
+    assert [figure.layout.margin.r for figure in figures] == [BUTTONS] * 4
 
 
 def test_no_two_campaigns_have_one_name_in_a_legend(contenders):

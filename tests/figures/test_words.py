@@ -8,6 +8,7 @@ from explorer.figures.words import (
     NOT_KNOWN,
     energy_label,
     escape,
+    expected_label,
     formula_label,
     fractions,
     geometry_words,
@@ -16,6 +17,7 @@ from explorer.figures.words import (
     spacegroup_label,
     spacegroup_symbol,
 )
+from explorer.track_record import Record
 from model.spacegroups import crystal_system
 
 
@@ -81,3 +83,10 @@ def test_a_likelihood_is_told_with_its_parts_or_not_at_all():
     assert likelihood_label(-17.125) == "−17.12"
     assert likelihood_label(-1.0, {"coordinates": -0.001}) == "−1.00 (coordinates 0.00)"
     assert likelihood_label(float("nan")) == NOT_KNOWN
+
+
+def test_what_is_expected_of_dft_is_told_with_its_range():
+    """Or not at all where nobody knows."""
+    record = Record(-0.0324, "exchanged", -0.1236, 0.0487, 0.71, 0.97)
+    assert expected_label(record) == "about −0.032 eV/atom by DFT (−0.124 to 0.049)"
+    assert expected_label(None) == ""

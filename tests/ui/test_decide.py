@@ -12,6 +12,7 @@ from explorer.candidate import State
 from explorer.marks import Mark
 from explorer.novelty import Matcher
 from explorer.phases import phase_from_structure
+from explorer.potentials import EnergyLevel
 from explorer.ui import notes_view
 from explorer.ui.compare_view import (
     CompareView,
@@ -179,6 +180,14 @@ def test_a_comparison_marks_the_lowest_and_escapes(bench):
     failed = compared_candidate(bench.store.candidate(bench.campaign_id, "000002"), Mark())
     assert HOSTILE in failed.facts["State"]
     assert failed.energy is None
+
+
+def test_what_is_expected_of_dft_stands_beside_the_distance_that_flatters():
+    """Where that is known: on the filled hull, by a potential that was measured."""
+    level = EnergyLevel("chgnet 0.3.0", "d14ab7c0f093", "MP2020")
+    novel = candidate(3, level=level)
+    assert "by DFT" in compared_candidate(novel, Mark(), "filled").facts["By experience"]
+    assert compared_candidate(novel, Mark(), "potential").facts["By experience"] == ""
 
 
 def test_a_known_phase_stands_beside_a_candidate():

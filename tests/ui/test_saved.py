@@ -173,7 +173,7 @@ TWO_ATOMS_IN_ONE_PLACE = Structure(Lattice.cubic(4), ["Al", "Al"], [[0, 0, 0], [
         ("list.toml", b"n = 'x'", "list.toml: n: expected a whole number"),
         ("paper.docx", b"x", "paper.docx: unknown structure format"),
         ("close.vasp", TWO_ATOMS_IN_ONE_PLACE.to(fmt="poscar").encode(), "atoms closer than"),
-        ("large.cif", b" " * (16 * 2**20 + 1), "at most 16 MiB"),
+        ("large.cif", b" " * (16 * 2**20 + 1), "at most 16 MiB, got 16.1 MiB"),
     ],
 )
 def test_a_bad_upload_names_the_file(name, content, told):

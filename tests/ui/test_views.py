@@ -363,7 +363,7 @@ POSCAR = SALT.to(fmt="poscar")
         ("../../salt.vasp", POSCAR, ""),
         ("salt.docx", POSCAR, "unknown structure format"),
         ("salt.cif", "no crystal", "salt.cif"),
-        ("large.cif", " " * (MAX_MEGABYTES * 2**20 + 1), "split the file"),
+        ("large.cif", " " * (MAX_MEGABYTES * 2**20 + 1), "got 16.1 MiB: split the file"),
         ("empty.cif", "", "empty.cif"),
     ],
 )

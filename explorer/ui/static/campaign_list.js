@@ -80,7 +80,8 @@ export function render({model}) {
   const fates = (row) => {
     const track = make("div", "track")
     track.setAttribute("role", "img")
-    track.setAttribute("aria-label", row.fates.map(([kind, , n]) => `${n} ${kind}`).join(", "))
+    track.setAttribute("aria-label", row.fates.map(([kind, , n]) => `${n} ${kind}`).join(", ")
+      || "nothing drawn")
     track.title = track.getAttribute("aria-label")
     for (const [kind, share] of row.fates) {
       const part = make("i", kind)
