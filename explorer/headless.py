@@ -119,9 +119,10 @@ def run_in_folder(
     campaign_id = _campaign_to_run(store, spec, targets)
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign_id)
+    told: list[int] = []
     if lease:
         try:
-            _run(store, leases, lease, laboratory, report)
+            told = _run(store, leases, lease, laboratory, report)
         except OperationalError as error:
             raise StoreError(
                 f"stopped before the end, {one_line(error.orig)}: what is done is in "
@@ -136,6 +137,10 @@ def run_in_folder(
     candidates.sort(key=lambda candidate: candidate.index)
     write_results(folder, campaign, candidates, laboratory.targets)
     store.close()
+    if signal.SIGTERM in told and campaign.state != CampaignState.FINISHED:
+        say("stopped before the end: --resume goes on")
+        # Now that all is written, to whoever else has to hear of it.
+        signal.raise_signal(signal.SIGTERM)
     return campaign
 
 
@@ -145,17 +150,18 @@ def _run(
     lease: Lease,
     laboratory: Laboratory,
     report: Callable[[Sequence[Candidate]], None],
-) -> None:
-    """Run the campaign of a lease until it ends, is told to stop, or a signal comes."""
-    with Pulse(leases, lease, None) as pulse, _stop_signals() as stopped:
+) -> list[int]:
+    """Run the campaign of a lease until it ends, is told to stop, or a signal comes: which one."""
+    with Pulse(leases, lease, None) as pulse, _stop_signals() as told:
         run_campaign(
             store,
             leases,
             lease,
             laboratory=lambda *_, **__: laboratory,
-            should_stop=lambda: pulse.wanted != "run" or stopped.is_set(),
+            should_stop=lambda: pulse.wanted != "run" or bool(told),
             report=report,
         )
+    return told
 
 
 def spec_to_run(spec: CampaignSpec, folder: Path, resume: bool) -> CampaignSpec:
@@ -231,26 +237,26 @@ def _campaign_to_run(store: Store, spec: CampaignSpec, targets: Sequence[NamedSt
 
 
 @contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event, so that what is done gets written.
+def _stop_signals() -> Iterator[list[int]]:
+    """Keep the first Ctrl-C or SIGTERM in a list, so that what is done gets written.
 
     Only the main thread may: to a search in another one signals mean what they did.
     """
-    stopped = threading.Event()
+    told: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield stopped
+        yield told
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
     def stop(number: int, _frame: object) -> None:
-        stopped.set()
+        told.append(number)
         signal.signal(number, before[number])
 
     for number in numbers:
         signal.signal(number, stop)
     try:
-        yield stopped
+        yield told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

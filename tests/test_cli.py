@@ -357,6 +357,26 @@ def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_writes_what_it_has_and_ends_as_every_command(number, code, tmp_path):
+    """Terminated it ended as if somebody had pressed Ctrl-C."""
+    command = ["run", *SMALL, "--subset", "-n", "500", "--workers", "1", "-o", str(tmp_path / "r")]
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    running = subprocess.Popen(
+        [sys.executable, "-c", f"{heard}; from explorer.cli import main; main()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    running.stderr.readline()  # it works
+    running.send_signal(number)
+    _, told = running.communicate(timeout=120)
+    assert running.returncode == code
+    assert "stopped before the end: --resume goes on" in told
+    assert 0 < len(rows(tmp_path / "r")) < 500
+    assert summary(tmp_path / "r")["state"] == "queued"
+
+
 def test_of_two_runs_that_begin_together_one_gives_way(tmp_path):
     """Both looked into the folder before either had made its database."""
     (tmp_path / DATABASE).touch()
