@@ -88,6 +88,8 @@ FACT_HELP = {
     "By experience": "What DFT said of other novel crystals that the potential placed like this",
     "Competes with": "Known phases of lowest energy for this composition, in fractions of atoms",
     "Novelty": "The known phase or earlier candidate that it equals (StructureMatcher)",
+    "Rattled": "Relaxed, its atoms were displaced at random and it was relaxed again: what rests "
+    "on a saddle leaves it",
     "Drawn geometry": "The known crystal whose geometry it was drawn with",
     "Foreseen": "How likely it lies near the hull, as two networks and trees judged before any "
     "relaxation",
