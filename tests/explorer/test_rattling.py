@@ -14,7 +14,9 @@ from explorer.batch_evaluation import CalculatorModel
 from explorer.batch_relaxation import Batch
 from explorer.candidate import Relaxation
 from explorer.crystals import to_atoms
+from explorer.potentials import potential
 from explorer.rattling import LOWER, rattled
+from explorer.relax import Relaxer
 from explorer.relaxation import Limits, relax_structure
 from explorer.relaxed import RATTLE
 
@@ -31,6 +33,12 @@ def body_centred() -> Structure:
 def face_centred() -> Structure:
     """Copper as it is."""
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.7), ["Cu"], [[0, 0, 0]])
+
+
+def heusler(a: float, first: str, second: str) -> Structure:
+    """Two copper atoms, and one each of two others."""
+    sites = [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]]
+    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), ["Cu", first, second], sites)
 
 
 def relax(structure: Structure, limits: Limits, engine: str) -> Relaxation:
@@ -111,3 +119,19 @@ def test_a_rattle_is_as_large_as_asked_and_the_same_each_time() -> None:
     strain = np.linalg.solve(crystal.cell.array, moved.cell.array) - np.eye(3)
     assert strain == pytest.approx(strain.T)
     assert 0 < np.abs(strain).max() < 0.03
+
+
+def test_chgnet_lets_known_crystals_be_and_drops_a_made_up_one() -> None:
+    """Salt, silicon and a Heusler compound stand; the Heusler structure of CaAlCu2 does not."""
+    salt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0] * 3, [0.5] * 3]
+    )
+    silicon = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0] * 3])
+    known = [salt, silicon, heusler(5.96, "Mn", "Al")]
+    made_up = heusler(6.2, "Ca", "Al")
+    crystals = [crystal.get_primitive_structure() for crystal in (*known, made_up)]
+    with Relaxer(potential("chgnet"), workers=1, rattle=RATTLE) as relaxer:
+        done = dict(relaxer.relax(enumerate(crystals)))
+    assert [done[place].lowered for place in range(3)] == [0.0] * 3
+    assert done[3].lowered > 0.1
+    assert group(done[3]) != 225
