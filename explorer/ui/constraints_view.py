@@ -212,8 +212,9 @@ class ConstraintsView(Viewer):
         awaited = draft.problem_field == "samples" and not draft.samples.name
         begun = not awaited and (chosen or judged)
         self.run_button.disabled = draft.spec is None
+        wrong = draft.problem_words[:1].upper() + draft.problem_words[1:]
         self.reason.object = (
-            f"<p class='{'problem' if begun else 'muted'}'>{escape(draft.problem_words)}</p>"
+            f"<p class='{'problem' if begun else 'muted'}'>{escape(wrong)}</p>"
             if draft.problem
             else f"<p class='muted' role='status'>{escape(_summary(draft))}</p>"
         )

@@ -8,6 +8,8 @@ import panel as pn
 
 # Material UI's theme; the names are its own.
 NARROW = 960  # CSS pixels; a window below has no room for the form beside the results
+NARROWEST = "@media (max-width: 420px)"
+"""A telephone: two fields side by side have no room for the names of both but in small letters."""
 LABEL = 0.86  # of a field's letters, on its upper edge; the library's 0.75 are less than 10 pixels
 _SHARED = {
     "breakpoints": {"values": {"xs": 0, "sm": NARROW, "md": 1100, "lg": 1280, "xl": 1920}},
@@ -28,7 +30,10 @@ _SHARED = {
         "MuiDrawer": {
             "styleOverrides": {
                 "modal": {
-                    "& .MuiDrawer-paper": {"maxWidth": "calc(100vw - 40px)"},
+                    "& .MuiDrawer-paper": {
+                        "maxWidth": "calc(100vw - 40px)",
+                        "backgroundImage": "none",  # a dark one would be paler than its own foot
+                    },
                     "& .MuiDrawer-paper > .MuiToolbar-root": {"display": "none"},
                 }
             }
@@ -37,7 +42,10 @@ _SHARED = {
         "MuiOutlinedInput": {
             "styleOverrides": {
                 "root": {"&.MuiInputBase-sizeSmall": {"minHeight": 35}},
-                "notchedOutline": {"& legend": {"fontSize": f"{LABEL}em"}},
+                "notchedOutline": {
+                    "& legend": {"fontSize": f"{LABEL}em"},
+                    NARROWEST: {"& legend": {"fontSize": "0.76em"}},
+                },
             }
         },
         "MuiInputLabel": {
@@ -46,6 +54,10 @@ _SHARED = {
                     "&.MuiInputLabel-shrink": {
                         "transform": f"translate(14px, -8px) scale({LABEL})",
                         "maxWidth": f"calc({1 / LABEL:.0%} - 28px)",
+                        NARROWEST: {
+                            "transform": "translate(14px, -7px) scale(0.76)",
+                            "maxWidth": "calc(130% - 28px)",
+                        },
                     }
                 }
             }

@@ -156,6 +156,17 @@ def test_no_words_are_tiny_and_nothing_sticks_out_for_it(site):
             assert first.bounding_box()["y"] == place
 
 
+def test_the_form_over_a_dark_page_is_of_one_ground(site):
+    """Down to its foot, which was darker than the rest."""
+    address, campaign = site
+    with opened(f"{address}?campaign={campaign}&dark=true") as page:
+        page.set_viewport_size({"width": 640, "height": 700})
+        page.locator("header button").first.click()
+        page.get_by_role("button", name="Run search").wait_for()
+        paper = page.locator(".MuiDrawer-modal .MuiDrawer-paper")
+        assert paper.evaluate("(node) => getComputedStyle(node).backgroundImage") == "none"
+
+
 def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
     """Plotly fits it to the height: beside long lists of facts two of four corners were cut off."""
     address, _ = site
