@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +19,8 @@ GROUP = "hullscape.potentials"
 """Entry points of this group are functions of no argument that return an ASE calculator.
 
 They may carry attributes: `elements`, symbols that the calculator was made for; `weights`, path of
-a file whose content identifies it; `correction`, the scheme that its energies carry.
+a file whose content identifies it (without it, that of the function's module does, beside the
+package's version); `correction`, the scheme that its energies carry.
 """
 
 
@@ -167,7 +169,7 @@ def from_entry_point(name: str, device: str) -> EntryPotential:
     make = _loaded(entry)
     package = entry.dist.name if entry.dist else entry.module
     version = entry.dist.version if entry.dist else "unversioned"
-    weights = getattr(make, "weights", None)
+    weights = getattr(make, "weights", None) or _source(entry)
     try:
         content = Path(weights).read_bytes() if weights else b""
     except OSError as error:
@@ -181,6 +183,11 @@ def from_entry_point(name: str, device: str) -> EntryPotential:
 
 def _entry(name: str) -> EntryPoint:
     return next(iter(entry_points(group=GROUP, name=name)))
+
+
+def _source(entry: EntryPoint) -> str | None:
+    """Return the file of an entry point's module: it changes more often than a version does."""
+    return getattr(sys.modules[entry.module], "__file__", None)
 
 
 def _loaded(entry: EntryPoint) -> Callable[[], Calculator]:

@@ -70,7 +70,15 @@ class CalculatorModel(ModelInterface):
         return float(atoms.get_potential_energy())
 
     def _evaluate(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
-        return self._energy(atoms), atoms.get_forces().astype(float), atoms.get_stress(voigt=False)
+        energy, forces = self._energy(atoms), np.asarray(atoms.get_forces(), float)
+        stress = np.asarray(atoms.get_stress(voigt=False), float)
+        # A batch is put together of them: too short a list would be another crystal's forces.
+        if forces.shape != (len(atoms), 3) or stress.shape != (3, 3):
+            raise ValueError(
+                f"expected forces of shape ({len(atoms)}, 3) and a stress of (3, 3), got "
+                f"{forces.shape} and {stress.shape}"
+            )
+        return energy, forces, stress
 
 
 def evaluate(model: ModelInterface, batch: Sequence[Atoms]) -> list[Evaluation | str]:

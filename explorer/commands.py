@@ -30,7 +30,7 @@ from explorer.encode import EncodingError, encode
 from explorer.headless import DATABASE, run_in_folder
 from explorer.laboratory import choose_device
 from explorer.logs import log_to_stderr
-from explorer.outputs import refuse_full_folder, refuse_unwritable, replacing
+from explorer.outputs import is_stream, refuse_full_folder, refuse_unwritable, replacing
 from explorer.potentials import potential
 from explorer.relax import Relaxer
 from explorer.relax_worker import ENGINES
@@ -386,6 +386,8 @@ def refuse_output(output: Path, structures: int) -> None:
             f"cannot write {output}: expected a name that ends in {', '.join(WRITABLE[:-1])}, or "
             f"a folder's without a dot, got {output.suffix!r}"
         )
+    if is_stream(output) and not output.suffix:
+        raise SpecError(f"cannot write {output}: a device or pipe tells no format; name a file")
     if structures > 1 and holds_one(output):
         raise SpecError(
             f"cannot write {structures} structures to {output}: {output.suffix or 'a POSCAR'} "

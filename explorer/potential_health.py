@@ -112,7 +112,8 @@ def refuse_ill(potential: Potential, model: ModelInterface) -> None:
     verdict = _read(file)
     if verdict is None:
         verdict = examine(potential, model)
-        _write(file, verdict)
+        if not verdict:  # who is told of a flaw mends it, perhaps without another version
+            _write(file, verdict)
     if verdict:
         raise PotentialError(
             f"the weights of {potential.name} (checkpoint {potential.checkpoint_hash}) are not "

@@ -89,6 +89,7 @@ BAD_INPUT = [
     (["sample", "--elements", "-", "-o", "out.parquet"], "such as Al-Ca-Cu, got '-'"),
     (["sample", "--elements", "Al-Cu", "-n", "1e6", "-o", "out.parquet"], "got '1e6'"),
     (["sample", "--elements", "Al-Cu", "-o", "."], "it holds file"),
+    (["sample", "--elements", "Al-Cu", "-n", "1", "-o", "/dev/null"], "tells no format"),
     (["sample", "--elements", "Al-Cu", "-o", "a.json", "--json", "./a.json"], "for both"),
     (["run", "--elements", "Al-Cu", "-n", "1", "--device", "mps", "-o", "out"], "cpu or auto"),
     (["run", "--resume", "-o", "out"], "no run in out to go on with"),

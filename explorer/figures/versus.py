@@ -191,7 +191,11 @@ OF_THE_MODEL = (
     *("templates", "unknown", "prototypes", "variants", "retry_every", "best_of"),
 )
 """Nothing to the other generators."""
-WRITTEN_DOWN = {"hull": "Competing energies", "potential": "Energy level"}
+WRITTEN_DOWN = {
+    "hull": "Competing energies",
+    "potential": "Energy level",
+    "references": "Competing phases",
+}
 """By the runner, once it has begun; energy scales too."""
 
 

@@ -1,5 +1,6 @@
 """Calculators of other packages: by entry point, and by the extras of this one."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ broken = my_emt_package:absent
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed package that offers a calculator, on the path of this and of child processes."""
     install_package(tmp_path, "my_emt_package", MODULE, ENTRIES)
+    monkeypatch.delitem(sys.modules, "my_emt_package", raising=False)  # of another test's folder
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -63,6 +65,15 @@ def test_another_version_is_another_checkpoint(package: Path) -> None:
     before = potential("myemt").checkpoint_hash
     metadata = package / "my_emt_package-1.2.dist-info" / "METADATA"
     metadata.write_text("Metadata-Version: 2.1\nName: my-emt-package\nVersion: 1.3\n")
+    assert potential("myemt").checkpoint_hash != before
+
+
+def test_another_code_of_one_version_is_another_checkpoint(package: Path) -> None:
+    """Who works on a calculator changes it from day to day, and the version never."""
+    before = potential("myemt").checkpoint_hash
+    assert potential("myemt").checkpoint_hash == before
+    with (package / "my_emt_package.py").open("a") as module:
+        module.write("SHIFT = 0.1\n")
     assert potential("myemt").checkpoint_hash != before
 
 

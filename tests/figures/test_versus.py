@@ -120,6 +120,17 @@ def test_differences_name_the_scale_first(contenders):
     assert temperature.values == ("1", "2", None)
 
 
+def test_zeros_of_two_versions_are_no_one_scale(contenders):
+    """The elements of a potential were fitted anew between two searches of one question."""
+    names = ("hull.parquet [1], fitted elements [2]", "hull.parquet [1], fitted elements [3]")
+    both = [
+        replace(one, campaign=campaign(one.campaign.id, {"references": name}))
+        for one, name in zip(contenders, names, strict=True)
+    ]
+    first = differences(both)[0]
+    assert (first.what, first.values, first.scale) == ("Competing phases", names, True)
+
+
 def test_no_difference_between_questions_is_kept_back():
     """Each field of a campaign is told where it differs; targets are compared as they are."""
     assert set(ANOTHER) == {*CampaignSpec.model_fields} - {"name", "targets"}
