@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -106,12 +107,7 @@ def run_in_folder(
     begins = not (folder / DATABASE).exists()
     spec = spec_to_run(spec, folder, resume)
     targets = _targets_to_find(spec, folder)
-
-    def tell(line: str) -> None:
-        if line:  # "" takes words off a page
-            say(line)
-
-    laboratory = open_laboratory(spec, device, workers, targets, say=tell)
+    laboratory = open_laboratory(spec, device, workers, targets, say=partial(_say_some, say))
     refuse_unwritable(folder / DATABASE)
     if begins:
         claim(folder)
@@ -119,15 +115,13 @@ def run_in_folder(
     campaign_id = _campaign_to_run(store, spec, targets)
     leases = Leases(store.engine, new_owner())
     lease = leases.take(campaign_id)
-    told: list[int] = []
-    if lease:
-        try:
-            told = _run(store, leases, lease, laboratory, report)
-        except OperationalError as error:
-            raise StoreError(
-                f"stopped before the end, {one_line(error.orig)}: what is done is in "
-                f"{folder / DATABASE}; make room there, then go on with --resume"
-            ) from error
+    try:
+        told = _run(store, leases, lease, laboratory, report) if lease else []
+    except OperationalError as error:
+        raise StoreError(
+            f"stopped before the end, {one_line(error.orig)}: what is done is in "
+            f"{folder / DATABASE}; make room there, then go on with --resume"
+        ) from error
     campaign = store.campaign(campaign_id)
     if campaign.state == CampaignState.RUNNING:
         raise SpecError(f"another process is working on the run in {folder}: wait for it")
@@ -142,6 +136,11 @@ def run_in_folder(
         # Now that all is written, to whoever else has to hear of it.
         signal.raise_signal(signal.SIGTERM)
     return campaign
+
+
+def _say_some(say: Callable[[str], None], line: str) -> None:
+    if line:  # "" takes words off a page
+        say(line)
 
 
 def _run(

@@ -238,10 +238,8 @@ def open_laboratory(
         ),
         relaxer=open_relaxer(
             *(chosen, spec.fmax, spec.max_steps, workers),
-            first=first,
+            **{"first": first, "rattle": spec.rattle, "say": say},
             ceiling=_ceiling(spec, library, chosen),
-            rattle=spec.rattle,
-            say=say,
         ),
         library=library,
         targets=looked_for,

@@ -336,11 +336,8 @@ def test_json_has_no_numbers_that_json_does_not_know():
     assert json.loads(as_json(told)) == {"mae": None, "1": [None, [0, 1]], "n": 3}
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
-    """Of the file that it would have written there is no part."""
-    output = tmp_path / "out.parquet"
-    command = ["sample", "--elements", "Al-Ca-Cu", "-n", "1000000", "-o", str(output)]
+def stopped(command: list[str], number: int) -> tuple[int, str, str]:
+    """Send a signal to a command that works; returns its exit code and what it printed."""
     # A shell lets what it runs in the background ignore Ctrl-C, and all that is started from there.
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     running = subprocess.Popen(
@@ -349,10 +346,19 @@ def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    running.stderr.readline()  # it draws
+    running.stderr.readline()  # its first word
     running.send_signal(number)
-    out, told = running.communicate(timeout=60)
-    assert running.returncode == code
+    out, told = running.communicate(timeout=120)
+    return running.returncode, out, told
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
+    """Of the file that it would have written there is no part."""
+    output = tmp_path / "out.parquet"
+    command = ["sample", "--elements", "Al-Ca-Cu", "-n", "1000000", "-o", str(output)]
+    ended, out, told = stopped(command, number)
+    assert ended == code
     assert told.splitlines()[-1] in {"hullscape: terminated", "hullscape: interrupted"}
     assert not out
     assert not list(tmp_path.iterdir())
@@ -362,17 +368,8 @@ def test_a_stopped_command_says_so_and_leaves_nothing(number, code, tmp_path):
 def test_a_stopped_run_writes_what_it_has_and_ends_as_every_command(number, code, tmp_path):
     """Terminated it ended as if somebody had pressed Ctrl-C."""
     command = ["run", *SMALL, "--subset", "-n", "500", "--workers", "1", "-o", str(tmp_path / "r")]
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    running = subprocess.Popen(
-        [sys.executable, "-c", f"{heard}; from explorer.cli import main; main()", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    running.stderr.readline()  # it works
-    running.send_signal(number)
-    _, told = running.communicate(timeout=120)
-    assert running.returncode == code
+    ended, _, told = stopped(command, number)
+    assert ended == code
     assert "stopped before the end: --resume goes on" in told
     assert 0 < len(rows(tmp_path / "r")) < 500
     assert summary(tmp_path / "r")["state"] == "queued"
