@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from explorer.relaxed import RATTLE
+from explorer.relaxed import MOST_RATTLE, RATTLE
 
 if TYPE_CHECKING:
     from explorer.campaign import CampaignSpec
@@ -153,8 +153,10 @@ RelaxBelow = Annotated[
 Rattle = Annotated[
     float,
     typer.Option(
+        min=0,
+        max=MOST_RATTLE,
         help="Displace the atoms of a relaxed crystal by so much, Å, relax again and keep a form "
-        "that lies lower: no crystal rests on a saddle; 0 for not."
+        "that lies lower: no crystal rests on a saddle; 0 for not.",
     ),
 ]
 Engine = Annotated[

@@ -183,7 +183,7 @@ def lower_of(rest: Relaxation, shaken: Relaxation) -> Relaxation:
         return replace(rest, seconds=shaken.seconds)
     gain = rest.energy_per_atom - shaken.energy_per_atom
     if gain > LOWER:
-        return replace(shaken, lowered=gain)
+        return replace(shaken, lowered=gain, rest=replace(rest, trace=None))
     return replace(rest, seconds=shaken.seconds, lowered=0.0)
 
 
