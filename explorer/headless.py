@@ -351,6 +351,7 @@ def summary(
             "emax": EMAX,
             "max_steps": spec.max_steps,
             "rattle": spec.rattle,
+            "keep_symmetry": spec.keep_symmetry,
         },
     }
 

@@ -242,6 +242,7 @@ def open_laboratory(
         relaxer=open_relaxer(
             *(chosen, spec.fmax, spec.max_steps, workers),
             **{"first": first, "rattle": spec.rattle, "say": say},
+            keep_symmetry=spec.keep_symmetry,
             ceiling=_ceiling(spec, library, chosen),
         ),
         library=library,
