@@ -40,6 +40,10 @@ def references_build(
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 200,
     rattle: Rattle = RATTLE,
+    rattle_atoms: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rattle only phases of up to so many atoms; all without it."),
+    ] = None,
     compounds: Annotated[
         int | None,
         typer.Option(min=1, help="Only so many, at random, and all elements: for references fit."),
@@ -56,7 +60,9 @@ def references_build(
         structures,
         potential,
         output,
-        limits=Limits(fmax=fmax, max_steps=max_steps, rattle=rattle) if relax else None,
+        limits=Limits(fmax, max_steps=max_steps, rattle=rattle, rattle_atoms=rattle_atoms)
+        if relax
+        else None,
         compounds=compounds,
         seed=common.seed,
         resume=resume,

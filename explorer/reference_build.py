@@ -93,12 +93,16 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a reference phase counts as relaxed: eV/Å, eV/Å³, steps; and by how many Å rattled."""
+    """When a reference phase counts as relaxed: eV/Å, eV/Å³, steps.
+
+    And by how many Å it is rattled, if it has no more than so many atoms.
+    """
 
     fmax: float = FMAX
     smax: float = SMAX
     max_steps: int = MAX_STEPS
     rattle: float = RATTLE
+    rattle_atoms: int | None = None
 
 
 def build(
