@@ -127,6 +127,12 @@ def reaction_label(candidate: Candidate) -> str:
     return formula_label(f"{left} {'→' if above >= 0 else '←'} {right}")
 
 
+def destabilised_label(candidate: Candidate) -> str:
+    """Write which stable phases a candidate would push off the hull, and by how much."""
+    told = candidate.destabilises
+    return f"{formula_label(told)} eV/atom" if told else ""
+
+
 def odds_label(log_odds: float | None) -> str:
     """Return log-odds as a probability, "73 % within 0.075 eV/atom of the hull"; "" for none."""
     if log_odds is None:

@@ -19,6 +19,7 @@ from explorer.figures.geometry import density_words, oxidation_words
 from explorer.figures.known import known_of
 from explorer.figures.words import (
     NOT_KNOWN,
+    destabilised_label,
     energy_label,
     escape,
     expected_label,
@@ -182,7 +183,7 @@ def compared_candidate(candidate: Candidate, mark: Mark, hull: str = "") -> Comp
         "Formation energy": energy_label(candidate.formation_energy),
         "Competes with": formula_label(candidate.decomposition or ""),
         "Reaction": reaction_label(candidate),
-        "Destabilises": formula_label(candidate.destabilises or ""),
+        "Destabilises": destabilised_label(candidate),
         "Space group": spacegroup_label(candidate.spacegroup_relaxed),
         "As drawn": spacegroup_label(candidate.spacegroup_generated),
         "Asked for": spacegroup_label(candidate.spacegroup_asked),

@@ -21,6 +21,7 @@ from explorer.figures.style import palette
 from explorer.figures.words import (
     NOT_KNOWN,
     counted,
+    destabilised_label,
     energy_label,
     escape,
     formula_label,
@@ -90,8 +91,7 @@ FACT_HELP = {
     "Formation energy": "Against the elements of the same hull",
     "Competes with": "Known phases of lowest energy for this composition, in fractions of atoms",
     "Reaction": "The same in formula units: what it decays to or, below the hull, forms from",
-    "Destabilises": "Known stable phases that it alone would push off the hull, and by how much, "
-    "eV/atom",
+    "Destabilises": "Known stable phases that it alone would push off the hull, and how far",
     "Novelty": "The known phase or earlier candidate that it equals (StructureMatcher)",
     "Rattled": "Relaxed, its atoms were displaced at random and it was relaxed again: what rests "
     "on a saddle leaves it",
@@ -334,7 +334,7 @@ def candidate_details(
             else "",
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
             "Reaction": reaction_label(candidate),
-            "Destabilises": formula_label(candidate.destabilises or ""),
+            "Destabilises": destabilised_label(candidate),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
             "Rattled": rattled_words(candidate.lowered_by_rattling),

@@ -233,7 +233,7 @@ def test_each_fact_that_is_a_number_says_what_it_means():
     assert {name for help_, name in named if not help_} == {"Candidate", "State"}
     assert ("Foreseen" in told, "log p" in told) == (True, True)
     assert "CaCu ← Ca + Cu" in told
-    assert "CaCu₅ +0.012" in told
+    assert "CaCu₅ +0.012 eV/atom" in told
 
 
 def test_what_a_crystal_equals_is_told_once():
