@@ -210,7 +210,7 @@ def test_cached_sets_are_listed_and_cleared() -> None:
     """Both kinds of sets are listed; only the cached ones can be deleted."""
     path = by_hand(toy()).path
     shipped, cached = list_references(CampaignSpec(), "chgnet", None)
-    assert (shipped["set"], shipped["phases"], shipped["forms"]) == ("shipped", 22315, 926)
+    assert (shipped["set"], shipped["phases"], shipped["forms"]) == ("shipped", 22315, 1364)
     assert (cached["asked_as"], cached["phases"], cached["forms"]) == (["emt"], len(SHIPPED), 0)
     with pytest.raises(SpecError, match="expected one of emt"):
         clear_references("emty")
