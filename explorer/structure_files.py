@@ -45,8 +45,13 @@ from explorer.strangers import safe_name, structure_from_dict, structure_from_ro
 
 MAX_STRUCTURES = 50_000
 
-NAME_KEYS = ("id", "name")
-"""What the name of a frame of an extxyz file is called there."""
+NAME_KEY = "uid"
+"""What the name of a frame of an extxyz file is called there: ASE makes no number of it alone.
+
+Of id=000042 it makes 42, and would write that when it writes the file again.
+"""
+NAME_KEYS = (NAME_KEY, "id", "name")
+"""What others call it too."""
 FORMATS = (
     ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json, "
     ".csv with a column of structures, or one of these files with .gz"
@@ -384,7 +389,7 @@ def _write_extxyz(path: Path, named: list[NamedStructure]) -> None:
     frames = []
     for name, structure in named:
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-        atoms.info = {"id": name}
+        atoms.info = {NAME_KEY: name}
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
 

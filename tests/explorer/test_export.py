@@ -104,6 +104,7 @@ def test_extxyz_carries_energy_forces_and_stress(tmp_path: Path) -> None:
     assert np.allclose(atoms.get_forces(), relaxed.forces)
     assert np.allclose(atoms.get_stress(voigt=False), relaxed.stress)
     assert atoms.info["level"] == str(LEVEL)
+    assert atoms.info["uid"] == relaxed.id == "000000"
 
 
 def test_the_table_names_the_origin_of_every_row(tmp_path: Path) -> None:
