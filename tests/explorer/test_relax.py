@@ -367,7 +367,7 @@ def test_a_poisoned_batch_is_bisected() -> None:
     [
         (MemoryError(), "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory"),
-        (IndexError("no such thing"), "calculator error: IndexError: no such thing"),
+        (IndexError("no such\n thing"), "calculator error: IndexError: no such thing"),
     ],
 )
 def test_a_batch_that_fails_is_split(error: Exception, reason: str) -> None:
