@@ -32,6 +32,7 @@ SYMPRECS = (0.1, 0.01)
 COLUMNS = (
     "id",
     "index",
+    "sample",
     "formula",
     "state",
     "reason",
@@ -208,6 +209,7 @@ def _facts(candidate: Candidate, marks: Mapping[str, Mark]) -> dict[str, Any]:
     numbers = {name: getattr(candidate, name) for name in NUMBERS}
     return {
         **{name: _finite(value) for name, value in numbers.items()},
+        "sample": candidate.sample,
         "state": str(candidate.state),
         "reason": candidate.reason,
         "matched": candidate.matched,

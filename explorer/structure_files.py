@@ -312,11 +312,7 @@ def _read_json(path: Path) -> Iterator[NamedStructure]:
             structure = structure_from_item(item)
         except ValueError as error:
             raise StructureFileError(f"item {number} of {path} {error}") from error
-        name = None
-        if isinstance(item, dict):
-            told = (item.get(key) for key in ("entry_id", "id", "name"))
-            name = next((one for one in told if one not in {None, ""}), None)
-        yield NamedStructure(f"{path.stem}-{number}" if name is None else str(name), structure)
+        yield NamedStructure(name_of_item(item) or f"{path.stem}-{number}", structure)
 
 
 def json_items(path: Path) -> list[Any]:
@@ -329,6 +325,12 @@ def json_items(path: Path) -> list[Any]:
             f"{path} holds {data!r}: expected a pymatgen Structure, or a list of such"
         )
     return data
+
+
+def name_of_item(item: Any) -> str:
+    """Return what an item of a JSON file is called there; "" where it has no name."""
+    told = [item.get(key) for key in ("entry_id", "id", "name")] if isinstance(item, dict) else []
+    return next((str(one) for one in told if one is not None and one != ""), "")
 
 
 def structure_from_item(item: Any) -> Structure:

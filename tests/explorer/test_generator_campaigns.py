@@ -57,6 +57,7 @@ def test_samples_of_a_file_become_a_campaign_that_can_be_resumed(tmp_path: Path)
     campaign = run_in_folder(spec, folder, device="cpu", workers=1)
     assert campaign.counts["drawn"] == 3
     assert [row["state"] for row in rows(folder)][1:] == ["duplicate", "rejected"]
+    assert [row["sample"] for row in rows(folder)] == ["first", "again", "crowded"]
     assert {row["log_likelihood"] for row in rows(folder)} == {""}
     told = json.loads((folder / "summary.json").read_text())
     assert (told["state"], told["generator"]) == ("finished", "file samples.extxyz")
