@@ -240,7 +240,8 @@ class Batch:
 
     def _at_rest(self, flight: _Flight) -> str | None:
         """Return "" for a crystal that is done; rattle it if that is due, so that it goes on."""
-        due = self._limits.rattle and flight.rest is None and flight.symmetry is None
+        due = self._limits.rattles(len(flight.atoms))
+        due = due and flight.rest is None and flight.symmetry is None
         # What would fail anyway, such as a crystal that fell apart, is not shaken.
         if not due or not self._packed(flight, flight.first).converged:
             return ""

@@ -128,6 +128,9 @@ class CampaignSpec(BaseModel):
     rattle : float
         Root mean square displacement, Å, with which a relaxed crystal is tried, see
         `explorer.rattling`: where that leads to a lower form, this is the candidate; 0: none is.
+    keep_symmetry : bool
+        Whether each crystal keeps, while it relaxes, the space group that it was drawn with; it
+        is not rattled then.
     relax_known : bool
         Whether crystals that match a known phase are relaxed too.
     targets : str or None
@@ -181,6 +184,7 @@ class CampaignSpec(BaseModel):
     give_up: float | None = Field(default=None, gt=0, le=1000)
     relax_below: float | None = Field(default=None, gt=0, le=1000)
     rattle: float = Field(default=0.0, ge=0, le=MOST_RATTLE)
+    keep_symmetry: bool = False
     relax_known: bool = False
     targets: str | None = None
     references: str | None = None
@@ -246,7 +250,8 @@ class CampaignSpec(BaseModel):
             generator cannot do.
         """
         try:
-            spec = cls(**NEW | fields)
+            usual_rattle = {"rattle": 0.0} if fields.get("keep_symmetry") else {}
+            spec = cls(**NEW | usual_rattle | fields)
         except ValidationError as error:
             here = {name: field.default for name, field in cls.model_fields.items()} | NEW
             raise SpecError(*first_complaint(error, here | dict(usual or {}))) from None
@@ -254,6 +259,12 @@ class CampaignSpec(BaseModel):
             raise SpecError(f"expected text, got half of a character in {error.object!r}") from None
         constraints = spec.constraints()
         spec._refuse_wrong_generator()
+        if spec.keep_symmetry and spec.rattle:
+            raise SpecError(
+                f"rattle: expected 0 where the space group is kept, got {spec.rattle:g}: rattling "
+                "breaks the symmetry",
+                "rattle",
+            )
         if spec.best_of > 1 and spec.search != "independent":
             raise SpecError(
                 f"best_of: expected 1 with the search {spec.search!r}, got {spec.best_of}: a "

@@ -59,6 +59,9 @@ class Relaxation:
     lowered
         eV/atom by which it came to rest lower after it had been rattled; 0 where it came back.
         None where it was not rattled, or that led to no rest.
+    rest
+        Where it was at rest before it was rattled, without its trace; None where that is what
+        came of it.
     """
 
     structure: Structure | None
@@ -73,6 +76,7 @@ class Relaxation:
     trace: Trace | None = field(default=None, repr=False)
     skipped: bool = False
     lowered: float | None = None
+    rest: Relaxation | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +114,14 @@ class Candidate:
         Id of the known phase, or of the earlier candidate, that it equals.
     energy_per_atom, energy_above_hull
         eV/atom at `level`; the second is negative below the known hull.
-    decomposition
-        The competing phases, such as "0.5 CaAl2 + 0.5 Cu", in fractions of atoms.
+    formation_energy
+        eV/atom against the elements of the hull.
+    decomposition, reaction
+        The competing phases, such as "0.75 CaAl2 + 0.25 Cu", in fractions of atoms, and in formula
+        units: "CaAl2Cu -> CaAl2 + Cu".
+    destabilises
+        The known stable phases that it alone would push off the hull, and how far (eV/atom), such
+        as "CaAl4 +0.031; CaAl2 +0.010"; "" where there is none.
     steps, converged, lowered_by_rattling
         Of the relaxation; the last in eV/atom, see `Relaxation.lowered`.
     targets
@@ -142,7 +152,10 @@ class Candidate:
     matched: str | None = None
     energy_per_atom: float | None = None
     energy_above_hull: float | None = None
+    formation_energy: float | None = None
     decomposition: str | None = None
+    reaction: str | None = None
+    destabilises: str | None = None
     steps: int | None = None
     converged: bool | None = None
     lowered_by_rattling: float | None = None

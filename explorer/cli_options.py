@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from explorer.relaxed import RATTLE
+from explorer.relaxed import MOST_RATTLE, RATTLE
 
 if TYPE_CHECKING:
     from explorer.campaign import CampaignSpec
@@ -150,11 +150,18 @@ RelaxBelow = Annotated[
         "relaxations for each find; 0 for all."
     ),
 ]
-Rattle = Annotated[
-    float,
+RATTLING = (
+    "Displace the atoms of a relaxed crystal by so much, Å, relax again and keep a form that lies "
+    "lower: no crystal rests on a saddle; 0 for not."
+)
+Rattle = Annotated[float, typer.Option(min=0, max=MOST_RATTLE, help=RATTLING)]
+RattleOrNot = Annotated[
+    float | None,
     typer.Option(
-        help="Displace the atoms of a relaxed crystal by so much, Å, relax again and keep a form "
-        "that lies lower: no crystal rests on a saddle; 0 for not."
+        min=0,
+        max=MOST_RATTLE,
+        help=RATTLING,
+        show_default=f"{RATTLE:g}, with --keep-symmetry 0",
     ),
 ]
 Engine = Annotated[
@@ -162,7 +169,8 @@ Engine = Annotated[
     typer.Option(help="batched: many crystals at once; ase: ASE's FIRE, one crystal at a time."),
 ]
 KeepSymmetry = Annotated[
-    bool, typer.Option("--keep-symmetry", help="Keep the space group of each crystal.")
+    bool,
+    typer.Option("--keep-symmetry", help="Keep the space group of each crystal as it relaxes."),
 ]
 Seed = Annotated[int, typer.Option(help="Same seed, same crystals.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")]
@@ -281,12 +289,16 @@ class RelaxingMany(RelaxingTwice):
 
     give_up: GiveUp = 1.0
     relax_below: RelaxBelow = 0.0
-    rattle: Rattle = RATTLE
+    rattle: RattleOrNot = None
+    keep_symmetry: KeepSymmetry = False
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a spec."""
+        fields = super().fields()
+        if self.rattle is None:
+            del fields["rattle"]
         limits = {"give_up": self.give_up or None, "relax_below": self.relax_below or None}
-        return super().fields() | limits
+        return fields | limits
 
 
 @dataclass(frozen=True)

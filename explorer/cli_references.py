@@ -14,6 +14,7 @@ from explorer.cli_options import (
     Fmax,
     MaxSteps,
     Potential,
+    Rattle,
     ReferenceFile,
     Settled,
     Workers,
@@ -21,6 +22,7 @@ from explorer.cli_options import (
     spec_of,
     tell,
 )
+from explorer.relaxed import RATTLE
 
 app = typer.Typer(help="Known phases that candidates compete with.", no_args_is_help=True)
 
@@ -37,6 +39,11 @@ def references_build(
     ] = False,
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 200,
+    rattle: Rattle = RATTLE,
+    rattle_atoms: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rattle only phases of up to so many atoms; all without it."),
+    ] = None,
     compounds: Annotated[
         int | None,
         typer.Option(min=1, help="Only so many, at random, and all elements: for references fit."),
@@ -53,7 +60,9 @@ def references_build(
         structures,
         potential,
         output,
-        limits=Limits(fmax=fmax, max_steps=max_steps) if relax else None,
+        limits=Limits(fmax, max_steps=max_steps, rattle=rattle, rattle_atoms=rattle_atoms)
+        if relax
+        else None,
         compounds=compounds,
         seed=common.seed,
         resume=resume,
@@ -142,6 +151,7 @@ def references_import(
     ] = True,
     fmax: Fmax = 0.05,
     max_steps: MaxSteps = 500,
+    rattle: Rattle = RATTLE,
     workers: Workers = None,
     common: Settled,
 ) -> None:
@@ -156,7 +166,7 @@ def references_import(
         optimade=optimade,
         materials_project=materials_project,
         max_above_hull=max_above_hull,
-        limits=Limits(fmax=fmax, max_steps=max_steps) if relax else None,
+        limits=Limits(fmax=fmax, max_steps=max_steps, rattle=rattle) if relax else None,
         workers=workers,
         device=common.device,
         progress=show_progress,

@@ -44,7 +44,10 @@ COLUMNS = (
     "matched",
     "energy_per_atom",
     "energy_above_hull",
+    "formation_energy",
     "decomposition",
+    "reaction",
+    "destabilises",
     "steps",
     "converged",
     "lowered_by_rattling",
@@ -54,7 +57,13 @@ COLUMNS = (
 HELD = ("asked_held_as_drawn", "asked_held_relaxed")
 """Further fields, where space groups or sites were asked for: whether all of that is held."""
 
-NUMBERS = ("energy_per_atom", "energy_above_hull", "log_likelihood", "steps")
+NUMBERS = (
+    "energy_per_atom",
+    "energy_above_hull",
+    "formation_energy",
+    "log_likelihood",
+    "steps",
+)
 """Fields that travel with a structure in JSON."""
 
 Files = Iterator[tuple[str, str]]

@@ -32,8 +32,12 @@ NUMBERS = """
   as below, learned from novel crystals that the potential and DFT have both placed;
   **expected_stable_by_dft**: the share of those like it that DFT finds on its hull or below. Empty
   for known crystals and where nothing was learned.
+- **formation_energy** (eV/atom): against the elements of the same hull.
 - **decomposition**: the phases that a candidate competes with, in fractions of atoms; nobody has
-  published those marked "(predicted)".
+  published those marked "(predicted)". **reaction**: the same in formula units; it releases
+  energy_above_hull or, where that is below zero, costs as much.
+- **destabilises**: known stable phases that this candidate alone would push off the hull, each with
+  the eV/atom by which it would then lie above.
 - **log_likelihood**: natural logarithm of the probability that the model gives to space group,
   sites, lattice and coordinates, given the elements. Empty for other generators.
 - **spacegroup_asked**, **_generated**, **_relaxed**: what the model was to draw; what spglib finds

@@ -57,7 +57,10 @@ COLUMNS = (
     "energy_per_atom",
     "energy_above_hull",
     *EXPECTED,
+    "formation_energy",
     "decomposition",
+    "reaction",
+    "destabilises",
     "hull",
     "level",
     "novel",
@@ -349,6 +352,7 @@ def summary(
             "emax": EMAX,
             "max_steps": spec.max_steps,
             "rattle": spec.rattle,
+            "keep_symmetry": spec.keep_symmetry,
         },
     }
 

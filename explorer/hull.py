@@ -65,10 +65,13 @@ class Lowering:
         How far it lies below the hull without it, eV/atom; 0 when it does not lower the hull.
     destabilised
         Id to new energy above the hull, eV/atom, of the stable phases that it pushes off.
+    labels
+        Id to formula of the same phases; those that nobody has published are marked so.
     """
 
     depth: float
     destabilised: dict[str, float]
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -286,18 +289,27 @@ class Hull:
         return Hull(self.references, tuple(added.values()), quarantined, self.known)
 
     def lowering(self, candidate: Candidate) -> Lowering:
-        """Say whether a relaxed candidate lowers this hull, and what it destabilises."""
+        """Say whether a relaxed candidate lowers this hull, and what it destabilises.
+
+        Raises
+        ------
+        LevelError
+            When its energy has another level.
+        """
+        _same_level(self.level, {candidate.id: candidate.level} if candidate.level else {})
+        above = self.energies_above([candidate.formula], [candidate.energy_per_atom])[0]
+        # Most candidates lie above: no hull is built with them to find that it is the same.
+        if not above < -STABLE or candidate.state != State.RELAXED or candidate.level is None:
+            return Lowering(0.0, {})
         lowered = self.lowered_by([candidate])
         if len(lowered.added) == len(self.added):
-            return Lowering(0.0, {})
-        above = self.energies_above([candidate.formula], [candidate.energy_per_atom])[0]
-        if above >= -STABLE:
             return Lowering(0.0, {})
         stable = [self._entries[k] for k in self._lower.vertices]
         shares = _fractions_of(stable, len(self.elements))
         now = lowered.formed_above(shares, _energies_of(stable) - shares @ self.known.corners)
         pushed = {e.id: float(up) for e, up in zip(stable, now, strict=True) if up > STABLE}
-        return Lowering(float(-above), pushed)
+        labels = {entry.id: entry.label for entry in stable if entry.id in pushed}
+        return Lowering(float(-above), pushed, labels)
 
     def points(self) -> pd.DataFrame:
         """Return every phase of the hull as a row, for plots and tables.
@@ -385,6 +397,12 @@ def decomposition_text(fractions: Mapping[str, float]) -> str:
     if len(ordered) == 1:
         return ordered[0][0]
     return " + ".join(f"{amount:.3g} {formula}" for formula, amount in ordered)
+
+
+def destabilised_text(lowering: Lowering) -> str:
+    """Write what leaves the hull as "CaAl4 +0.031; CaAl2 +0.010" (eV/atom), farthest first."""
+    pushed = sorted(lowering.destabilised.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(f"{lowering.labels[name]} {up:+.3f}" for name, up in pushed)
 
 
 def reaction_text(formula: str, fractions: Mapping[str, float]) -> str:

@@ -20,7 +20,7 @@ from explorer.crystals import spacegroup_of
 from explorer.dft_hull import competing_phases, refuse_scale, serves
 from explorer.generators import Source, open_source
 from explorer.hopeless import Ceiling
-from explorer.hull import Hull
+from explorer.hull import Hull, destabilised_text
 from explorer.known_phases import known_phases
 from explorer.logs import say
 from explorer.potentials import Potential, potential
@@ -129,7 +129,10 @@ class Laboratory:
         return replace(
             symmetric,
             energy_above_hull=point.energy_above_hull,
+            formation_energy=point.formation_energy,
             decomposition=point.decomposition,
+            reaction=point.reaction,
+            destabilises=destabilised_text(hull.lowering(symmetric)),
         )
 
 
@@ -240,6 +243,7 @@ def open_laboratory(
         relaxer=open_relaxer(
             *(chosen, spec.fmax, spec.max_steps, workers),
             **{"first": first, "rattle": spec.rattle, "say": say},
+            keep_symmetry=spec.keep_symmetry,
             ceiling=_ceiling(spec, library, chosen),
         ),
         library=library,

@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import func, select
 
 from explorer.candidate import Candidate, State
-from explorer.database import folder_of, open_engine
+from explorer.database import folder_of, open_engine, upsert
 from explorer.lease import Lease, confirm
-from explorer.rows import candidate_row, known_numbers, replace_traces, upsert
+from explorer.rows import candidate_row, forget_underway, replace_traces
 from explorer.schema import candidates, underway
 from explorer.trace import Trace
 
@@ -71,21 +71,17 @@ class Ledger:
             "seconds_sampling": seconds_sampling,
             "seconds_relaxing": seconds_relaxing,
         }
-        # Made and read before the transaction, which keeps all other writers waiting. Only the
-        # lease's holder writes rows of its campaign: while the lease holds, what is read holds.
+        # Made before the transaction, which keeps all other writers waiting.
         rows = [candidate_row(lease.campaign_id, item, 0) for item in changed]
         settled = [item.index for item in changed if item.state != State.WAITING]
-        numbers = [item.index for item in changed]
-        with self.engine.begin() as connection:
-            stored = known_numbers(connection, candidates, lease.campaign_id, numbers)
-            begun = known_numbers(connection, underway, lease.campaign_id, settled)
         with self._soon.begin() as connection:
             last = confirm(connection, lease, spent, updated=time.time())
             for place, row in enumerate(rows):
                 row["sequence"] = last - len(rows) + 1 + place
-            upsert(connection, lease.campaign_id, rows, stored)
-            if begun:
-                connection.execute(delete(underway).where(_of(lease.campaign_id, list(begun))))
+            if rows:
+                connection.execute(upsert(candidates, connection.dialect.name), rows)
+            if settled:
+                forget_underway(connection, lease.campaign_id, settled)
             if traces:
                 replace_traces(connection, lease.campaign_id, traces)
 
@@ -105,7 +101,7 @@ class Ledger:
         ]
         with self._soon.begin() as connection:
             confirm(connection, lease)
-            connection.execute(delete(underway).where(_of(lease.campaign_id, list(states))))
+            forget_underway(connection, lease.campaign_id, list(states))
             connection.execute(underway.insert(), rows)
 
     def underway(self, campaign_id: str) -> dict[int, bytes]:
@@ -130,8 +126,3 @@ class Ledger:
         query = select(func.count()).where(candidates.c.campaign_id == campaign_id)
         with self.engine.begin() as connection:
             return connection.scalar(query)
-
-
-def _of(campaign_id: str, numbers: Sequence[int]) -> ColumnElement[bool]:
-    """Return what picks the relaxations underway of these draw indices."""
-    return (underway.c.campaign_id == campaign_id) & underway.c.number.in_(numbers)

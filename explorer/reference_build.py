@@ -16,9 +16,9 @@ import pyarrow as pa
 from explorer.crystals import spacegroup_of
 from explorer.elements import elemental_structure, source_of
 from explorer.logs import say
+from explorer.novelty import Matcher
 from explorer.phases import (
     FORM,
-    RELAXED,
     STATIC,
     Phase,
     phase_from_row,
@@ -27,11 +27,12 @@ from explorer.phases import (
     write_phases,
 )
 from explorer.potentials import Potential
-from explorer.reference_energies import named_rows, phases_of, relaxed, static
+from explorer.reference_energies import named_rows, phases_of, relaxed, settled, static
 from explorer.reference_parts import Outcome, Parts
 from explorer.relax import Relaxer
 from explorer.relaxation import FMAX, MAX_STEPS, SMAX, relax_structure
 from explorer.relaxation import Limits as WhenRelaxed
+from explorer.relaxed import RATTLE
 
 MAX_E_ABOVE_HULL = 0.1
 """eV/atom; published phases farther from the hull compete with nothing."""
@@ -92,11 +93,16 @@ class BuildReport:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a reference phase counts as relaxed: eV/Å, eV/Å³, steps."""
+    """When a reference phase counts as relaxed: eV/Å, eV/Å³, steps.
+
+    And by how many Å it is rattled, if it has no more than so many atoms.
+    """
 
     fmax: float = FMAX
     smax: float = SMAX
     max_steps: int = MAX_STEPS
+    rattle: float = RATTLE
+    rattle_atoms: int | None = None
 
 
 def build(
@@ -256,26 +262,31 @@ def elemental_phases(
 ) -> Iterator[Phase]:
     """Yield the textbook crystal of each element, relaxed; those that fail are told."""
     calculator = potential.calculator()
+    limits, matcher = WhenRelaxed(max_steps=500, rattle=RATTLE), Matcher()
     for symbol in symbols:
         structure = elemental_structure(symbol)
         if structure is None:
             progress(f"{symbol}: no textbook crystal at hand")
             continue
-        done = relax_structure(structure, calculator, potential.level, WhenRelaxed(max_steps=500))
+        name = f"element-{symbol}"
+        done = relax_structure(structure, calculator, potential.level, limits)
         if done.structure is None:
             progress(f"{symbol}: {done.reason}")
             continue
-        group = spacegroup_of(done.structure)
-        progress(f"{symbol}: {done.energy_per_atom:.4f} eV/atom, group {group} {done.reason}")
-        yield phase_from_structure(
-            f"element-{symbol}",
-            done.structure,
-            done.energy_per_atom,
+        # A textbook's lengths are a beginning: the crystal is what they first came to rest in.
+        rest = (done.rest or done).structure
+        outcome = settled(name, rest, done, matcher)
+        textbook = phase_from_structure(
+            name,
+            rest,
+            outcome.energy_per_atom,
             source_of(symbol),
-            spacegroup=group,
-            geometry=RELAXED,
-            remark=done.reason,
+            spacegroup=spacegroup_of(rest),
         )
+        for phase in phases_of(textbook, outcome):
+            energy = f"{phase.energy_per_atom:.4f} eV/atom"
+            progress(f"{phase.id}: {energy}, group {phase.spacegroup} {phase.remark}")
+            yield phase
 
 
 def write_set(

@@ -92,19 +92,30 @@ def relaxed(
 def settled(name: str, before: Structure, relaxation: Relaxation, matcher: Matcher) -> Outcome:
     """Return the relaxed energy of a phase, or the static one and why it has to be that.
 
-    The static energy is that of the first step; what was never evaluated has none.
+    A phase that is still itself at rest, and another crystal only after it was rattled, has the
+    energy of its rest. The static energy is that of the first step; what was never evaluated has
+    none.
     """
     after = relaxation.structure
     remark = another_crystal(before, after, matcher) if after else relaxation.reason
     if not remark:
         return _outcome(name, after, relaxation.energy_per_atom, RELAXED, relaxation.reason)
+    rest = relaxation.rest
+    if rest is not None and not another_crystal(before, rest.structure, matcher):
+        said = f"rattled, it {remark}, {-relaxation.lowered:+.3f} eV/atom"
+        kept = _outcome(name, rest.structure, rest.energy_per_atom, RELAXED, said)
+        return replace(kept, form=_form(relaxation))
     energy = relaxation.trace.energies[0] if relaxation.trace else math.nan
     kept = _outcome(name, before, float(energy), STATIC, remark)
     if after is None:
         return kept
     lower = f"{remark}, {relaxation.energy_per_atom - energy:+.3f} eV/atom from static"
-    form = Form(relaxation.energy_per_atom, after.lattice.matrix, after.frac_coords)
-    return replace(kept, remark=lower, form=form)
+    return replace(kept, remark=lower, form=_form(relaxation))
+
+
+def _form(relaxation: Relaxation) -> Form:
+    after = relaxation.structure
+    return Form(relaxation.energy_per_atom, after.lattice.matrix, after.frac_coords)
 
 
 def phases_of(phase: Phase, outcome: Outcome) -> tuple[Phase, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -93,10 +93,9 @@ def _outcomes(
     """Return the energy of each structure, in the order in which they were brought."""
     if limits is None:
         return list(static(_rows(kept), potential))
-    settings = {"fmax": limits.fmax, "smax": limits.smax, "max_steps": limits.max_steps}
     named = ((name, structure) for name, (_, structure) in kept.items())
     found: dict[str, Outcome] = {}
-    with Relaxer(potential, workers=workers, **settings) as relaxer:
+    with Relaxer(potential, workers=workers, **asdict(limits)) as relaxer:
         for outcome in relaxed(named, relaxer):
             found[outcome.id] = outcome
             progress(f"relaxed {len(found)}/{len(kept)}")

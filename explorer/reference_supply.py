@@ -24,6 +24,7 @@ from explorer.reference_build import Limits
 from explorer.reference_cache import ReferenceCache
 from explorer.reference_energies import phases_of, relaxed
 from explorer.references import ReferencePhases, shipped_file, shipped_potentials
+from explorer.relaxed import RATTLE
 from explorer.relaxers import open_relaxer
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class _Work:
             self._tell()
         elements = {name: phase for name, phase in missing.items() if "-" not in phase.chemsys}
         compounds = {name: phase for name, phase in missing.items() if name not in elements}
-        with open_relaxer(self.chosen, workers=workers) as relaxer:
+        with open_relaxer(self.chosen, workers=workers, rattle=RATTLE) as relaxer:
             self._relax_some(elements, relaxer)
             self._refuse_missing_elements()
             self._relax_some(compounds, relaxer)

@@ -80,7 +80,7 @@ class Relaxer:
         `explorer.hopeless`.
     save_seconds
         How often `relax` tells where each of the relaxations is.
-    rattle
+    rattle, rattle_atoms
         As in `explorer.relaxation.Limits`; what keeps its symmetry is not rattled.
     """
 
@@ -99,6 +99,7 @@ class Relaxer:
         ceiling: Callable[[Structure], Ceilings | None] | None = None,
         save_seconds: float = SAVE_SECONDS,
         rattle: float = 0.0,
+        rattle_atoms: int | None = None,
     ) -> None:
         if (keep_symmetry or first or ceiling) and engine != "batched":
             raise ValueError(
@@ -114,7 +115,8 @@ class Relaxer:
         self.potential = potential
         self.workers = count
         self.max_seconds = max_seconds
-        limits = Limits(fmax, smax, max_steps, max_seconds, rattle=rattle)
+        shaken = {"rattle": rattle, "rattle_atoms": rattle_atoms}
+        limits = Limits(fmax, smax, max_steps, max_seconds, **shaken)
         self._settings = Settings(
             potential, engine, limits, keep_symmetry, save_seconds, first, ceiling
         )

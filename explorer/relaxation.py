@@ -53,6 +53,8 @@ class Limits:
     rattle
         Root mean square displacement, Å, with which a crystal that came to rest is tried, see
         `explorer.rattling`; 0 for none. The other limits hold for either relaxation by itself.
+    rattle_atoms
+        Of the largest crystal that is rattled; None for all.
     """
 
     fmax: float = FMAX
@@ -61,6 +63,11 @@ class Limits:
     max_seconds: float = MAX_SECONDS
     emax: float = EMAX
     rattle: float = 0.0
+    rattle_atoms: int | None = None
+
+    def rattles(self, n_atoms: int) -> bool:
+        """Whether a crystal of so many atoms is rattled."""
+        return self.rattle > 0 and (self.rattle_atoms is None or n_atoms <= self.rattle_atoms)
 
     def met(self, forces: np.ndarray, stress: np.ndarray, energies: Sequence[float]) -> bool:
         """Whether a crystal is relaxed; one that begins within the other limits takes no step.
@@ -123,7 +130,7 @@ def relax_structure(
         return failed(level, reason)
     run = _Run(to_atoms(structure), calculator, limits)
     rest = run.relaxed(level, should_stop)
-    if not rest.converged or not limits.rattle:
+    if not rest.converged or not limits.rattles(len(structure)):
         return rest
     again = _Run(rattled(run.atoms, limits.rattle), calculator, limits, run)
     shaken = again.relaxed(level, should_stop)
@@ -183,7 +190,7 @@ def lower_of(rest: Relaxation, shaken: Relaxation) -> Relaxation:
         return replace(rest, seconds=shaken.seconds)
     gain = rest.energy_per_atom - shaken.energy_per_atom
     if gain > LOWER:
-        return replace(shaken, lowered=gain)
+        return replace(shaken, lowered=gain, rest=replace(rest, trace=None))
     return replace(rest, seconds=shaken.seconds, lowered=0.0)
 
 

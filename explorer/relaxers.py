@@ -32,13 +32,14 @@ def open_relaxer(
     first: Potential | None = None,
     ceiling: Ceiling | None = None,
     rattle: float = 0.0,
+    keep_symmetry: bool = False,
     say: Callable[[str], None] = say,
 ) -> Relaxer | ClusterRelaxer:
     """Return what relaxes: the cluster that HULLSCAPE_SCHEDULER names, or else this machine.
 
     Parameters
     ----------
-    chosen, fmax, max_steps, first, ceiling, rattle
+    chosen, fmax, max_steps, first, ceiling, rattle, keep_symmetry
         As in `explorer.relax.Relaxer`. A cluster begins every structure and gives none up.
     workers
         Processes on this machine; a cluster has its own.
@@ -61,6 +62,7 @@ def open_relaxer(
             first=first,
             ceiling=ceiling,
             rattle=rattle,
+            keep_symmetry=keep_symmetry,
         )
     if first is not None:
         raise ValueError(f"{SCHEDULER}: a cluster relaxes with one potential, got {first.name} too")
@@ -73,9 +75,8 @@ def open_relaxer(
     from explorer.cluster import ClusterRelaxer  # noqa: PLC0415 - an optional package
 
     resources = read_resources(os.environ.get(RESOURCES, ""))
-    return ClusterRelaxer(
-        address, chosen, fmax, max_steps, rattle=rattle, resources=resources, say=say
-    )
+    how = {"rattle": rattle, "keep_symmetry": keep_symmetry}
+    return ClusterRelaxer(address, chosen, fmax, max_steps, **how, resources=resources, say=say)
 
 
 def read_resources(text: str) -> dict[str, float]:

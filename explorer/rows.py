@@ -10,7 +10,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,19 +19,16 @@ from pymatgen.core import Structure
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Delete,
     Row,
-    Select,
-    Table,
     bindparam,
     delete,
-    select,
-    update,
 )
 
 from explorer.campaign import Campaign, CampaignSpec, CampaignState
 from explorer.candidate import Candidate, State
 from explorer.marks import Mark
-from explorer.schema import StoreError, candidates, traces
+from explorer.schema import StoreError, traces, underway
 from explorer.structure_files import NamedStructure
 from explorer.trace import Trace
 
@@ -176,36 +173,13 @@ def replace_traces(connection: Connection, campaign_id: str, changed: Mapping[st
         connection.execute(traces.insert().values(row))
 
 
-def known_numbers(
-    connection: Connection, table: Table, campaign_id: str, numbers: Sequence[int]
-) -> set[int]:
-    """Return which of these draw indices a table has a row for."""
-    if not numbers:
-        return set()
-    here = {"here": campaign_id, "numbers": numbers}
-    return set(connection.scalars(_known(table), here))
+def forget_underway(connection: Connection, campaign_id: str, numbers: Sequence[int]) -> None:
+    """Delete where the relaxations of these draw indices were."""
+    connection.execute(_forgetting(), {"here": campaign_id, "numbers": numbers})
 
 
 @cache
-def _known(table: Table) -> Select:
-    """Make the statement of `known_numbers` once: that takes longer than to carry it out."""
-    numbers = table.c.number.in_(bindparam("numbers", expanding=True))
-    here = table.c.campaign_id == bindparam("here")
-    return select(table.c.number).where(here & numbers)
-
-
-NEW = candidates.insert()
-
-
-def upsert(
-    connection: Connection, campaign_id: str, rows: list[dict[str, Any]], known: Container[int]
-) -> None:
-    """Insert the rows that are new and replace those known: a draw index has one row, ever."""
-    new = [row for row in rows if row["number"] not in known]
-    if new:
-        connection.execute(NEW, new)
-    here = candidates.c.campaign_id == campaign_id
-    for row in rows:
-        if row["number"] in known:
-            one = update(candidates).where(here, candidates.c.number == row["number"])
-            connection.execute(one.values(**row))
+def _forgetting() -> Delete:
+    """Make the statement of `forget_underway` once: that takes longer than to carry it out."""
+    numbers = underway.c.number.in_(bindparam("numbers", expanding=True))
+    return delete(underway).where(underway.c.campaign_id == bindparam("here"), numbers)

@@ -28,6 +28,7 @@ from explorer.phases import PREDICTED, RELAXED, Phase, phase_from_structure, wri
 from explorer.potentials import Potential
 from explorer.references import ReferencePhases
 from explorer.relax import Relaxer
+from explorer.relaxed import RATTLE
 from model.constraints import Constraints
 
 PROTOTYPES = 12
@@ -132,7 +133,7 @@ def build_sides(
     published = _Published(potential)
     likely = _likely(pairs, published, progress)
     phases: dict[str, list[Phase]] = {}
-    with Relaxer(potential, workers=workers) as relaxer:
+    with Relaxer(potential, workers=workers, rattle=RATTLE) as relaxer:
         for name, relaxation in relaxer.relax(likely):
             published.relaxed += 1
             if relaxation.reason or relaxation.structure is None:

@@ -57,7 +57,7 @@ AT_REST = {
 
 
 class Store(Ledger):
-    """Campaigns and their candidates, in SQLite or any database that SQLAlchemy speaks to.
+    """Campaigns and their candidates, in SQLite or PostgreSQL.
 
     Safe to share between threads; every method is one short transaction.
 

@@ -314,8 +314,11 @@ def check_results(folder: Path, n: int) -> None:
     assert told["drawn"] == n == len(table)
     assert 0 <= told["novel_on_hull_distinct"] <= told["novel_on_hull"]
     assert told["relaxation"]["rattle"] == 0.1
-    tried = [row["lowered_by_rattling"] for row in table if row["state"] == "relaxed"]
+    placed = [row for row in table if row["state"] == "relaxed"]
+    tried = [row["lowered_by_rattling"] for row in placed]
     assert "" not in tried  # each was rattled, and came to rest again
+    assert all(row["formation_energy"] for row in placed)
+    assert not any(row["destabilises"] for row in placed if float(row["energy_above_hull"]) > 0)
     assert told["lowered_by_rattling"] == sum(float(lowered) > 0 for lowered in tried)
     for state in ("rejected", "duplicate", "known", "waiting", "relaxed", "failed"):
         assert told[state] == sum(row["state"] == state for row in table)

@@ -29,6 +29,7 @@ LABELS = {
     "give_up": "Give up above (eV/atom)",
     "relax_below": "Relax up to (eV/atom)",
     "rattle": "Rattle by (Å)",
+    "keep_symmetry": "Keep the space group",
     "potential": "Potential",
     "targets": "Target structures",
     "samples": "Crystals to judge",

@@ -184,7 +184,7 @@ ENERGY_SCALE = ("elements", "hull", "potential", "references")
 ASKED = (
     *("formula", "required", "excluded", "subset", "spacegroups", "sites", "max_atoms"),
     *("stability", "generator", "samples", "samples_of", "n", "first", "relax_below", "give_up"),
-    *("fmax", "max_steps", "rattle", "relax_known", "seed"),
+    *("fmax", "max_steps", "rattle", "keep_symmetry", "relax_known", "seed"),
 )
 OF_THE_MODEL = (
     *("checkpoint", "search", "temperature", "top_p", "geometry_temperature", "again"),

@@ -8,12 +8,16 @@ import re
 import textwrap
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from explorer.track_record import DRAWN, KINDS, Record
 from model.spacegroups import crystal_system
+
+if TYPE_CHECKING:
+    from explorer.candidate import Candidate
 
 MINUS = "\N{MINUS SIGN}"
 SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
@@ -112,6 +116,21 @@ def rattled_words(lowered: float | None) -> str:
     if lowered:
         return f"left for this form, {energy_label(lowered)} lower"
     return "came back to this form"
+
+
+def reaction_label(candidate: Candidate) -> str:
+    """Write how a candidate decays, or what it forms from where it lies below the hull."""
+    left, arrow, right = (candidate.reaction or "").partition(" -> ")
+    above = candidate.energy_above_hull
+    if not arrow or above is None or left == right:
+        return ""
+    return formula_label(f"{left} {'→' if above >= 0 else '←'} {right}")
+
+
+def destabilised_label(candidate: Candidate) -> str:
+    """Write which stable phases a candidate would push off the hull, and by how much."""
+    told = candidate.destabilises
+    return f"{formula_label(told)} eV/atom" if told else ""
 
 
 def odds_label(log_odds: float | None) -> str:

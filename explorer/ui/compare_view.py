@@ -19,6 +19,7 @@ from explorer.figures.geometry import density_words, oxidation_words
 from explorer.figures.known import known_of
 from explorer.figures.words import (
     NOT_KNOWN,
+    destabilised_label,
     energy_label,
     escape,
     expected_label,
@@ -27,6 +28,7 @@ from explorer.figures.words import (
     likelihood_label,
     odds_label,
     rattled_words,
+    reaction_label,
     spacegroup_label,
 )
 from explorer.marks import Mark
@@ -178,7 +180,10 @@ def compared_candidate(candidate: Candidate, mark: Mark, hull: str = "") -> Comp
         "Above the hull": energy_label(candidate.energy_above_hull),
         "By experience": expected_label(track_record(candidate, hull)),
         "Energy": energy_label(candidate.energy_per_atom),
+        "Formation energy": energy_label(candidate.formation_energy),
         "Competes with": formula_label(candidate.decomposition or ""),
+        "Reaction": reaction_label(candidate),
+        "Destabilises": destabilised_label(candidate),
         "Space group": spacegroup_label(candidate.spacegroup_relaxed),
         "As drawn": spacegroup_label(candidate.spacegroup_generated),
         "Asked for": spacegroup_label(candidate.spacegroup_asked),

@@ -32,7 +32,7 @@ FOOT = f"""
 """
 ELEMENT_FIELDS = ("elements", "required", "excluded", "subset")
 """Fields that the periodic table shows."""
-BOXES = ("templates", "prototypes", "variants")
+BOXES = ("templates", "prototypes", "variants", "keep_symmetry")
 SWITCHES = ("generator", "search", *BOXES)
 """What decides which other fields have a meaning."""
 COUNTS = ("max_atoms", "n", "seed", "best_of")
@@ -201,6 +201,7 @@ class ConstraintsView(Viewer):
         self.inputs["prototypes"].disabled = not drawn or draft.search != "likeliest"
         known = draft.templates or (draft.prototypes and draft.search == "likeliest")
         self.inputs["variants"].disabled = not searched or not known
+        self.inputs["rattle"].disabled = draft.keep_symmetry
         self.inputs["unknown"].disabled = not searched or not draft.templates
         chosen = draft.elements or draft.required or draft.excluded
         at_elements = bool(chosen) and draft.problem_field in ELEMENT_FIELDS
@@ -260,6 +261,7 @@ class ConstraintsView(Viewer):
             pair("potential", "hull"),
             pair("relax_below", "give_up"),
             pair("rattle", "seed"),
+            box["keep_symmetry"],
             self.targets,
             margin=(12, 16, 16, 16),
             sizing_mode="stretch_width",

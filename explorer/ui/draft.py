@@ -207,6 +207,11 @@ class Draft(param.Parameterized):
         "atoms are displaced by so much, Å, and it is relaxed again; where it ends lower, that "
         "form is the candidate. 0: not",
     )
+    keep_symmetry = param.Boolean(
+        default=False,
+        doc="Each crystal keeps the space group that it was drawn with while it relaxes, so that "
+        "it may end on a saddle; it is not rattled",
+    )
     name = param.String(default="", doc="A label for people")
     upload = param.ClassSelector(default=NO_UPLOAD, class_=Upload, doc="What to look for")
     n_targets = param.Integer(default=0, doc="Targets of the upload that a valid spec can draw")
@@ -247,6 +252,7 @@ class Draft(param.Parameterized):
         "give_up",
         "relax_below",
         "rattle",
+        "keep_symmetry",
     )
 
     OPTIONAL = ("geometry_temperature", "again", "give_up", "relax_below")
@@ -272,6 +278,7 @@ class Draft(param.Parameterized):
         if self.generator == "file":
             values |= {name: self.param[name].default for name in self.DRAWING}
         values |= {name: values[name] or None for name in self.OPTIONAL}
+        values["rattle"] = 0.0 if self.keep_symmetry else values["rattle"]
         values["best_of"] = values["best_of"] if self.search == "independent" else 1
         given: dict[str, Any] = {"targets": self.upload.name or None}
         if self.generator == "file":
@@ -305,6 +312,8 @@ class Draft(param.Parameterized):
         values["sites"] = ", ".join(spec.sites)
         values["formula"] = spec.formula or ""
         values |= {name: values[name] or 0.0 for name in self.OPTIONAL}
+        if spec.keep_symmetry:  # what would hold without
+            values["rattle"] = self.param.rattle.default
         self.take(values)
 
     def conclude(self, outcome: CampaignSpec | SpecError) -> None:

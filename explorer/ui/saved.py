@@ -65,6 +65,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "give_up": (float, "a number"),
     "relax_below": (float, "a number"),
     "rattle": (float, "a number"),
+    "keep_symmetry": (_boolean, "true or false"),
     "potential": (str.strip, "the name of a potential"),
 }
 """How each field is read from a text, and what is expected there."""

@@ -21,6 +21,7 @@ from explorer.figures.style import palette
 from explorer.figures.words import (
     NOT_KNOWN,
     counted,
+    destabilised_label,
     energy_label,
     escape,
     formula_label,
@@ -28,6 +29,7 @@ from explorer.figures.words import (
     likelihood_label,
     odds_label,
     rattled_words,
+    reaction_label,
     record_label,
     spacegroup_label,
     unbroken,
@@ -86,7 +88,10 @@ FACT_HELP = {
     "Above the hull": "Energy above the convex hull of the known phases, by the potential; "
     "negative is below it",
     "By experience": "What DFT said of other novel crystals that the potential placed like this",
+    "Formation energy": "Against the elements of the same hull",
     "Competes with": "Known phases of lowest energy for this composition, in fractions of atoms",
+    "Reaction": "The same in formula units: what it decays to or, below the hull, forms from",
+    "Destabilises": "Known stable phases that it alone would push off the hull, and how far",
     "Novelty": "The known phase or earlier candidate that it equals (StructureMatcher)",
     "Rattled": "Relaxed, its atoms were displaced at random and it was relaxed again: what rests "
     "on a saddle leaves it",
@@ -324,7 +329,12 @@ def candidate_details(
             "By experience": record_label(
                 track_record(candidate, hull), track_record(candidate, hull, DRAWN)
             ),
+            "Formation energy": energy_label(candidate.formation_energy)
+            if candidate.formation_energy is not None
+            else "",
             "Competes with": formula_label(candidate.decomposition or NOT_KNOWN),
+            "Reaction": reaction_label(candidate),
+            "Destabilises": destabilised_label(candidate),
             "Novelty": novelty_words(candidate) or NOT_KNOWN,
             "State": relaxation + stage,
             "Rattled": rattled_words(candidate.lowered_by_rattling),

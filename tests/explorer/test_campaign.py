@@ -163,6 +163,14 @@ def test_elements_that_a_potential_lacks_are_named():
         CampaignSpec.parse(elements="Al-Cu").refuse_unknown({"Al"}, "the potential p")
 
 
+def test_what_keeps_its_space_group_is_not_rattled():
+    """Usually each candidate is; asked for both, neither is guessed."""
+    assert CampaignSpec.parse(elements="Al").rattle > 0
+    assert CampaignSpec.parse(elements="Al", keep_symmetry=True).rattle == 0
+    with pytest.raises(SpecError, match="expected 0 where the space group is kept"):
+        CampaignSpec.parse(elements="Al", keep_symmetry=True, rattle=0.1)
+
+
 def test_time_left_follows_the_pace():
     """Drawing and relaxing both count, in the proportion seen so far."""
     half = campaign(drawn=50, waiting=5, relaxed=18, failed=2)

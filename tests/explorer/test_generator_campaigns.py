@@ -48,16 +48,23 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def test_samples_of_a_file_become_a_campaign_that_can_be_resumed(tmp_path: Path) -> None:
-    """Those of the system are screened and relaxed in the file's order; none gets a likelihood."""
+    """Those of the system are screened and relaxed in the file's order; none gets a likelihood.
+
+    Asked to, each keeps its space group, be it on a saddle as body-centred copper is.
+    """
     file, folder = tmp_path / "samples.extxyz", tmp_path / "run"
-    write_structures(file, SAMPLES)
+    write_structures(file, (*SAMPLES, NamedStructure("saddle", cube(2.9, "Cu", "Cu"))))
     spec = CampaignSpec.parse(
-        elements="Al-Cu", generator="file", samples=str(file), n=10, max_steps=2, relax_known=True
-    )
+        elements="Al-Cu", subset=True, generator="file", samples=str(file), n=10, max_steps=40,
+        relax_known=True, keep_symmetry=True,
+    )  # fmt: skip
     campaign = run_in_folder(spec, folder, device="cpu", workers=1)
-    assert campaign.counts["drawn"] == 3
-    assert [row["state"] for row in rows(folder)][1:] == ["duplicate", "rejected"]
-    assert [row["sample"] for row in rows(folder)] == ["first", "again", "crowded"]
+    assert campaign.counts["drawn"] == 4
+    *_, twin, crowded, saddle = rows(folder)
+    assert (twin["state"], crowded["state"]) == ("duplicate", "rejected")
+    assert (saddle["spacegroup_relaxed"], saddle["lowered_by_rattling"]) == ("229", "")
+    assert float(saddle["formation_energy"]) > 0.02
+    assert [row["sample"] for row in rows(folder)] == ["first", "again", "crowded", "saddle"]
     assert {row["log_likelihood"] for row in rows(folder)} == {""}
     told = json.loads((folder / "summary.json").read_text())
     assert (told["state"], told["generator"]) == ("finished", "file samples.extxyz")

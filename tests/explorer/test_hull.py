@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Composition, Lattice, Structure
 
 from explorer.candidate import Candidate, State
-from explorer.hull import Hull, LevelError, decomposition_text, reaction_text
+from explorer.hull import Hull, LevelError, decomposition_text, destabilised_text, reaction_text
 from explorer.phases import Phase, phase_from_structure
 from explorer.potentials import EnergyLevel
 from explorer.references import ReferencePhases
@@ -95,10 +95,14 @@ def test_a_candidate_says_what_it_pushes_off_the_hull() -> None:
     share = (2 / 3) / 0.8  # of the atoms of CaAl2 in CaAl4, the rest in Ca
     tie_line = share * -4.0 + (1 - share) * -2.0
     assert deep.destabilised == {"laves": pytest.approx(-3.2 - tie_line)}
+    assert destabilised_text(deep) == f"CaAl2 {-3.2 - tie_line:+.3f}"
     high = hull.lowering(candidate("high", "CaAl4", -2.9))
     assert (high.depth, high.destabilised) == (0.0, {})
     nothing = hull.lowering(candidate("nan", "CaAl4", float("nan")))
     assert (nothing.depth, nothing.destabilised) == (0.0, {})
+    assert destabilised_text(nothing) == ""
+    with pytest.raises(LevelError, match="for other"):
+        hull.lowering(candidate("other", "CaAl4", -4.0, OTHER))
 
 
 def test_the_lowest_polymorph_is_ranked_first_and_drawn_last() -> None:

@@ -101,6 +101,15 @@ def test_what_keeps_its_symmetry_is_not_rattled() -> None:
     assert [(group(done), done.lowered) for _, done in ended] == [(229, None)]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_crystals_up_to_a_size_are_rattled_where_one_is_given(engine: str) -> None:
+    """The limit itself is still rattled."""
+    double = body_centred() * (2, 1, 1)
+    told = [relax(double, replace(LIMITS, rattle_atoms=size), engine) for size in (1, 2)]
+    assert told[0].lowered is None
+    assert told[1].lowered > LOWER
+
+
 def test_what_fails_is_not_rattled() -> None:
     """Too few steps are too few, before a rattle as without."""
     done = relax(face_centred().scale_lattice(60.0), replace(LIMITS, max_steps=1), "batched")

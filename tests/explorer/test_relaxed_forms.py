@@ -55,19 +55,27 @@ def known_of_set(file: Path) -> Known:
 
 
 def test_an_import_brings_what_the_potential_makes_of_it(tmp_path: Path) -> None:
-    """Beside the phase as it was brought, which keeps its static energy."""
-    brought = [("mine.json", NamedStructure("z", zinc_blende()))]
+    """Beside the phase as it was brought, with its static energy, or that of the saddle it is."""
+    saddle = Structure(2.9 * (np.ones((3, 3)) / 2 - np.eye(3)), ["Cu"], [[0, 0, 0]])
+    given = {"z": zinc_blende(), "saddle": saddle}
+    brought = [("mine.json", NamedStructure(name, one)) for name, one in given.items()]
     out = tmp_path / "set.parquet"
     report = import_phases(brought, emt(), out, quiet, limits=Limits(), workers=1)
     phases = {p.id: p for p in ReferencePhases.from_file(out, "Al-Cu").phases}
-    assert phases.keys() == {"z", "z (relaxed form)", "element-Al", "element-Cu"}
+    forms = {"z (relaxed form)", "saddle (relaxed form)"}
+    assert phases.keys() == {"z", "saddle", "element-Al", *forms}
     assert (phases["z"].geometry, phases["z"].spacegroup) == (
         "static",
         spacegroup_of(zinc_blende()),
     )
     form = phases["z (relaxed form)"]
     assert form.spacegroup == spacegroup_of(form.structure) != phases["z"].spacegroup
-    assert (report.written, report.forms, list(report.unrelaxed)) == (4, 1, ["z"])
+    held, below = phases["saddle"], phases["saddle (relaxed form)"]
+    assert (held.geometry, held.spacegroup, below.spacegroup) == ("relaxed", 229, 225)
+    gain = held.energy_per_atom - below.energy_per_atom
+    assert held.remark == f"rattled, it relaxed into another crystal, {-gain:+.3f} eV/atom"
+    assert gain > 0.02
+    assert (report.written, report.forms, list(report.unrelaxed)) == (5, 2, ["z"])
 
 
 def test_a_hull_lies_as_low_as_its_relaxed_forms(tmp_path: Path) -> None:
@@ -87,21 +95,25 @@ def test_a_hull_lies_as_low_as_its_relaxed_forms(tmp_path: Path) -> None:
 
 
 def test_every_shipped_phase_that_is_not_held_has_its_relaxed_form() -> None:
-    """Those that fell apart have none; on its own hull the potential prefers each form."""
+    """Those that fell apart have none; on its own hull the potential prefers each form.
+
+    So it does with what known phases on a saddle fall to.
+    """
     table = pq.read_table(
         shipped_file("chgnet"),
         columns=["id", "geometry", "remark", "energy_per_atom", "e_above_hull"],
     )
     rows = {row["id"]: row for row in table.to_pylist()}
     forms = {name: row for name, row in rows.items() if row["geometry"] == "relaxed form"}
-    static = {form_id(name): row for name, row in rows.items() if row["geometry"] == "static"}
-    became = {name for name, row in static.items() if row["remark"].startswith("relaxed ")}
-    assert forms.keys() == became
+    known = {form_id(name): row for name, row in rows.items() if name not in forms}
+    static = {name for name, row in known.items() if row["geometry"] == "static"}
+    became = {name for name in static if known[name]["remark"].startswith("relaxed ")}
+    saddles = {name for name, row in known.items() if row["remark"].startswith("rattled, it ")}
+    assert forms.keys() == became | saddles
+    assert {known[name]["geometry"] for name in saddles} == {"relaxed"}
     assert len(became) > 0.9 * len(static)
     assert all(row["e_above_hull"] is None for row in forms.values())
-    lower = [
-        static[name]["energy_per_atom"] - row["energy_per_atom"] for name, row in forms.items()
-    ]
+    lower = [known[name]["energy_per_atom"] - row["energy_per_atom"] for name, row in forms.items()]
     assert np.mean(np.array(lower) > -1e-3) > 0.99
 
 

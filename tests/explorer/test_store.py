@@ -277,6 +277,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
         Store(file)
 
 
+def test_a_database_of_another_kind_is_refused():
+    """Before its driver is asked for, and without its password."""
+    with pytest.raises(StoreError, match=r"expected a SQLite file or .*postgresql.*, got mysql://"):
+        Store("mysql://me:secret@host/campaigns")
+
+
 def test_many_processes_may_open_a_new_database_together(tmp_path):
     """The tables are made once and nobody sees an error."""
     with ThreadPoolExecutor(8) as pool:

@@ -27,6 +27,7 @@ ANOTHER = {
     "prototypes": True, "retry_every": 6, "generator": "random", "samples": "a.zip",
     "samples_of": "b", "potential": "emt", "fmax": 0.1, "max_steps": 9, "first": "emt",
     "give_up": 1.0, "relax_below": 0.2, "rattle": 0.05, "relax_known": True,
+    "keep_symmetry": True,
     "references": "c.parquet", "hull": "filled", "checkpoint": "d",
 }  # fmt: skip
 """A value of each field that no campaign here has."""

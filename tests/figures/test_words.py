@@ -1,9 +1,11 @@
 """How formulas, space groups and energies are written."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from explorer.candidate import Candidate
 from explorer.figures.words import (
     NOT_KNOWN,
     energy_label,
@@ -14,6 +16,7 @@ from explorer.figures.words import (
     geometry_words,
     likelihood_label,
     odds_label,
+    reaction_label,
     spacegroup_label,
     spacegroup_symbol,
 )
@@ -52,6 +55,15 @@ def test_counts_are_lowered_but_amounts_are_not():
     assert formula_label("Ca(NO3)2") == "Ca(NO₃)₂"
     assert formula_label("CaAl1-4, CaCu10") == "CaAl₁₋₄, CaCu₁₀"
     assert formula_label("Al-Ca-Cu") == "Al-Ca-Cu"
+
+
+def test_a_reaction_points_to_what_lies_lower():
+    """Away from a candidate above the hull, to one below; beside its own polymorph is none."""
+    above = Candidate("a", 0, reaction="CaAl2Cu -> CaAl2 + Cu", energy_above_hull=0.02)
+    assert reaction_label(above) == "CaAl₂Cu → CaAl₂ + Cu"
+    assert reaction_label(replace(above, energy_above_hull=-0.02)) == "CaAl₂Cu ← CaAl₂ + Cu"
+    assert reaction_label(replace(above, reaction="CaAl2 -> CaAl2")) == ""
+    assert reaction_label(Candidate("b", 1)) == ""
 
 
 def test_energies_without_a_value_are_a_dash():

@@ -6,6 +6,7 @@ from pymatgen.core import Lattice, Structure
 from explorer.baselines import Drawn
 from explorer.campaign import CampaignSpec
 from explorer.figures.asked import LABELS
+from explorer.relaxed import RATTLE
 from explorer.samples import Sample
 from explorer.structure_files import NamedStructure
 from explorer.ui.draft import NO_UPLOAD, PRESETS, Draft, Upload, examine
@@ -186,6 +187,19 @@ def test_an_earlier_campaign_fills_the_form():
     other.take_spec(draft.spec)
     other.check()
     assert other.spec == draft.spec
+
+
+def test_what_keeps_its_space_group_is_rattled_again_once_it_need_not():
+    """Whether the box was ticked here or in an earlier campaign."""
+    draft = checked(keep_symmetry=True)
+    assert (draft.spec.keep_symmetry, draft.spec.rattle, draft.rattle) == (True, 0.0, RATTLE)
+    other = Draft()
+    other.take_spec(draft.spec)
+    other.check()
+    assert other.spec == draft.spec
+    other.keep_symmetry = False
+    other.check()
+    assert (other.spec.keep_symmetry, other.spec.rattle) == (False, RATTLE)
 
 
 def test_examining_changes_nothing():

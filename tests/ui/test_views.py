@@ -227,10 +227,13 @@ def test_a_space_group_is_not_torn_apart():
 
 def test_each_fact_that_is_a_number_says_what_it_means():
     """Under the mouse; an apostrophe in the words does not end them."""
-    told = candidate_details(candidate(1, stability=0.2, template="NaCl"))
+    lowers = {"energy_above_hull": -0.01, "destabilises": "CaCu5 +0.012"}
+    told = candidate_details(candidate(1, stability=0.2, template="NaCl", **lowers))
     named = re.findall("<dt( title='[^']+')?>(?:<span>)?([^<]+)", told)
     assert {name for help_, name in named if not help_} == {"Candidate", "State"}
     assert ("Foreseen" in told, "log p" in told) == (True, True)
+    assert "CaCu ← Ca + Cu" in told
+    assert "CaCu₅ +0.012 eV/atom" in told
 
 
 def test_what_a_crystal_equals_is_told_once():
