@@ -44,6 +44,8 @@ from explorer.cif_files import (
 from explorer.strangers import safe_name, structure_from_dict, structure_from_row
 
 MAX_STRUCTURES = 50_000
+MOST_NAMED = 20
+"""Files of a folder that are named when they cannot be read, beside the first."""
 
 NAME_KEY = "uid"
 """What the name of a frame of an extxyz file is called there: ASE makes no number of it alone.
@@ -226,8 +228,19 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _read_cifs(path: Path) -> Iterator[NamedStructure]:
+    broken: dict[str, StructureFileError] = {}
     for name, text in read_cifs(path):
-        yield from parse_cif(text, name)
+        try:
+            found = parse_cif(text, name)
+        except StructureFileError as error:  # of the others is told too: each is to be mended
+            broken[name] = error
+        else:
+            yield from found
+    if broken:
+        first, *others = broken
+        shown = ", ".join(others[:MOST_NAMED]) + (", …" if len(others) > MOST_NAMED else "")
+        more = f"; nor {len(others)} more: {shown}" if others else ""
+        raise StructureFileError(f"{broken[first]}{more}") from broken[first]
 
 
 def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
