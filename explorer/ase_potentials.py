@@ -163,7 +163,7 @@ def from_entry_point(name: str, device: str) -> EntryPotential:
     Raises
     ------
     PotentialError
-        When it cannot be imported.
+        When it cannot be imported, or names no elements by their symbols.
     """
     entry = _entry(name)
     make = _loaded(entry)
@@ -175,10 +175,15 @@ def from_entry_point(name: str, device: str) -> EntryPotential:
     except OSError as error:
         raise PotentialError(f"cannot read the weights of {name}: {error}") from error
     checkpoint = digest([f"{package} {version} {entry.value}".encode(), content])
-    every = {Element.from_Z(z).symbol for z in range(1, 119)}
-    elements = frozenset(getattr(make, "elements", every))
+    every = frozenset(Element.from_Z(z).symbol for z in range(1, 119))
+    elements = getattr(make, "elements", every)
+    if isinstance(elements, str) or not every.issuperset(elements):
+        raise PotentialError(
+            f"{name}: expected symbols such as ('Al', 'Cu') as the elements of {entry.value}, got "
+            f"{elements!r}"
+        )
     correction = getattr(make, "correction", "none")
-    return EntryPotential(name, version, checkpoint, elements, correction, device)
+    return EntryPotential(name, version, checkpoint, frozenset(elements), correction, device)
 
 
 def _entry(name: str) -> EntryPoint:

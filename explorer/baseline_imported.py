@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -29,6 +29,7 @@ from explorer.structure_files import (
     StructureFileError,
     is_tar,
     json_items,
+    name_of_item,
     parquet_rows,
     parse_cif,
     read_cifs,
@@ -72,14 +73,19 @@ def _imported(path: Path, generator: str | None) -> list[Drawn]:
         found = _samples(_rows_of(path, generator), structure_from_row)
     elif ending == ".csv":
         table = csv_rows(path, MAX_STRUCTURES + 1)
-        found = _samples(table.rows, table.read)
+        found = _samples(zip(table.names, table.rows, strict=True), table.read)
     elif ending == ".json":
-        found = _samples(json_items(path), structure_from_item)
+        items = json_items(path)
+        named = [(name_of_item(one) or f"{path.stem}-{k}", one) for k, one in enumerate(items)]
+        found = _samples(named, structure_from_item)
     elif path.is_dir() or is_tar(path) or ending == ".zip":
         found = _from_cifs(path)
     else:
-        found = ({"given": structure} for _, structure in read_structures(path))
-    drawn = [Drawn(index, **sample) for index, sample in enumerate(islice(found, MAX_STRUCTURES))]
+        found = ({"given": one, "name": name} for name, one in read_structures(path))
+    drawn = [
+        Drawn(index, **sample | {"name": one_line(sample["name"])})
+        for index, sample in enumerate(islice(found, MAX_STRUCTURES))
+    ]
     if not drawn:
         raise StructureFileError(f"{path} holds no structure")
     if next(found, None) is not None:
@@ -171,9 +177,9 @@ def _generator_column(path: Path) -> list[str]:
     return ["" if name is None else str(name) for name in column]
 
 
-def _rows_of(path: Path, generator: str | None) -> list[dict[str, Any]]:
-    """Rows of a Parquet file, of one generator where it is named."""
-    rows = [row for _, row in parquet_rows(path)]
+def _rows_of(path: Path, generator: str | None) -> list[tuple[str, dict[str, Any]]]:
+    """Names and rows of a Parquet file, of one generator where it is named."""
+    rows = list(parquet_rows(path))
     if generator is None:
         return rows
     known = generators(path)
@@ -185,21 +191,23 @@ def _rows_of(path: Path, generator: str | None) -> list[dict[str, Any]]:
 
 
 def _samples(
-    rows: Iterable[Any], read: Callable[[Any], Structure | WyckoffCrystal]
+    rows: Iterable[tuple[str, Any]], read: Callable[[Any], Structure | WyckoffCrystal]
 ) -> Iterator[dict[str, Any]]:
-    """Fields of a `Drawn` for each row: what was read, or the reason."""
-    for row in rows:
+    """Fields of a `Drawn` for each named row: what was read, or the reason."""
+    for name, row in rows:
         try:
             one = read(row)
         except Exception as error:  # whatever a parser throws says something of this sample only
-            yield _unreadable(error)
+            yield _unreadable(error, name)
         else:
-            yield {"crystal" if isinstance(one, WyckoffCrystal) else "given": one}
+            kind = "crystal" if isinstance(one, WyckoffCrystal) else "given"
+            yield {kind: one, "name": name}
 
 
-def _unreadable(error: Exception) -> dict[str, Any]:
+def _unreadable(error: Exception, name: str) -> dict[str, Any]:
     known = isinstance(error, StructureFileError)
-    return {"reason": f"unreadable: {one_line(error if known else repr(error))}"}
+    reason = f"unreadable: {one_line(error if known else repr(error))}"
+    return {"reason": reason, "name": name}
 
 
 def _from_cifs(path: Path) -> Iterator[dict[str, Any]]:
@@ -208,6 +216,6 @@ def _from_cifs(path: Path) -> Iterator[dict[str, Any]]:
         try:
             found = parse_cif(text, name)
         except Exception as error:
-            yield _unreadable(error)
+            yield _unreadable(error, PurePosixPath(name).stem)
         else:
-            yield from ({"given": structure} for _, structure in found)
+            yield from ({"given": one, "name": called} for called, one in found)

@@ -38,6 +38,8 @@ class Drawn:
     """The same by part: spacegroup, skeleton, lattice, coordinates."""
     template: str = ""
     """Formula of the known crystal whose geometry it has, if any."""
+    name: str = ""
+    """What the file that it comes from calls it."""
 
     @property
     def structure(self) -> Structure | None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch_sim.models.interface import ModelInterface
 from torch_sim.state import SimState
 
+from explorer.complaints import one_line
 from explorer.crystals import to_atoms
 from explorer.logs import log
 
@@ -102,12 +103,21 @@ def static_energies(
     structures
         Taken `size` at a time.
     """
+    for formula, energy in static_answers(model, structures, size):
+        if isinstance(energy, str):
+            log.warning("no energy for %s: %s", formula, energy)
+        yield float("nan") if isinstance(energy, str) else energy
+
+
+def static_answers(
+    model: ModelInterface, structures: Iterable[Structure], size: int = 16
+) -> Iterator[tuple[str, float | str]]:
+    """Yield formula and energy as `static_energies` does, or why there is none."""
     left = iter(structures)
     while block := [to_atoms(structure) for structure in islice(left, size)]:
         for atoms, energy in zip(block, _in_parts(model, block, _energies), strict=True):
-            if isinstance(energy, str):
-                log.warning("no energy for %s: %s", atoms.get_chemical_formula(), energy)
-            yield float("nan") if isinstance(energy, str) else energy / len(atoms)
+            per_atom = energy if isinstance(energy, str) else energy / len(atoms)
+            yield atoms.get_chemical_formula(), per_atom
 
 
 def _in_parts(
@@ -150,7 +160,7 @@ def _reason(error: Exception) -> str:
     # torch's own allocator on the CPU raises a RuntimeError.
     if starved or "can't allocate memory" in text or "out of memory" in text:
         return OUT_OF_MEMORY
-    return f"calculator error: {type(error).__name__}: {text}"
+    return f"calculator error: {type(error).__name__}: {one_line(text)}"
 
 
 def _energies(answer: dict[str, Tensor], _: Sequence[int]) -> list[float | str]:

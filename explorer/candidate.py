@@ -100,6 +100,8 @@ class Candidate:
         coordinates. The parts add up to the whole; None where a generator has no model.
     template
         Formula of the known crystal whose geometry it was drawn with; "" when it has its own.
+    sample
+        What the file of another generator calls it; "" when it was drawn here.
     stability
         Log-odds, before any relaxation, that it ends within 0.075 eV/atom of the hull, by the
         model; None where a generator has no model.
@@ -142,6 +144,7 @@ class Candidate:
     log_likelihood: float = float("nan")
     log_parts: dict[str, float] | None = None
     template: str = ""
+    sample: str = ""
     stability: float | None = None
     state: State = State.DRAWN
     reason: str = ""

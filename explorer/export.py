@@ -65,7 +65,8 @@ FORMATS = {
     "extxyz": Format(
         "extxyz",
         "candidates.extxyz",
-        "All structures for ASE: energy (eV), forces (eV/Å), stress (eV/Å³, ASE's sign).",
+        "All structures for ASE: `uid` is the candidate's id; energy (eV), forces (eV/Å), stress "
+        "(eV/Å³, ASE's sign).",
         write.extxyz,
     ),
     "csv": Format(

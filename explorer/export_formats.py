@@ -22,7 +22,7 @@ from explorer.candidate import Candidate
 from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
 from explorer.spreadsheet import cell
-from explorer.structure_files import cif_text, lemat_csv, poscar_text, safe_name
+from explorer.structure_files import NAME_KEY, cif_text, lemat_csv, poscar_text, safe_name
 from explorer.track_record import EXPECTED, expected_of
 from explorer.twins import SAME, twins
 
@@ -32,6 +32,7 @@ SYMPRECS = (0.1, 0.01)
 COLUMNS = (
     "id",
     "index",
+    "sample",
     "formula",
     "state",
     "reason",
@@ -156,7 +157,7 @@ def extxyz(chosen: Chosen) -> Files:
 def _frame(candidate: Candidate) -> Atoms:
     atoms = to_atoms(candidate.structure)
     values = {
-        "id": candidate.id,
+        NAME_KEY: candidate.id,
         "state": str(candidate.state),
         "relaxed": candidate.relaxed is not None,
         "energy_above_hull": candidate.energy_above_hull,
@@ -217,6 +218,7 @@ def _facts(candidate: Candidate, marks: Mapping[str, Mark]) -> dict[str, Any]:
     numbers = {name: getattr(candidate, name) for name in NUMBERS}
     return {
         **{name: _finite(value) for name, value in numbers.items()},
+        "sample": candidate.sample,
         "state": str(candidate.state),
         "reason": candidate.reason,
         "matched": candidate.matched,

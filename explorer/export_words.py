@@ -42,6 +42,7 @@ NUMBERS = """
   sites, lattice and coordinates, given the elements. Empty for other generators.
 - **spacegroup_asked**, **_generated**, **_relaxed**: what the model was to draw; what spglib finds
   (0.1 Å) before relaxation; and after it. `spacegroup_symprec_*` belong to the structure written.
+- **sample**: what the file of another generator calls the crystal; empty where it was drawn here.
 - **novel**: no known phase matches, as drawn or, where it is relaxed, relaxed (pymatgen's
   StructureMatcher, ltol 0.2, stol 0.3, angle_tol 5). **matched** names the known phase that it
   equals or, of a duplicate, the earlier candidate that it equals as drawn.

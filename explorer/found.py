@@ -51,7 +51,7 @@ class Found:
         rows = pd.read_csv(
             written,
             index_col="id",
-            dtype={"id": str, **whole},
+            dtype={"id": str, "sample": str, **whole},
             keep_default_na=False,  # NaN is a compound of sodium
             na_values=[""],
         )

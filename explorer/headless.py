@@ -50,6 +50,7 @@ COLUMNS = (
     "spacegroup_relaxed",
     "log_likelihood",
     "template",
+    "sample",
     "stability",
     "state",
     "reason",

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from math import ceil
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
@@ -141,7 +141,7 @@ class Sandbox:
             return self._connection
         connection, far_end = SPAWN.Pipe()
         process = SPAWN.Process(target=_serve, args=(far_end,), daemon=True)
-        with one_thread(), deaf():
+        with starting():
             process.start()
         far_end.close()
         self._connection, self._process = connection, process
@@ -252,6 +252,36 @@ def _memory_limit(gigabytes: float) -> Iterator[None]:
     finally:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@contextmanager
+def starting(*, with_program: bool = False) -> Iterator[None]:
+    """Let a process that starts inside begin as all of ours do.
+
+    Parameters
+    ----------
+    with_program
+        Whether it needs what the program itself defines, in `__main__`.
+    """
+    with one_thread(), deaf(), nullcontext() if with_program else without_program():
+        yield
+
+
+@contextmanager
+def without_program() -> Iterator[None]:
+    """Let a process that starts inside not import this one's `__main__`, as spawned ones do.
+
+    A script without ``if __name__ == "__main__"`` would begin its search again in each of them, and
+    a program that is typed, or read from standard input, has no file that they could find.
+    """
+    main = sys.modules["__main__"]
+    names = [name for name in ("__spec__", "__file__") if hasattr(main, name)]
+    before = {name: getattr(main, name) for name in names}
+    vars(main).update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        vars(main).update(before)
 
 
 @contextmanager

@@ -230,6 +230,7 @@ def open_laboratory(
     library = Library(spec.potential, spec.references, spec.chemical_system, spec.hull)
     heard = {"say": say, "should_stop": should_stop}
     references = check_references(library, chosen, workers=workers, **heard)
+    tell_role(spec, chosen, say)
     first = potential(spec.first, device) if spec.first else None
     looked_for = given_targets(spec, targets) if targets else default_targets(references)
     source = open_source(spec, network, batch_size=BLOCK, samples=samples)
@@ -255,6 +256,16 @@ def open_laboratory(
         },
         network=network,
     )
+
+
+def tell_role(spec: CampaignSpec, chosen: Potential, say: Callable[[str], None]) -> None:
+    """Say what a reference file of the user's does not do on the hull of DFT."""
+    if spec.references and serves(chosen.level, spec.hull):
+        say(
+            f"{Path(spec.references).name} tells which crystals are known, but its compounds do "
+            f"not compete: hull {spec.hull} is made of published energies; choose hull potential "
+            "to place candidates on them"
+        )
 
 
 def _energy_words(chosen: Potential, first: Potential | None) -> dict[str, str]:

@@ -8,7 +8,6 @@ folder, so that it is paid for once.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +18,7 @@ from platformdirs import user_cache_path
 from pymatgen.core import Lattice, Structure
 from torch_sim.models.interface import ModelInterface
 
-from explorer.batch_evaluation import static_energies
+from explorer.batch_evaluation import static_answers
 from explorer.crystals import from_atoms, to_atoms
 from explorer.potential_base import Potential, PotentialError, digest
 from explorer.potential_units import amiss
@@ -128,12 +127,11 @@ def examine(potential: Potential, model: ModelInterface) -> str:
         for name, atoms in known_crystals().items()
         if potential.elements.issuperset(atoms.get_chemical_symbols())
     }
-    energies = static_energies(model, map(from_atoms, crystals.values()))
-    found = dict(zip(crystals, energies, strict=True))
-    mute = [name for name, energy in found.items() if math.isnan(energy)]
-    if mute and len(mute) == len(found):
-        return f"it gives no energy for {', '.join(mute)}"
-    spoken = {name: energy for name, energy in found.items() if name not in mute}
+    answers = static_answers(model, map(from_atoms, crystals.values()))
+    found = {name: energy for name, (_, energy) in zip(crystals, answers, strict=True)}
+    spoken = {name: energy for name, energy in found.items() if not isinstance(energy, str)}
+    if found and not spoken:
+        return f"it gives no energy for {', '.join(found)}: {next(iter(found.values()))}"
     scale = scale_of(potential)
     verdict = _compared(spoken, SCALES[scale], scale) if scale else _sane(spoken)
     answered = {name: crystals[name] for name in spoken}

@@ -264,6 +264,11 @@ class Relaxer:
 
         Who kills a worker from outside may do so again: alone in one, a structure gets some tries
         more, and of a worker that had not even begun nothing is held against what it was given.
+
+        Raises
+        ------
+        PotentialError
+            When workers end again and again before they begin, and none works.
         """
         worker.kill()
         self._pool.remove(worker)
@@ -272,8 +277,8 @@ class Relaxer:
             middle = len(held) // 2
             self._suspects += [held[middle:], held[:middle]]
             return
-        if error.killed and not worker.ready and self._stillborn < MOST_KILLS:
-            self._stillborn += 1
+        if not worker.ready:
+            self._refuse_stillbirths(error)
             self._suspects.append(held)
             return
         for item in held:
@@ -283,6 +288,16 @@ class Relaxer:
                 continue
             seconds = worker.silent_seconds
             yield item.key, failed(self.potential.level, str(error), seconds=seconds)
+
+    def _refuse_stillbirths(self, error: WorkerDiedError) -> None:
+        """Raise when no worker begins: every structure would fail, and it is no fault of theirs."""
+        if self._stillborn >= MOST_KILLS and not any(other.ready for other in self._pool):
+            raise PotentialError(
+                f"expected a process that relaxes with {self.potential.name}, got "
+                f"{self._stillborn + 1} in a row that ended before they began, the last one as: "
+                f"{error}; what they printed tells more"
+            ) from error
+        self._stillborn += 1
 
     def _halt(self) -> Iterator[tuple[Any, Relaxation]]:
         """Stop what is in flight, passing on what finished meanwhile."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -9,13 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing.connection import Connection
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from pymatgen.core import Structure
 
 from explorer.candidate import Relaxation
-from explorer.isolation import SPAWN, deaf, exit_text, killed_from_outside, one_thread
+from explorer.isolation import SPAWN, exit_text, killed_from_outside, starting
+from explorer.potentials import PotentialError
 from explorer.relax_worker import Alive, Halted, Ready, Settings, Underway, bulk, work
 
 START_SECONDS = 300.0
@@ -89,14 +93,41 @@ class ItemQueue:
         return self._next
 
 
+def needs_program(settings: Settings) -> bool:
+    """Whether a worker must import the program itself, as for a potential that is defined there.
+
+    Raises
+    ------
+    PotentialError
+        When it must and cannot: what is typed, or written in a notebook, is in no file.
+    """
+    if b"__main__" not in pickle.dumps(settings):
+        return False
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None or not Path(file).is_file():
+        raise PotentialError(
+            f"expected {settings.potential.name} to be defined in a file, got one defined in a "
+            "notebook or a typed program: workers are processes of their own and cannot see it "
+            "there; put its class into a module beside the notebook, and import it"
+        )
+    return True
+
+
 class Worker:
-    """A worker process, the pipe to it and the structures that it holds."""
+    """A worker process, the pipe to it and the structures that it holds.
+
+    Raises
+    ------
+    PotentialError
+        As in `needs_program`.
+    """
 
     def __init__(self, settings: Settings, stop: Any) -> None:
+        with_program = needs_program(settings)
         self.connection: Connection
         self.connection, far_end = SPAWN.Pipe()
         self.process = SPAWN.Process(target=work, args=(far_end, settings, stop), daemon=True)
-        with one_thread(), deaf():
+        with starting(with_program=with_program):
             self.process.start()
         # With our copy closed, a dead worker shows as the end of the pipe.
         far_end.close()

@@ -45,6 +45,7 @@ class Sample:
             "formula": drawn.formula,
             "atoms": drawn.atoms,
             "reason": drawn.reason,
+            "name": drawn.name,
             "crystal": None if crystal is None else crystal.to_dict(),
             "given": None if given is None else _cell_and_sites(given),
         }
@@ -72,6 +73,7 @@ class Sample:
             crystal=None if crystal is None else WyckoffCrystal.from_dict(crystal),
             given=None if given is None else structure_from_dict(given),
             reason=self.reason,
+            name=values.get("name", ""),  # an older version kept none
         )
 
 

@@ -133,6 +133,7 @@ def _candidate(draw: Drawn) -> Candidate:
         log_likelihood=draw.log_likelihood,
         log_parts=draw.log_parts,
         template=draw.template,
+        sample=draw.name,
     )
 
 

@@ -44,9 +44,16 @@ from explorer.cif_files import (
 from explorer.strangers import safe_name, structure_from_dict, structure_from_row
 
 MAX_STRUCTURES = 50_000
+MOST_NAMED = 20
+"""Files of a folder that are named when they cannot be read, beside the first."""
 
-NAME_KEYS = ("id", "name")
-"""What the name of a frame of an extxyz file is called there."""
+NAME_KEY = "uid"
+"""What the name of a frame of an extxyz file is called there: ASE makes no number of it alone.
+
+Of id=000042 it makes 42, and would write that when it writes the file again.
+"""
+NAME_KEYS = (NAME_KEY, "id", "name")
+"""What others call it too."""
 FORMATS = (
     ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json, "
     ".csv with a column of structures, or one of these files with .gz"
@@ -221,8 +228,19 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _read_cifs(path: Path) -> Iterator[NamedStructure]:
+    broken: dict[str, StructureFileError] = {}
     for name, text in read_cifs(path):
-        yield from parse_cif(text, name)
+        try:
+            found = parse_cif(text, name)
+        except StructureFileError as error:  # of the others is told too: each is to be mended
+            broken[name] = error
+        else:
+            yield from found
+    if broken:
+        first, *others = broken
+        shown = ", ".join(others[:MOST_NAMED]) + (", …" if len(others) > MOST_NAMED else "")
+        more = f"; nor {len(others)} more: {shown}" if others else ""
+        raise StructureFileError(f"{broken[first]}{more}") from broken[first]
 
 
 def _read_extxyz(path: Path) -> Iterator[NamedStructure]:
@@ -307,11 +325,7 @@ def _read_json(path: Path) -> Iterator[NamedStructure]:
             structure = structure_from_item(item)
         except ValueError as error:
             raise StructureFileError(f"item {number} of {path} {error}") from error
-        name = None
-        if isinstance(item, dict):
-            told = (item.get(key) for key in ("entry_id", "id", "name"))
-            name = next((one for one in told if one not in {None, ""}), None)
-        yield NamedStructure(f"{path.stem}-{number}" if name is None else str(name), structure)
+        yield NamedStructure(name_of_item(item) or f"{path.stem}-{number}", structure)
 
 
 def json_items(path: Path) -> list[Any]:
@@ -324,6 +338,12 @@ def json_items(path: Path) -> list[Any]:
             f"{path} holds {data!r}: expected a pymatgen Structure, or a list of such"
         )
     return data
+
+
+def name_of_item(item: Any) -> str:
+    """Return what an item of a JSON file is called there; "" where it has no name."""
+    told = [item.get(key) for key in ("entry_id", "id", "name")] if isinstance(item, dict) else []
+    return next((str(one) for one in told if one is not None and one != ""), "")
 
 
 def structure_from_item(item: Any) -> Structure:
@@ -384,7 +404,7 @@ def _write_extxyz(path: Path, named: list[NamedStructure]) -> None:
     frames = []
     for name, structure in named:
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-        atoms.info = {"id": name}
+        atoms.info = {NAME_KEY: name}
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
 

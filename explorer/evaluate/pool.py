@@ -11,7 +11,7 @@ from multiprocessing import active_children, connection, parent_process
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
-from explorer.isolation import SPAWN, deaf, one_thread
+from explorer.isolation import SPAWN, starting
 
 _pools: dict[int, _Pool] = {}
 """Processes kept for the next call, by how many there may be: each takes seconds to import all."""
@@ -83,7 +83,7 @@ def _opened(number: int) -> _Pool:
     """Start processes that leave Ctrl-C to this one, from their first moment on."""
     executor = ProcessPoolExecutor(number, mp_context=SPAWN, initializer=_end_with_parent)
     others = set(active_children())
-    with one_thread(), deaf():
+    with starting():
         executor.submit(os.getpid)  # the first task starts them all
     return _Pool(executor, frozenset(set(active_children()) - others))
 

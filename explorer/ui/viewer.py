@@ -340,6 +340,7 @@ def candidate_details(
             "Rattled": rattled_words(candidate.lowered_by_rattling),
             "Reason": reason_words(candidate),
             "Drawn geometry": geometry_words(candidate.template),
+            "In its file": candidate.sample,
             "Foreseen": odds_label(candidate.stability),
             "log p": likelihood_label(candidate.log_likelihood, candidate.log_parts),
             **_of_structure(structure),

@@ -20,10 +20,16 @@ def make():
 
 make.elements = ("Al", "Cu")
 make.correction = "none"
+
+def spelled():
+    return EMT()
+
+spelled.elements = "AlCu"
 """
 ENTRIES = """[hullscape.potentials]
 myemt = my_emt_package:make
 broken = my_emt_package:absent
+spelled = my_emt_package:spelled
 """
 
 
@@ -81,6 +87,12 @@ def test_an_entry_that_cannot_be_imported_is_told(package: Path) -> None:
     """Which one, and why."""
     with pytest.raises(PotentialError, match=r"cannot load my_emt_package:absent of broken"):
         potential("broken")
+
+
+def test_elements_are_symbols(package: Path) -> None:
+    """Of a string each letter was one, and no element was known."""
+    with pytest.raises(PotentialError, match=r"spelled: expected symbols .* got 'AlCu'"):
+        potential("spelled")
 
 
 @pytest.mark.parametrize("extra", ["sevennet", "mace", "orb", "mattersim"])

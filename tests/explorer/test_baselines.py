@@ -84,6 +84,7 @@ def test_crystallm_archives_keep_their_failures(tmp_path: Path) -> None:
     assert first.structure.composition.reduced_formula == "NaCl"
     assert (second.index, second.structure) == (1, None)
     assert "b__1.cif" in second.reason
+    assert (first.name, second.name) == ("a__1", "b__1")
 
 
 def test_an_archive_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
@@ -113,6 +114,14 @@ def test_mattergen_files(tmp_path: Path, name: str) -> None:
     assert [one.index for one in drawn] == [0, 1]
     volumes = [one.structure.volume / len(one.structure) for one in drawn]
     assert volumes == pytest.approx([5.4**3 / 8, 5.8**3 / 8], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.extxyz", "a.json", "a.zip", "a.csv", "folder"])
+def test_samples_keep_their_names(tmp_path: Path, name: str) -> None:
+    """Whose generator it is finds a crystal again; its number counts those of the campaign."""
+    asked = ["0042", "gen-7"]
+    write_structures(tmp_path / name, [NamedStructure(one, salt()) for one in asked])
+    assert sorted(one.name for one in imported(tmp_path / name)) == asked
 
 
 def test_one_generator_of_a_file_of_several(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from explorer.campaign import CampaignSpec
 from explorer.candidate import Candidate, State
 from explorer.cli import main
 from explorer.dft_hull import (
@@ -22,7 +23,7 @@ from explorer.dft_hull import (
 from explorer.dft_vertices import build_hull
 from explorer.figures.hull_picture import after_campaign, known_picture, with_candidates
 from explorer.hull import Hull
-from explorer.laboratory import Library
+from explorer.laboratory import Library, tell_role
 from explorer.phases import (
     ReferenceFileError,
     digest_of,
@@ -30,7 +31,7 @@ from explorer.phases import (
     read_metadata,
     read_rows,
 )
-from explorer.potentials import EnergyLevel
+from explorer.potentials import EnergyLevel, potential
 from explorer.references import DFT, ReferencePhases
 
 MP2020 = EnergyLevel("toy 1", "0123456789ab", "MP2020")
@@ -149,6 +150,18 @@ def test_the_name_of_a_hull_tells_which_zeros_and_which_predictions_it_has() -> 
         name = Library("chgnet", None, system, "filled").competing(system).name
         assert f"fitted elements [{fit.digest}]" in name
         assert name.endswith(f"predicted compounds of sides-chgnet.parquet [{predicted}]")
+
+
+def test_phases_of_ones_own_that_do_not_compete_are_told() -> None:
+    """On the hull of DFT a reference file says what is known; on the potential's it competes."""
+    told: list[str] = []
+    asked = CampaignSpec.parse(elements="Al-Cu", references="folder/mine.parquet")
+    others = [{"hull": "potential"}, {"references": None}]
+    for spec in (asked, *(asked.model_copy(update=other) for other in others)):
+        tell_role(spec, potential("chgnet"), told.append)
+    assert len(told) == 1
+    assert told[0].startswith("mine.parquet tells which crystals are known, but its compounds do ")
+    assert "choose hull potential" in told[0]
 
 
 def test_the_shipped_hull_holds_phases_whose_structure_is_not_at_hand() -> None:

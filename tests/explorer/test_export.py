@@ -43,6 +43,7 @@ def candidates() -> list[Candidate]:
         spacegroup_asked=225,
         spacegroup_generated=225,
         log_likelihood=-3.25,
+        sample="mine-7",
         state=State.WAITING,
         initial=to_structure(SALT),
     )
@@ -104,6 +105,7 @@ def test_extxyz_carries_energy_forces_and_stress(tmp_path: Path) -> None:
     assert np.allclose(atoms.get_forces(), relaxed.forces)
     assert np.allclose(atoms.get_stress(voigt=False), relaxed.stress)
     assert atoms.info["level"] == str(LEVEL)
+    assert atoms.info["uid"] == relaxed.id == "000000"
 
 
 def test_the_table_names_the_origin_of_every_row(tmp_path: Path) -> None:
@@ -111,6 +113,7 @@ def test_the_table_names_the_origin_of_every_row(tmp_path: Path) -> None:
     path = export_candidates(candidates(), PROVENANCE, tmp_path / "out")
     rows = list(csv.DictReader(io.StringIO((path / "candidates.csv").read_text())))
     assert [row["id"] for row in rows] == ["000000", "000001"]
+    assert [row["sample"] for row in rows] == ["mine-7", ""]
     assert rows[0]["energy_per_atom"] == "-3.500000"
     assert rows[0]["spacegroup_symprec_0.1"] == "225"
     assert rows[1]["log_likelihood"] == ""

@@ -64,6 +64,7 @@ def test_samples_of_a_file_become_a_campaign_that_can_be_resumed(tmp_path: Path)
     assert (twin["state"], crowded["state"]) == ("duplicate", "rejected")
     assert (saddle["spacegroup_relaxed"], saddle["lowered_by_rattling"]) == ("229", "")
     assert float(saddle["formation_energy"]) > 0.02
+    assert [row["sample"] for row in rows(folder)] == ["first", "again", "crowded", "saddle"]
     assert {row["log_likelihood"] for row in rows(folder)} == {""}
     told = json.loads((folder / "summary.json").read_text())
     assert (told["state"], told["generator"]) == ("finished", "file samples.extxyz")

@@ -146,6 +146,21 @@ def test_the_shared_child() -> None:
     assert run(abs, -1) == 1
 
 
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_program_needs_no_guard_and_no_file(saved: bool, tmp_path: Path) -> None:
+    """A child imports no script again that has no ``if __name__``, and misses none that was typed.
+
+    Every crystal of such a program failed, as one that kills its worker.
+    """
+    program = "from explorer.isolation import run\nprint('once', run(abs, -1), __file__)\n"
+    script = tmp_path / "script.py"
+    script.write_text(program, encoding="utf-8")
+    command = [sys.executable, str(script) if saved else "-"]
+    given = None if saved else program
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert done.stdout == f"once 1 {script if saved else '<stdin>'}\n", done.stderr
+
+
 def test_threads_that_start_children_leave_the_environment_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

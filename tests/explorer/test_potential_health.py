@@ -95,6 +95,14 @@ def test_answers_in_other_units_are_refused(alter, complaint) -> None:
     assert (complaint in told) if complaint else told == ""
 
 
+def test_what_a_calculator_lacks_is_told() -> None:
+    """To a campaign, which asks for all at once, one without stress seemed to have no energy."""
+    mute = AlteredEmt(lambda results, _: results.pop("stress"))
+    told = examine(emt(METALS), CalculatorModel(mute))
+    assert told.startswith("it gives no energy for Al, Cu: calculator error: ")
+    assert "stress" in told
+
+
 def test_the_energy_of_an_atom_is_not_that_of_a_cell() -> None:
     """Elements in cells of one atom do not tell."""
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,8 +11,10 @@ from pymatgen.core import Lattice, Structure
 from toy_potentials import (
     ELEMENTS,
     BatchedPotential,
+    EmtPotential,
     FailingModel,
     SlowToLoadPotential,
+    StillbornPotential,
     UnloadablePotential,
     emt,
 )
@@ -158,6 +161,28 @@ def test_a_potential_that_cannot_be_loaded_is_an_error() -> None:
         with pytest.raises(PotentialError, match="damaged cannot be loaded: unexpected end"):
             list(relaxer.relax([(i, fcc("Cu")) for i in range(4)]))
         assert not relaxer._pool
+
+
+def test_workers_that_never_begin_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends them: a search would count every crystal as failed, for good."""
+    monkeypatch.setattr("explorer.relax.MOST_KILLS", 0)
+    toy = StillbornPotential("stillborn", "1", "0" * 12, ELEMENTS, "none")
+    with (
+        Relaxer(toy, workers=1) as relaxer,
+        pytest.raises(PotentialError, match=r"relaxes with stillborn, got 1 .* exit status 3"),
+    ):
+        list(relaxer.relax([(i, fcc("Cu")) for i in range(4)]))
+
+
+def test_a_potential_of_a_notebook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers cannot import what no file defines; the error says what to do."""
+    main = sys.modules["__main__"]
+    typed = type("TypedPotential", (EmtPotential,), {"__module__": "__main__"})
+    monkeypatch.setattr(main, "TypedPotential", typed, raising=False)
+    monkeypatch.setattr(main, "__file__", "<stdin>", raising=False)
+    toy = typed("typed", "1", "0" * 12, ELEMENTS, "none")
+    with Relaxer(toy, workers=1) as relaxer, pytest.raises(PotentialError, match="into a module"):
+        list(relaxer.relax([(0, fcc("Cu"))]))
 
 
 def test_a_stop_reaches_the_middle_of_a_relaxation(relaxer: Relaxer) -> None:
@@ -342,7 +367,7 @@ def test_a_poisoned_batch_is_bisected() -> None:
     [
         (MemoryError(), "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "out of memory"),
-        (IndexError("no such thing"), "calculator error: IndexError: no such thing"),
+        (IndexError("no such\n thing"), "calculator error: IndexError: no such thing"),
     ],
 )
 def test_a_batch_that_fails_is_split(error: Exception, reason: str) -> None:

@@ -27,7 +27,7 @@ def cell(a: float, *symbols: str) -> Structure:
     return Structure(Lattice.from_parameters(a, a + 1 / 3, a, 80, 95, 100), symbols, places)
 
 
-ALCU = Drawn(0, given=cell(3.0, "Al", "Cu"))
+ALCU = Drawn(0, given=cell(3.0, "Al", "Cu"), name="gen_0042")
 WIDE = Drawn(1, given=cell(6.0, "Al", "Al", "Cu"))
 SALT = Drawn(
     2, crystal=WyckoffCrystal(221, (Site("a", "Cs"), Site("b", "Cl")), (4.1,) * 3 + (90,) * 3)
@@ -52,6 +52,7 @@ def test_a_sample_comes_out_of_the_store_to_the_last_digit(store: Store) -> None
     alcu, wide, salt, broken = (one.drawn(k) for k, one in enumerate(store.samples(name)))
     assert np.array_equal(alcu.given.lattice.matrix, ALCU.given.lattice.matrix)
     assert np.array_equal(wide.given.frac_coords, WIDE.given.frac_coords)
+    assert (alcu.name, wide.name) == ("gen_0042", "")
     assert wide.given.species == WIDE.given.species
     assert (salt.index, salt.crystal) == (2, SALT.crystal)
     assert (broken.structure, broken.reason) == (None, "unreadable: no atoms")

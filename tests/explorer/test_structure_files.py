@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -253,13 +254,28 @@ def test_files_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert [n for n, _ in read_structures(tmp_path / "a.zip")] == ["gen_1", "gen_2", "gen_10"]
 
 
+def test_every_broken_file_of_a_folder_is_named(tmp_path: Path) -> None:
+    """Nobody mends thousands of files one error at a time."""
+    write_structures(tmp_path / "cifs", crystals())
+    for name in ("a", "s", "z"):
+        (tmp_path / "cifs" / f"{name}.cif").write_text("no crystal")
+    words = r"the CIF a\.cif: .*; nor 2 more: s\.cif, z\.cif$"
+    with pytest.raises(StructureFileError, match=words):
+        read_structures(tmp_path / "cifs")
+
+
 @pytest.mark.parametrize("name", ["all.extxyz", "all.json", "all.parquet"])
 def test_names_that_are_numbers_keep_their_zeros(tmp_path: Path, name: str) -> None:
-    """As the names of drawn crystals have them."""
+    """As the names of drawn crystals have them; also where ASE has read and written the file."""
     structure = crystals()[0].structure
     asked = ["000000", "0", "my crystal"]
     write_structures(tmp_path / name, [NamedStructure(one, structure) for one in asked])
     assert [one for one, _ in read_structures(tmp_path / name)] == asked
+    if name.endswith("xyz"):
+        frames = ase.io.read(tmp_path / name, ":")
+        assert [frame.info["uid"] for frame in frames] == asked
+        ase.io.write(tmp_path / name, frames)
+        assert [one for one, _ in read_structures(tmp_path / name)] == asked
 
 
 def hide_json(folder: Path) -> None:

@@ -45,6 +45,14 @@ class UnloadablePotential(Potential):
         raise RuntimeError("unexpected end of file")
 
 
+class StillbornPotential(EmtPotential):
+    """A potential of which a worker dies before it can say why."""
+
+    def __reduce__(self) -> tuple:
+        """End the process that reads it."""
+        return os._exit, (3,)
+
+
 class SlowToLoadPotential(EmtPotential):
     """A potential that takes its time to load, not to relax."""
 
