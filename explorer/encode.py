@@ -183,32 +183,34 @@ def _describe(
 ) -> tuple[tuple, WyckoffCrystal] | None:
     """Sort key and crystal in one setting of the axes and the origin."""
     wyckoff = table()
-    turned = np.linalg.inv(setting[:, :3]).T @ lattice
+    parameters = lattice_parameters(np.linalg.inv(setting[:, :3]).T @ lattice)
+    shape = tuple(round(float(np.log(v)) * 50) for v in parameters[:3])
     moved = [Orbit(o.number, o.points @ setting[:, :3].T + setting[:, 3]) for o in orbits]
     sites = _sites(wyckoff, spacegroup, moved)
     if sites is None:
         return None
+    choices = [sites]
     polar = wyckoff.polar_axes[spacegroup - 1]
     if polar.any():
-        shift = _polar_shift(wyckoff, sites, polar)
-        moved = [Orbit(o.number, o.points - shift) for o in moved]
-        sites = _sites(wyckoff, spacegroup, moved)
-        if sites is None:
-            return None
+        shifts = _polar_shifts(wyckoff, sites, polar)
+        shifted = ([Orbit(o.number, o.points - shift) for o in moved] for shift in shifts)
+        choices = [_sites(wyckoff, spacegroup, some) for some in shifted]
+    keyed = [(_key(wyckoff, some, shape), some) for some in choices if some is not None]
+    if not keyed:
+        return None
+    key, sites = min(keyed, key=lambda pair: pair[0])
+    described = tuple(
+        Site(LETTERS[wyckoff.letter[p]], symbol_of(z), tuple(float(v) for v in free))
+        for p, z, free in sites
+    )
+    return key, WyckoffCrystal(spacegroup, described, parameters)
+
+
+def _key(wyckoff: WyckoffTable, sites: list, shape: tuple[int, ...]) -> tuple:
+    """What descriptions are ordered by: the skeleton, the cell's lengths, the coordinates."""
     rank = formula_rank()
     skeleton = tuple((int(wyckoff.letter[p]), int(rank[z - 1])) for p, z, _ in sites)
-    parameters = lattice_parameters(turned)
-    shape = tuple(round(float(np.log(v)) * 50) for v in parameters[:3])
-    coordinates = tuple(tuple(_grid(free)) for _, _, free in sites)
-    crystal = WyckoffCrystal(
-        spacegroup,
-        tuple(
-            Site(LETTERS[wyckoff.letter[p]], symbol_of(z), tuple(float(v) for v in free))
-            for p, z, free in sites
-        ),
-        parameters,
-    )
-    return (skeleton, shape, coordinates), crystal
+    return skeleton, shape, tuple(tuple(_grid(free)) for _, _, free in sites)
 
 
 def _sites(
@@ -263,13 +265,23 @@ def site_at(spacegroup: int, letter: str, element: str, point: np.ndarray) -> Si
     return Site(letter, element, tuple(float(value) for value in free[0]))
 
 
-def _polar_shift(wyckoff: WyckoffTable, sites: list, polar: np.ndarray) -> np.ndarray:
-    """Translation along the polar axes that puts the first site's representative at zero, (3,)."""
-    position, _, free = sites[0]
-    operation = wyckoff.operations_of(position)[0]
-    variables = np.zeros(3)
-    variables[wyckoff.free_axes[position]] = free
-    return np.where(polar, operation[:, :3] @ variables + operation[:, 3], 0.0)
+def _polar_shifts(wyckoff: WyckoffTable, sites: list, polar: np.ndarray) -> np.ndarray:
+    """Translations along the polar axes that put a point of a site like the first at zero, (S, 3).
+
+    Which of several like sites comes first hangs on where the origin was before. So each point of
+    each is tried, and those are kept that leave the smallest coordinates to the first site.
+    """
+    position, number, _ = sites[0]
+    like = [free for p, z, free in sites if (p, z) == (position, number)]
+    orbits = [wyckoff.orbit(position, free) for free in like]
+    told = np.concatenate([free_coordinates(wyckoff, position, points) for points in orbits])
+    axes = wyckoff.free_axes[position]  # all polar axes are among them, and stand alone
+    along = np.where(polar[axes], told, 0.0)
+    _, distinct = np.unique(_grid(along), axis=0, return_index=True)
+    firsts = [min(map(tuple, _grid(told - along[k]))) for k in distinct]
+    shifts = np.zeros((len(distinct), 3))
+    shifts[:, axes] = along[distinct]
+    return shifts[[first == min(firsts) for first in firsts]]
 
 
 def _grid(free: np.ndarray) -> np.ndarray:

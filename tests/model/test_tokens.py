@@ -8,7 +8,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from explorer.crystals import spacegroup_of, to_structure
-from explorer.encode import encode
+from explorer.encode import descriptions, encode
 from explorer.references import ReferencePhases
 from model.crystal import Site, WyckoffCrystal
 from model.tokens import (
@@ -83,6 +83,34 @@ def test_one_crystal_has_one_description() -> None:
         moved = Structure.from_sites([moved[k] for k in rng.permutation(len(moved))])
         moved.make_supercell([[1, 1, 0], [0, 1, 0], [0, 0, 1]])
         assert encode(moved).skeleton == encode(structure).skeleton
+
+
+@pytest.mark.parametrize("number", [1, 5, 8, 39, 106, 110, 161, 173, 186])
+def test_where_a_polar_origin_was_changes_nothing(number: int) -> None:
+    """Of like sites, and of the points of one, none is first by the origin that it came with."""
+    rng = np.random.default_rng(number)
+    polar, positions = table().polar_axes[number - 1], table().positions_of(number)
+    lattice, chosen = example(number, rng).lattice, [positions[0], positions[0], positions[-1]]
+    places = [rng.random(table().freedom[position]) for position in chosen]
+
+    def canonical(shift: np.ndarray) -> WyckoffCrystal:
+        sites = [
+            Site(
+                LETTERS[table().letter[position]],
+                symbol,
+                tuple(free + shift[table().free_axes[position]]),
+            )
+            for position, symbol, free in zip(chosen, ("Al", "Al", "O"), places, strict=True)
+        ]
+        return descriptions(WyckoffCrystal(number, tuple(sites), lattice))[0]
+
+    crystal = canonical(np.zeros(3))
+    for moved in (canonical(np.where(polar, rng.random(3), 0.0)) for _ in range(4)):
+        assert moved.skeleton == crystal.skeleton
+        assert moved.lattice == pytest.approx(crystal.lattice)
+        for site, again in zip(crystal.sites, moved.sites, strict=True):
+            apart = np.array(site.free) - np.array(again.free)
+            assert np.abs(apart - np.rint(apart)).max() < 1e-6
 
 
 def test_rock_salt_is_described_as_in_the_tables() -> None:
