@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from pymatgen.core import Composition
 
 from explorer.element_fit import ElementFit, read_fit
 from explorer.phases import (
+    PREDICTED,
     CompetingPhase,
     ReferenceFileError,
     digest_of,
+    phase_of_form,
     read_level,
     read_metadata,
     read_rows,
@@ -66,7 +69,8 @@ def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
         The known phases of a system at the level of the candidates.
     hull
         "potential", "dft", or "auto": the hull of DFT where energies share its scale, which places
-        candidates closer to their DFT distances; "filled" is "auto" with predicted compounds.
+        candidates closer to their DFT distances; "filled" is "auto" with predicted compounds, and
+        with those of a user's own set.
 
     Raises
     ------
@@ -75,7 +79,35 @@ def competing_phases(known: ReferencePhases, hull: str) -> ReferencePhases:
     """
     if not serves(known.level, hull):
         return known
-    return dft_references(known, sides=SIDES_FILE if hull == FILLED else None)
+    if hull != FILLED:
+        return dft_references(known)
+    return _with_own(dft_references(known, sides=SIDES_FILE), known)
+
+
+def _with_own(competing: ReferencePhases, known: ReferencePhases) -> ReferencePhases:
+    """Add the compounds of a user's own set whose composition has no corner of published energy.
+
+    They are at the level of the candidates, as predicted compounds are.
+    """
+    taken = {_reduced(p.formula) for p in competing.phases if p.source != PREDICTED}
+    ours = {phase.id for phase in ReferencePhases.shipped(known.elements).phases}
+    own = [
+        phase
+        for phase in known.phases
+        if "-" in phase.chemsys
+        and isfinite(phase.energy_per_atom)
+        and not {phase.id, phase_of_form(phase.id)} & ours
+        and _reduced(phase.formula) not in taken
+    ]
+    if not own:
+        return competing
+    count = "1 compound" if len(own) == 1 else f"{len(own)} compounds"
+    name = f"{competing.name}, {count} of {known.name}"
+    return replace(competing, phases=(*competing.phases, *own), name=name)
+
+
+def _reduced(formula: str) -> str:
+    return Composition(formula).reduced_formula
 
 
 def dft_references(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from explorer.dft_hull import serves
-from explorer.reference_cache import SUFFIX, ReferenceCache, cached_file
+from explorer.reference_cache import ReferenceCache, cached_file
 from explorer.references import ReferencePhases
 
 
@@ -40,7 +40,8 @@ def known_phases(
 ) -> ReferencePhases:
     """Read the known phases of a system, from a file, the cache folder or what is shipped.
 
-    Those that a cache lacks for a campaign on the hull of DFT have no energy (NaN).
+    On the hull of DFT published phases need no energy of the potential to be known: those that a
+    cache or a user's own set lacks have none (NaN).
 
     Raises
     ------
@@ -51,8 +52,7 @@ def known_phases(
     if path is None:
         return ReferencePhases.shipped(system, potential)
     found = ReferencePhases.from_file(Path(path), system)
-    is_cache = Path(path).suffix == SUFFIX
-    return _completed(found, system) if is_cache and serves(found.level, hull) else found
+    return _completed(found, system) if serves(found.level, hull) else found
 
 
 def _completed(found: ReferencePhases, system: str) -> ReferencePhases:

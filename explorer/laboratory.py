@@ -17,7 +17,7 @@ from explorer.campaign import TRANSFORMER, CampaignSpec, SpecError
 from explorer.candidate import Candidate, State
 from explorer.complaints import one_line
 from explorer.crystals import spacegroup_of
-from explorer.dft_hull import competing_phases, refuse_scale, serves
+from explorer.dft_hull import FILLED, competing_phases, refuse_scale, serves
 from explorer.generators import Source, open_source
 from explorer.hopeless import Ceiling
 from explorer.hull import Hull, destabilised_text
@@ -259,12 +259,12 @@ def open_laboratory(
 
 
 def tell_role(spec: CampaignSpec, chosen: Potential, say: Callable[[str], None]) -> None:
-    """Say what a reference file of the user's does not do on the hull of DFT."""
-    if spec.references and serves(chosen.level, spec.hull):
+    """Say what a reference file of the user's does not do on the hull of DFT alone."""
+    if spec.references and spec.hull != FILLED and serves(chosen.level, spec.hull):
         say(
             f"{Path(spec.references).name} tells which crystals are known, but its compounds do "
-            f"not compete: hull {spec.hull} is made of published energies; choose hull potential "
-            "to place candidates on them"
+            f"not compete: hull {spec.hull} is made of published energies; choose hull filled, or "
+            "hull potential, to place candidates on them"
         )
 
 

@@ -138,6 +138,11 @@ def form_id(phase_id: str) -> str:
     return f"{phase_id} ({FORM})"
 
 
+def phase_of_form(phase_id: str) -> str:
+    """Return the id of the phase that a form is of; of a phase its own."""
+    return phase_id.removesuffix(f" ({FORM})")
+
+
 def phase_from_structure(
     phase_id: str,
     structure: Structure,

@@ -23,6 +23,7 @@ from explorer.dft_hull import (
 from explorer.dft_vertices import build_hull
 from explorer.figures.hull_picture import after_campaign, known_picture, with_candidates
 from explorer.hull import Hull
+from explorer.known_phases import known_phases
 from explorer.laboratory import Library, tell_role
 from explorer.phases import (
     ReferenceFileError,
@@ -30,6 +31,7 @@ from explorer.phases import (
     phase_from_structure,
     read_metadata,
     read_rows,
+    write_phases,
 )
 from explorer.potentials import EnergyLevel, potential
 from explorer.references import DFT, ReferencePhases
@@ -155,13 +157,40 @@ def test_the_name_of_a_hull_tells_which_zeros_and_which_predictions_it_has() -> 
 def test_phases_of_ones_own_that_do_not_compete_are_told() -> None:
     """On the hull of DFT a reference file says what is known; on the potential's it competes."""
     told: list[str] = []
-    asked = CampaignSpec.parse(elements="Al-Cu", references="folder/mine.parquet")
-    others = [{"hull": "potential"}, {"references": None}]
+    asked = CampaignSpec.parse(elements="Al-Cu", references="folder/mine.parquet", hull="auto")
+    others = [{"hull": "potential"}, {"hull": "filled"}, {"references": None}]
     for spec in (asked, *(asked.model_copy(update=other) for other in others)):
         tell_role(spec, potential("chgnet"), told.append)
     assert len(told) == 1
     assert told[0].startswith("mine.parquet tells which crystals are known, but its compounds do ")
-    assert "choose hull potential" in told[0]
+    assert "choose hull filled" in told[0]
+
+
+def test_compounds_of_a_set_of_ones_own_fill_the_gaps_of_the_hull(tmp_path: Path) -> None:
+    """Where nothing is published; and published phases stay known, which the set does not hold."""
+    shipped = ReferencePhases.shipped("Al-Ca-Cu")
+    cell = Lattice.cubic(4)
+    al, cu, both = (Structure(cell, kinds, [[0.5 * k] * 3 for k in range(len(kinds))])
+                    for kinds in (["Al"], ["Cu"], ["Al", "Cu"]))  # fmt: skip
+    ca, gap = cell.matrix * 1.2, [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    new = Structure(cell, ["Ca", "Al", "Cu", "Cu"], gap)
+    phases = [
+        phase_from_structure("al", al, -3.7, "mine"), phase_from_structure("cu", cu, -4.1, "mine"),
+        phase_from_structure("ca", Structure(Lattice(ca), ["Ca"], [[0] * 3]), -2.0, "mine"),
+        phase_from_structure("new", new, -4.0, "mine"), phase_from_structure("x", both, -9.0, "m"),
+    ]  # fmt: skip
+    write_phases(tmp_path / "mine.parquet", phases, shipped.level, {})
+    own = known_phases("chgnet", "Al-Ca-Cu", "filled", tmp_path / "mine.parquet")
+    assert {phase.id for phase in own.phases} >= {phase.id for phase in shipped.phases}
+    published, filled = (competing_phases(own, hull) for hull in ("auto", "filled"))
+    assert {"new", "x"}.isdisjoint(phase.id for phase in published.phases)
+    assert "AlCu" in {phase.formula for phase in published.phases}  # so x does not compete
+    assert {phase.id for phase in filled.phases} >= {"new"}
+    assert "x" not in {phase.id for phase in filled.phases}
+    assert ", 1 compound of mine.parquet [" in filled.name
+    places = [Hull(some).place("CaAlCu2", -3.9, own.level) for some in (published, filled)]
+    assert places[0].energy_above_hull < places[1].energy_above_hull == pytest.approx(0.1)
+    assert places[1].decomposition == "CaAlCu2"
 
 
 def test_the_shipped_hull_holds_phases_whose_structure_is_not_at_hand() -> None:
