@@ -176,7 +176,12 @@ Seed = Annotated[int, typer.Option(help="Same seed, same crystals.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, or auto.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON here too.")]
 ReferenceFile = Annotated[
-    Path | None, typer.Option("--references", help="Reference phases other than those shipped.")
+    Path | None,
+    typer.Option(
+        "--references",
+        help="Reference phases of your own: on the filled hull they join those published, on that "
+        "of the potential they stand alone.",
+    ),
 ]
 Targets = Annotated[
     Path | None,

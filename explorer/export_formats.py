@@ -22,7 +22,7 @@ from explorer.candidate import Candidate
 from explorer.crystals import gate, spacegroup_of, to_atoms
 from explorer.marks import Mark
 from explorer.spreadsheet import cell
-from explorer.structure_files import NAME_KEY, cif_text, lemat_csv, poscar_text, safe_name
+from explorer.structure_files import cif_text, frame_name, lemat_csv, poscar_text, safe_name
 from explorer.track_record import EXPECTED, expected_of
 from explorer.twins import SAME, twins
 
@@ -157,7 +157,7 @@ def extxyz(chosen: Chosen) -> Files:
 def _frame(candidate: Candidate) -> Atoms:
     atoms = to_atoms(candidate.structure)
     values = {
-        NAME_KEY: candidate.id,
+        **frame_name(candidate.id),
         "state": str(candidate.state),
         "relaxed": candidate.relaxed is not None,
         "energy_above_hull": candidate.energy_above_hull,

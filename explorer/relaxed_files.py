@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from explorer.candidate import Relaxation
 from explorer.crystals import NamedStructure, to_atoms, write_structures
 from explorer.outputs import replacing
-from explorer.structure_files import NAME_KEY
+from explorer.structure_files import frame_name
 
 Named = tuple[str, Relaxation]
 
@@ -66,7 +66,8 @@ def _add_columns(file: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def _frame(name: str, relaxed: Relaxation) -> Atoms:
     atoms = to_atoms(relaxed.structure)
-    atoms.info = {NAME_KEY: name, "converged": relaxed.converged, "steps": relaxed.steps}
+    atoms.info = frame_name(name)
+    atoms.info |= {"converged": relaxed.converged, "steps": relaxed.steps}
     atoms.info |= {"reason": relaxed.reason} if relaxed.reason else {}
     lowered = relaxed.lowered
     atoms.info |= {} if lowered is None else {"lowered_by_rattling": lowered}

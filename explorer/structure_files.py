@@ -54,6 +54,13 @@ Of id=000042 it makes 42, and would write that when it writes the file again.
 """
 NAME_KEYS = (NAME_KEY, "id", "name")
 """What others call it too."""
+
+
+def frame_name(name: str) -> dict[str, str]:
+    """Return what names a frame of an extxyz file: for ASE, and as others look for it."""
+    return {NAME_KEY: name, "id": name}
+
+
 FORMATS = (
     ".parquet, .cif, a folder, .zip or .tar.gz of .cif files, .extxyz, .vasp or POSCAR, .json, "
     ".csv with a column of structures, or one of these files with .gz"
@@ -404,7 +411,7 @@ def _write_extxyz(path: Path, named: list[NamedStructure]) -> None:
     frames = []
     for name, structure in named:
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-        atoms.info = {NAME_KEY: name}
+        atoms.info = frame_name(name)
         frames.append(atoms)
     ase.io.write(path, frames, format="extxyz")
 
