@@ -6,6 +6,10 @@ complete skeletons in exactly falling probability. With Gumbel noise handed down
 Hoof and Welling, ICML 2019, algorithm 1) the same search draws them at random, without replacement,
 with the probabilities that ordinary sampling has.
 
+Rows of eight elements are so long that the best prefixes of any length would be worked through
+before a first row is whole. Where none has been for long, the best prefix is completed at once,
+each time by its likeliest token, and the search goes on from what that left.
+
 Letters in shapes: K nodes expanded together, T tokens, C candidates, D width.
 """
 
@@ -32,6 +36,10 @@ from model.wyckoff import table
 
 TOGETHER = 96
 """Nodes expanded in one pass of the network."""
+PATIENCE = 60
+"""Passes without a skeleton after which one is completed out of turn; seven elements take 31."""
+PATIENCE_LEFT = 10
+"""Once one has been."""
 
 
 class Skeleton(NamedTuple):
@@ -42,7 +50,7 @@ class Skeleton(NamedTuple):
     parts: dict[str, float]
     """Log-likelihood of the elements, the space group and the sites."""
     key: float
-    """What the search ordered by; falls from one skeleton to the next."""
+    """What the search ordered by; falls from one skeleton to the next of those not out of turn."""
     times: int = 0
     """How often it was given before."""
 
@@ -150,14 +158,15 @@ class SkeletonSearch:
         self.temperature, self.noise, self.seed = temperature, noise, seed
         self.again, self.penalty = again, penalty
         self.automaton = Automaton()
-        self._number, self._age = count(), 0
+        self._number, self._age, self._patience = count(), 0, PATIENCE
         self._heap: list[Child] = []
         with torch.inference_mode():
             self.vectors = self.network.embedding()
         self._renew()
         prompt = (int(Role.PROMPT),) * 2
         root = self._prefix(grammar.prompt(), prompt, (0.0, 0.0, 0.0), -1, ())
-        self._expand([(root, 0.0, 0.0)])
+        for fan in self._expand([(root, 0.0, 0.0)]):
+            self._push(fan, 0)
 
     def __iter__(self) -> Iterator[Skeleton]:
         """Yield skeletons until none is left."""
@@ -165,6 +174,7 @@ class SkeletonSearch:
 
     def __next__(self) -> Skeleton:
         """Return the next skeleton."""
+        passes = 0
         while self._heap:
             if self._heap[0].complete:
                 leaf = self._pop()
@@ -172,12 +182,31 @@ class SkeletonSearch:
                     order = leaf.order + self.penalty(leaf.tokens)
                     heappush(self._heap, leaf._replace(order=order, put_off=True))
                     continue
-                if self.again is not None and has_coordinates(leaf.tokens):
-                    heappush(self._heap, self._later(leaf))
-                parts = dict(zip(("elements", "spacegroup", "skeleton"), leaf.parts(), strict=True))
-                return Skeleton(leaf.tokens, parts, -leaf.order, leaf.times)
-            self._expand(self._take())
+                return self._given(leaf)
+            if passes >= self._patience and not self.noise:
+                self._patience = PATIENCE_LEFT
+                return self._given(self._completed())
+            for fan in self._expand(self._take()):
+                self._push(fan, 0)
+            passes += 1
         raise StopIteration
+
+    def _given(self, leaf: Child) -> Skeleton:
+        """Turn a complete child into a skeleton, which may come again."""
+        if self.again is not None and has_coordinates(leaf.tokens):
+            heappush(self._heap, self._later(leaf))
+        parts = dict(zip(("elements", "spacegroup", "skeleton"), leaf.parts(), strict=True))
+        return Skeleton(leaf.tokens, parts, -leaf.order, leaf.times)
+
+    def _completed(self) -> Child:
+        """Go on from the best prefix by its likeliest token, to the end."""
+        child = self._pop()
+        while not child.complete:
+            logp = float(child.fan.logps[child.rank])
+            (fan,) = self._expand([(self._grown(child), logp, -child.order)])
+            self._push(fan, 1)
+            child = Child(float(fan.orders[0]), next(self._number), fan, 0)
+        return child
 
     def _renew(self) -> None:
         """Begin an empty memory; prefixes of the old one are read again when their turn comes."""
@@ -252,8 +281,9 @@ class SkeletonSearch:
         return made(self.automaton.enter(self.grammar.header(tokens)), Role.POSITION)
 
     @torch.inference_mode()
-    def _expand(self, taken: list[tuple[Prefix, float, float]]) -> None:
-        """Put the children of prefixes on the heap."""
+    def _expand(self, taken: list[tuple[Prefix, float, float]]) -> list[Fan]:
+        """Return the children of prefixes."""
+        fans = []
         prefixes, states = self._read([prefix for prefix, _, _ in taken])
         for role in sorted({prefix.next_role for prefix in prefixes}):
             where = [k for k, prefix in enumerate(prefixes) if prefix.next_role == role]
@@ -271,9 +301,10 @@ class SkeletonSearch:
                 _, logp, key = taken[k]
                 picks = np.flatnonzero(allowed[row])
                 logps = logp + asked[row, picks]
-                self._branch(prefixes[k], key, picks, logps, tokens[row], likelihood[row])
+                fans.append(self._fan(prefixes[k], key, picks, logps, tokens[row], likelihood[row]))
+        return fans
 
-    def _branch(
+    def _fan(
         self,
         prefix: Prefix,
         key: float,
@@ -281,14 +312,14 @@ class SkeletonSearch:
         logps: np.ndarray,
         tokens: np.ndarray,
         likelihood: np.ndarray,
-    ) -> None:
-        """Put the children of one prefix on the heap."""
+    ) -> Fan:
+        """Return the children of one prefix."""
         keys = logps
         if self.noise:
             keys = _handed_down(key, logps, _chances(self.seed, prefix.tokens, len(picks)))
         best = np.argsort(-keys, kind="stable")
         columns = -keys, logps, picks, tokens[picks], likelihood[picks]
-        self._push(Fan(prefix, *(column[best] for column in columns)), 0)
+        return Fan(prefix, *(column[best] for column in columns))
 
     def _read(self, prefixes: list[Prefix]) -> tuple[list[Prefix], Tensor]:
         """Read the tokens that are not read yet; the last one's state predicts what follows."""

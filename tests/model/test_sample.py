@@ -117,6 +117,22 @@ def test_a_search_with_little_memory_finds_the_same(
     assert short == whole
 
 
+def test_out_of_patience_a_search_gives_the_same_skeletons_in_another_order(
+    shipped: LoadedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does for many elements; none is lost or given twice, with the same likelihood each."""
+    wish = Constraints.parse(formula="CaTiO3", spacegroups=(99, 221), max_atoms=5)
+    grammar = HeaderGrammar(wish, shipped.known_elements)
+    patient = {one.tokens: one.key for one in SkeletonSearch(shipped, grammar)}
+    monkeypatch.setattr("model.search.PATIENCE", 0)
+    monkeypatch.setattr("model.search.PATIENCE_LEFT", 0)
+    hasty = [(one.tokens, one.key) for one in SkeletonSearch(shipped, grammar)]
+    assert len(hasty) == len(patient) > 20
+    assert dict(hasty) == pytest.approx(patient, abs=1e-3)
+    keys = [key for _, key in hasty]
+    assert keys != sorted(keys, reverse=True)
+
+
 def test_random_search_draws_as_often_as_sampling(shipped: LoadedNetwork) -> None:
     """The first skeleton of a random search has the distribution of ordinary draws."""
     wish = Constraints.parse("Al-Cu", spacegroups=(139, 166, 225), max_atoms=6)

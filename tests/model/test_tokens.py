@@ -26,9 +26,13 @@ MATCHER = StructureMatcher(ltol=0.1, stol=0.1, angle_tol=2, scale=False)
 
 
 def phases() -> list[Structure]:
-    """Return real crystals of several systems and many space groups, up to 24 atoms."""
+    """Return real crystals of several systems and many space groups, up to 24 atoms.
+
+    Not those of which the group hangs on the tolerance: what has left a saddle rests askew.
+    """
     known = [p.structure for s in SYSTEMS for p in ReferencePhases.shipped(s).phases]
-    return [structure for structure in known if len(structure) <= 24]
+    small = [structure for structure in known if len(structure) <= 24]
+    return [s for s in small if spacegroup_of(s, SYMPREC) == spacegroup_of(s, 10 * SYMPREC)]
 
 
 def test_real_crystals_come_back() -> None:
