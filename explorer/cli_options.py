@@ -51,8 +51,8 @@ Temperature = Annotated[float, typer.Option(help="Sampling temperature.")]
 Search = Annotated[
     str,
     typer.Option(
-        help="independent: each crystal on its own; distinct: no skeleton twice, at random; "
-        "likeliest: no skeleton twice, the likeliest first."
+        help="independent: each crystal on its own; distinct: at random, no skeleton twice while "
+        "there are others; likeliest: so too, the likeliest first."
     ),
 ]
 GeometryTemperature = Annotated[
