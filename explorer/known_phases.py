@@ -57,9 +57,12 @@ def known_phases(
 
 def _completed(found: ReferencePhases, system: str) -> ReferencePhases:
     have = {phase.id for phase in found.phases}
+    shipped = ReferencePhases.shipped(system)
+    # What one potential makes of a published phase is nothing that another one knows.
+    same = shipped.level == found.level
     without = (
         replace(phase, energy_per_atom=math.nan)
-        for phase in ReferencePhases.shipped(system).phases
-        if phase.id not in have
+        for phase in shipped.phases
+        if phase.id not in have and (same or phase.published)
     )
     return replace(found, phases=(*found.phases, *without))
