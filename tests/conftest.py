@@ -9,6 +9,9 @@ import pytest
 # One process for each core runs tests: two threads each would wait for one another all the time.
 # Read when torch is first imported, and by all programs that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Hundreds of programs are started. Where no bytecode may be kept, each would compile all modules
+# of this project anew: one second in seven.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 LONG = ("test_browser", "test_users", "test_faults", "test_readme", "test_notebooks", "test_sample")
 """How the names of files begin that start servers, browsers or whole campaigns."""
