@@ -240,12 +240,7 @@ def open_laboratory(
         screen=Screen(
             library.references, relax_known=spec.relax_known, targets=looked_for.structures
         ),
-        relaxer=open_relaxer(
-            *(chosen, spec.fmax, spec.max_steps, workers),
-            **{"first": first, "rattle": spec.rattle, "say": say},
-            keep_symmetry=spec.keep_symmetry,
-            ceiling=_ceiling(spec, library, chosen),
-        ),
+        relaxer=_relaxer(spec, library, chosen, first=first, workers=workers, say=say),
         library=library,
         targets=looked_for,
         provenance={
@@ -255,6 +250,19 @@ def open_laboratory(
             "device": device,
         },
         network=network,
+    )
+
+
+def _relaxer(
+    spec: CampaignSpec, library: Library, chosen: Potential, **how: Any
+) -> Relaxer | ClusterRelaxer:
+    """Open what relaxes as a campaign asks; `how` goes on to `open_relaxer`."""
+    return open_relaxer(
+        *(chosen, spec.fmax, spec.max_steps),
+        rattle=spec.rattle,
+        keep_symmetry=spec.keep_symmetry,
+        ceiling=_ceiling(spec, library, chosen),
+        **how,
     )
 
 
