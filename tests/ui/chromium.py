@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from playwright import sync_api as playwright
@@ -18,6 +18,7 @@ from sqlalchemy import select
 from explorer.schema import runners
 from explorer.store import Store
 
+playwright.expect.set_options(timeout=60_000)  # of a machine that runs other tests as well
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
@@ -83,6 +84,29 @@ MARKED_STEP = """() => {
     }
   }
   return null
+}"""
+
+
+# What a pointer or a key can use and a screen reader meets; a menu's hidden twin is no such thing.
+NAMELESS = """() => {
+  const kinds = "a[href], button, input, select, textarea, [role=button], [role=slider], " +
+    "[role=combobox], [role=checkbox], [role=tab], [role=menuitem], [role=switch], [role=radio]"
+  const textOf = (node) => (node?.textContent ?? "").replaceAll("\u200b", "").trim()
+  const roots = [document], found = []
+  for (const root of roots) {
+    const named = (ids) => (ids ?? "").split(" ").filter(Boolean)
+      .map((id) => textOf(root.getElementById?.(id))).join(" ")
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) { roots.push(node.shadowRoot) }
+      if (!node.matches(kinds) || node.closest("[aria-hidden=true]")) { continue }
+      const names = [node.getAttribute("aria-label"), named(node.getAttribute("aria-labelledby")),
+        ...[...node.labels ?? []].map(textOf), node.title, textOf(node),
+        node.querySelector("img")?.alt]
+      if (!names.some((name) => name?.trim())) { found.push(node.outerHTML.slice(0, 200)) }
+      else { window.controls = (window.controls ?? 0) + 1 }
+    }
+  }
+  return found
 }"""
 
 
@@ -190,12 +214,23 @@ class HeldBack:
 
 
 @contextmanager
-def opened(address: str, before=lambda page: None, **options):
-    """Open a page; afterwards it must have had no error and asked no other host."""
-    faults = []
+def chromium():
+    """Run Chromium."""
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, **options)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(address: str, before=lambda page: None, browser=None, **options):
+    """Open a page; afterwards it must have had no error and asked no other host.
+
+    In `browser`, or in one of its own: of those a program may run only one at a time.
+    """
+    faults = []
+    with nullcontext(browser) if browser else chromium() as program:
+        page = program.new_page(viewport={"width": 1280, "height": 900}, **options)
         page.set_default_timeout(90_000)  # a busy machine may take that long for its first page
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -205,8 +240,10 @@ def opened(address: str, before=lambda page: None, **options):
         page.goto(address)
         if "/app" in page.url:  # not the login
             page.locator("html[data-connected]").wait_for(state="attached")
-        yield page
-        browser.close()
+        try:
+            yield page
+        finally:
+            page.context.close()
     assert faults == [], faults  # no test module, so pytest would not tell them
 
 

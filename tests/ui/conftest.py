@@ -1,7 +1,7 @@
 """A store in a folder of its own, and a server that all browser tests share."""
 
 import pytest
-from chromium import served
+from chromium import chromium, served
 from handmade import HOSTILE, candidate, put, trace_of
 
 from explorer.candidate import State
@@ -33,3 +33,10 @@ def site(home):
     store.close()
     with served(home) as address:
         yield address, campaign
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Run a browser for all tests of a file: a page takes long to be opened, so some share one."""
+    with chromium() as program:
+        yield program

@@ -1,7 +1,9 @@
 """The page as zooming in leaves it: a window of 640 × 360, or that of a telephone."""
 
+import pytest
 from chromium import opened, wait_for
 from handmade import put
+from playwright.sync_api import expect
 
 from explorer.store import Store
 from explorer.ui.results_view import FIGURES
@@ -108,10 +110,9 @@ CUT = """() => {
 }"""
 
 
-def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
-    """Start, form and campaign fit its width; the form can be read, scrolled and closed."""
-    address, campaign = site
-    with opened(f"{address}?elements=Ti-O&spacegroups=136&n=1") as page:
+def test_nothing_sticks_out_of_a_window_that_was_zoomed(site, browser):
+    """Start and form fit its width; the form can be read, scrolled and closed, in the dark too."""
+    with opened(f"{site[0]}?elements=Ti-O&spacegroups=136&n=1", browser=browser) as page:
         page.get_by_role("button", name="Show", exact=True).click()
         page.get_by_text("How well the model draws").wait_for()
         for width, height in ((640, 360), (360, 640)):
@@ -128,48 +129,46 @@ def test_nothing_sticks_out_of_a_window_that_was_zoomed(site):
             assert run.bounding_box()["y"] < height
             page.mouse.click(width - 15, height / 2)
             run.wait_for(state="hidden")
+        page.get_by_label("Toggle theme").click()
+        page.locator(".mui-dark").first.wait_for()
         page.locator("header button").first.click()
+        paper = page.locator(".MuiDrawer-modal .MuiDrawer-paper")  # down to its foot of one ground
+        expect(paper).to_have_css("background-image", "none")
         run.click()
         page.wait_for_url("**campaign=*")
         run.wait_for(state="hidden")  # the campaign is not left below the form
-        page.goto(f"{address}?campaign={campaign}")
+
+
+@pytest.fixture(scope="module")
+def shared(site, browser):
+    """Open a campaign once for the tests below."""
+    with opened(f"{site[0]}?campaign={site[1]}", browser=browser) as page:
         page.locator(".tabulator-row").first.wait_for()
-        wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
+        yield page
 
 
-def test_no_words_are_tiny_and_nothing_sticks_out_for_it(site):
+def test_no_words_are_tiny_and_nothing_sticks_out_for_it(shared):
     """Buttons had letters of 10 pixels and fields names of less, beside words of 13."""
-    address, campaign = site
-    with opened(f"{address}?campaign={campaign}") as page:
-        page.locator(".tabulator-row [tabulator-field=state]").first.click()
-        page.get_by_role("button", name="Powder", exact=True).wait_for()
-        for width in (1920, 1640, 1280, 1110):
-            page.set_viewport_size({"width": width, "height": 900})
-            wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, f"a page that fits {width} pixels")
-            assert page.evaluate(TINY) == []
-        page.set_viewport_size({"width": 1280, "height": 1400})
-        first = page.get_by_role("button", name="Facts", exact=True)
-        place = first.bounding_box()["y"]
-        for tab, told in TOLD.items():  # they stay under a mouse that does
-            page.get_by_role("button", name=tab, exact=True).click()
-            page.get_by_text(told).first.wait_for()
-            assert first.bounding_box()["y"] == place
+    page = shared
+    page.locator(".tabulator-row [tabulator-field=state]").first.click()
+    page.get_by_role("button", name="Powder", exact=True).wait_for()
+    for width in (1920, 1640, 1280, 1110):
+        page.set_viewport_size({"width": width, "height": 900})
+        wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, f"a page that fits {width} pixels")
+        assert page.evaluate(TINY) == []
+    for width, height in ((640, 360), (360, 640)):
+        page.set_viewport_size({"width": width, "height": height})
+        wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
+    page.set_viewport_size({"width": 1280, "height": 1400})
+    first = page.get_by_role("button", name="Facts", exact=True)
+    place = first.bounding_box()["y"]
+    for tab, told in TOLD.items():  # they stay under a mouse that does
+        page.get_by_role("button", name=tab, exact=True).click()
+        page.get_by_text(told).first.wait_for()
+        assert first.bounding_box()["y"] == place
 
 
-def test_the_form_over_a_dark_page_is_of_one_ground(site):
-    """Down to its foot, which was darker than the rest."""
-    with opened(f"{site[0]}?dark=true") as page:
-        page.set_viewport_size({"width": 640, "height": 700})
-        run = page.get_by_role("button", name="Run search")
-        page.get_by_role("heading", name="Which crystals").wait_for()
-        if not run.is_visible():
-            page.locator("header button").first.click()
-        run.wait_for()
-        paper = page.locator(".MuiDrawer-modal .MuiDrawer-paper")
-        assert paper.evaluate("(node) => getComputedStyle(node).backgroundImage") == "none"
-
-
-def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
+def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, browser, home):
     """Plotly fits it to the height: beside long lists of facts two of four corners were cut off."""
     address, _ = site
     store = Store(home / "campaigns.db")
@@ -185,7 +184,7 @@ def test_a_hull_in_three_dimensions_is_seen_whole_in_a_narrow_card(site, home):
         figure.evaluate("(node) => { node.style.height = '700px' }")
         return wait_for(lambda: differs(before, page.evaluate(CORNERS)), 30, f"a higher {name}")
 
-    with opened(f"{address}?campaign={four}") as page:
+    with opened(f"{address}?campaign={four}", browser=browser) as page:
         page.get_by_text("No crystal yet").wait_for()  # where histograms come
         assert all(abs(x) < 0.9 for x, _ in heightened("Quaternary hull", 4))
         page.goto(f"{address}?campaign={three}")
@@ -198,29 +197,29 @@ def differs(before: list, after: list) -> list:
     return after if after != before else []
 
 
-def test_crystals_side_by_side_leave_room_for_their_numbers(site):
+def test_crystals_side_by_side_leave_room_for_their_numbers(shared):
     """In a low window the table is seen below them, in a narrow one its columns; notes keep lines.
 
     Over a crystal the wheel zooms: a window full of crystals could not be scrolled.
     """
-    address, campaign = site
-    with opened(f"{address}?campaign={campaign}") as page:
-        ticks = page.locator(".tabulator-row input[type=checkbox]")
-        wait_for(lambda: ticks.count() > 1, 60, "rows")
-        for row in range(2):
-            ticks.nth(row).click()
-        page.get_by_role("button", name="Compare").first.click()
-        energy = page.locator("[role=dialog] th[scope=row]", has_text="Above the hull")
-        energy.wait_for()
-        crystals = page.locator("[role=dialog] canvas")
-        wait_for(lambda: drawn_up_to(crystals, 280), 30, "crystals of the height that they have")
-        cell = page.locator("[role=dialog] td").first
-        assert cell.evaluate("(node) => getComputedStyle(node).whiteSpace") == "pre-line"
-        for width, height in ((640, 360), (360, 640)):
-            page.set_viewport_size({"width": width, "height": height})
-            wait_for(lambda low=height: bottom(energy) < low, 30, "numbers below the crystals")
-            wait_for(lambda low=height: drawn_up_to(crystals, 0.45 * low), 30, "smaller crystals")
-            assert cell.bounding_box()["width"] > width / 4
+    page = shared
+    page.set_viewport_size({"width": 1280, "height": 900})
+    ticks = page.locator(".tabulator-row input[type=checkbox]")
+    wait_for(lambda: ticks.count() > 1, 60, "rows")
+    for row in range(2):
+        ticks.nth(row).click()
+    page.get_by_role("button", name="Compare").first.click()
+    energy = page.locator("[role=dialog] th[scope=row]", has_text="Above the hull")
+    energy.wait_for()
+    crystals = page.locator("[role=dialog] canvas")
+    wait_for(lambda: drawn_up_to(crystals, 280), 30, "crystals of the height that they have")
+    cell = page.locator("[role=dialog] td").first
+    assert cell.evaluate("(node) => getComputedStyle(node).whiteSpace") == "pre-line"
+    for width, height in ((640, 360), (360, 640)):
+        page.set_viewport_size({"width": width, "height": height})
+        wait_for(lambda low=height: bottom(energy) < low, 30, "numbers below the crystals")
+        wait_for(lambda low=height: drawn_up_to(crystals, 0.45 * low), 30, "smaller crystals")
+        assert cell.bounding_box()["width"] > width / 4
 
 
 def drawn_up_to(crystals, height: float) -> bool:
