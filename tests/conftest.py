@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from pymatgen.symmetry.groups import SpaceGroup
 
 # One process for each core runs tests: two threads each would wait for one another all the time.
 # Read when torch is first imported, and by all programs that tests start.
@@ -12,6 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of programs are started. Where no bytecode may be kept, each would compile all modules
 # of this project anew: one second in seven.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+HELD = SpaceGroup("Fm-3m")
+"""pymatgen forgets a group that nobody holds, and takes a second to make this one anew."""
 
 LONG = ("test_browser", "test_users", "test_faults", "test_readme", "test_notebooks", "test_sample")
 """How the names of files begin that start servers, browsers or whole campaigns."""
