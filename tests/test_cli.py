@@ -270,7 +270,7 @@ def test_run_accounts_for_every_crystal_and_goes_on_after_kill_9(tmp_path, capsy
     targets.write_text(AL)
     command = ["run", *SMALL, *QUICK, "--targets", str(targets), "-n", "6", "-o", str(folder)]
     killed = subprocess.Popen(
-        [sys.executable, "-c", "from explorer.cli import main; main()", *command],
+        [sys.executable, "-m", "explorer", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
