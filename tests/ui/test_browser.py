@@ -202,7 +202,7 @@ def test_elements_are_chosen_by_keyboard_and_problems_shown_at_their_field(site,
         expect(run).to_be_enabled()
         page.get_by_role("button", name="More: Seed").wait_for()  # nobody has pointed at it
         page.locator("button.cell[data-symbol=Og]").click(force=True)
-        assert page.locator("button.cell[aria-pressed=true]").count() == 2
+        expect(page.locator("button.cell[aria-pressed=true]")).to_have_count(2)
         field(page, "Formula").fill("CaMg2")
         field(page, "Formula").press("Enter")
         page.locator(".MuiFormHelperText-root.Mui-error").wait_for()

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 from chromium import HeldBack, field, opened, wait_for
+from playwright.sync_api import expect
 from pymatgen.core import Lattice, Structure
 
 from explorer.store import Store
@@ -55,7 +56,7 @@ def test_a_clicked_wyckoff_site_is_obeyed(site, browser, home):
             page.locator(f"input[aria-label='z of 4e'][aria-invalid={refused}]").wait_for()
         page.wait_for_url("**sites=139:2a=Ca,+139:4d=none,+139:4e%40z=0.35..0.4")
         forbidden = page.get_by_role("button", name="Never an atom on 4d")
-        assert forbidden.get_attribute("aria-pressed") == "true"
+        expect(forbidden).to_have_attribute("aria-pressed", "true")
         for label, number in (("Crystals to draw", "6"), ("Most atoms", "8")):
             field(page, label).fill(number)
             field(page, label).press("Enter")
@@ -129,7 +130,7 @@ def find_space_groups(page) -> None:
         search.press("Enter")
         page.get_by_role("button", name="Remove space group").filter(has_text=group).wait_for()
     search.fill("cubic f")
-    assert page.get_by_role("treeitem").count() == 11
+    expect(page.get_by_role("treeitem")).to_have_count(11)
     search.press("Escape")
     search.press("ArrowDown")
     for key in ("End", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", " "):
@@ -137,7 +138,7 @@ def find_space_groups(page) -> None:
     page.get_by_role("button", name="Remove space group P23 (195)").wait_for()
     page.get_by_role("button", name="Keep only P6₃/mmc (194)").click()
     page.locator("button.pick", has_text="2a").wait_for()
-    assert page.locator("button.pick").count() == 12
+    expect(page.locator("button.pick")).to_have_count(12)
 
 
 def test_a_shared_link_reopens_the_constraints(site, browser, tmp_path):
@@ -155,14 +156,14 @@ def test_a_shared_link_reopens_the_constraints(site, browser, tmp_path):
         page.locator(".tabulator-row").first.wait_for()
         assert page.evaluate(UNSPOKEN) == []
         headings = page.get_by_role("heading", level=1)
-        assert headings.count() == 1
+        expect(headings).to_have_count(1)
         assert headings.inner_text().startswith("Campaign ")
         page.get_by_role("button", name="Remove space group Fm-3m (225)").wait_for()
         chosen = page.get_by_role("button", name="Ca on 4a")
         chosen.wait_for()
-        assert chosen.get_attribute("aria-pressed") == "true"
+        expect(chosen).to_have_attribute("aria-pressed", "true")
         forbidden = page.get_by_role("button", name="Never an atom on 8c")
-        assert forbidden.get_attribute("aria-pressed") == "true"
+        expect(forbidden).to_have_attribute("aria-pressed", "true")
         with page.expect_download() as download:
             page.get_by_role("button", name=re.compile("^Save")).click()
         download.value.save_as(tmp_path / "saved.toml")
@@ -185,8 +186,8 @@ def test_elements_go_through_their_states_by_click_and_by_key(site, browser):
         choose(page, "Ca", "Cu", "Cu", "Al")
         page.wait_for_url("**elements=Al-Ca-Cu&subset=true&required=Al-Ca*")
         copper = page.locator("button.cell[data-symbol=Cu]")
-        assert copper.get_attribute("aria-label") == "Copper, Cu, may appear"
-        assert copper.get_attribute("aria-pressed") == "mixed"
+        expect(copper).to_have_attribute("aria-label", "Copper, Cu, may appear")
+        expect(copper).to_have_attribute("aria-pressed", "mixed")
         copper.press("3")
         page.keyboard.press("p")
         page.keyboard.press("b")
@@ -212,8 +213,8 @@ def test_elements_go_through_their_states_by_click_and_by_key(site, browser):
         page.wait_for_url("**excluded=Pb")
         page.reload()
         page.get_by_role("button", name="Remove Pb, never").wait_for()
-        assert page.get_by_role("button", name="Remove Ca, must appear").count() == 1
-        assert field(page, "Formula").input_value() == "CaAl1-4"
+        expect(page.get_by_role("button", name="Remove Ca, must appear")).to_have_count(1)
+        expect(field(page, "Formula")).to_have_value("CaAl1-4")
 
 
 def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, browser, tmp_path):
@@ -233,7 +234,7 @@ def test_a_structure_file_fills_the_form_and_a_broken_one_says_why(site, browser
         page.get_by_text("crystals of Cl-Na").wait_for()
         upload.set_input_files(tmp_path / "broken.cif")
         page.get_by_text("broken.cif: cannot read").wait_for()
-        assert page.get_by_role("button", name="Remove space group Fm-3m (225)").count() == 1
+        expect(page.get_by_role("button", name="Remove space group Fm-3m (225)")).to_have_count(1)
         targets = page.get_by_label("Drop target structures here")
         remove = page.get_by_role("button", name="Remove", exact=True)
         words = {"salt": "salt.cif: 1 structure read", "broken": "Target structures: cannot read"}
@@ -270,7 +271,7 @@ def judge_crystals(page, file: Path) -> None:
     page.get_by_text("Finished", exact=True).wait_for()
     wait_for(lambda: page.locator(".tabulator-row").count() == 3, 60, "a row for each")
     for fate in ("known", "duplicate", "rejected"):
-        assert page.locator(".tabulator-row", has_text=fate).count() == 1
+        expect(page.locator(".tabulator-row", has_text=fate)).to_have_count(1)
     page.locator(".line", has_text="3 of 3 drawn").wait_for()
     page.get_by_role("button", name="Remove", exact=True).click()
     page.get_by_text("expected a file of crystals, got none").first.wait_for()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from chromium import NAMELESS, candidates_on_hull, opened, wait_for
 from handmade import candidate, put
+from playwright.sync_api import expect
 
 from explorer.candidate import State
 from explorer.store import Store
@@ -145,7 +146,7 @@ def test_what_is_ticked_is_what_is_shown(page):
     words.press("ControlOrMeta+a")
     words.press("Delete")
     page.locator(".tabulator-row", has_text="000000").wait_for()
-    assert page.locator(".tabulator-selected").count() == 1
+    expect(page.locator(".tabulator-selected")).to_have_count(1)
     everything.click()
     counts(60)
     everything.click()
@@ -220,7 +221,7 @@ def test_of_many_rows_every_one_can_be_reached(site, home, browser):
         words.press_sequentially("failed")
         page.get_by_text("Rows 1–1 of 1 that match; 1,021 in all").wait_for()
         rows.filter(has_text="fell apart").wait_for()
-        assert rows.count() == 1
+        expect(rows).to_have_count(1)
 
 
 def test_a_click_into_a_filter_draws_no_row(page):
