@@ -40,14 +40,14 @@ def test_proposals_obey_and_a_run_goes_on_anywhere(shipped: LoadedNetwork, wish:
     """With every kind of wish; half of what comes first is proposed."""
     constraints = Constraints.parse(**wish)
     how = {"search": "likeliest", "templates": True, "prototypes": True, **more}
-    draws = list(transformer(shipped, constraints, n=60, seed=0, **how))
-    assert len(draws) == 60
+    draws = list(transformer(shipped, constraints, n=40, seed=0, **how))
+    assert len(draws) == 40
     assert all(satisfies(draw.crystal, constraints) for draw in draws)
-    plain = transformer(shipped, constraints, n=60, seed=0, search="likeliest")
+    plain = transformer(shipped, constraints, n=40, seed=0, search="likeliest")
     alone = {draw.crystal.skeleton for draw in plain}
-    assert sum(draw.crystal.skeleton not in alone for draw in draws) >= 10
-    later = transformer(shipped, constraints, n=60, seed=0, start=31, **how)
-    assert [draw.crystal for draw in later] == [draw.crystal for draw in draws[31:]]
+    assert sum(draw.crystal.skeleton not in alone for draw in draws) >= 7
+    later = transformer(shipped, constraints, n=40, seed=0, start=21, **how)
+    assert [draw.crystal for draw in later] == [draw.crystal for draw in draws[21:]]
 
 
 def test_no_skeleton_comes_twice_whoever_knew_it(shipped: LoadedNetwork):
