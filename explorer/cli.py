@@ -6,6 +6,8 @@ said in one line before any work starts, with exit code 2.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -281,6 +283,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if "--debug" not in given:
         _silence_libraries()
+    # At its end Python would go through all that torch and pymatgen made once more, for a second.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # no Å on a terminal is no reason to fail
