@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -141,10 +142,7 @@ class OneByOne:
 
 
 def work(connection: Connection, settings: Settings, stop: Event) -> None:
-    """Relax structures until the pipe ends, and with it the process that this is called in.
-
-    One torch thread: the cores belong to the workers.
-    """
+    """Relax structures until the pipe ends. One torch thread: the cores belong to the workers."""
     import torch  # noqa: PLC0415 - seconds to import, and only workers need it
 
     torch.set_num_threads(1)
@@ -157,9 +155,9 @@ def work(connection: Connection, settings: Settings, stop: Event) -> None:
         os.chdir(scratch)
         _serve(connection, settings, stop)
         os.chdir("/")
-    # All is said. Torch takes a second to be taken down, for which who closes the pipe would wait.
-    sys.stderr.flush()
-    os._exit(0)
+    # At its end Python would go through all that torch made once more, for a second, while who
+    # closed the pipe waits. What a user's calculator has to do at the end is still done.
+    gc.freeze()
 
 
 def _serve(connection: Connection, settings: Settings, stop: Event) -> None:
