@@ -13,6 +13,13 @@ from explorer.potentials import PotentialError, available, potential
 from explorer.relax import Relaxer
 
 MODULE = """
+import atexit
+from multiprocessing import parent_process
+from pathlib import Path
+
+if parent_process():
+    atexit.register(Path(__file__).with_name("tidied").touch)
+
 from ase.calculators.emt import EMT
 
 def make():
@@ -55,7 +62,7 @@ def test_weights_are_found_from_another_folder(
 
 
 def test_a_calculator_of_another_package_relaxes(package: Path) -> None:
-    """It is listed, has a version and a hash, and works in a worker process."""
+    """It is listed, has a version and a hash, works in a worker process and tidies up there."""
     assert "myemt" in available()
     mine = potential("myemt")
     assert mine.level.potential == "myemt 1.2"
@@ -64,6 +71,7 @@ def test_a_calculator_of_another_package_relaxes(package: Path) -> None:
         result = dict(relaxer.relax([("cu", from_atoms(bulk("Cu", "fcc", a=3.8)))]))["cu"]
     assert result.converged
     assert result.structure.volume * 4 == pytest.approx(3.59**3, rel=0.03)
+    assert (package / "tidied").exists()
 
 
 def test_another_version_is_another_checkpoint(package: Path) -> None:
