@@ -148,10 +148,10 @@ def _empty_figure(columns: int, dark: bool) -> go.Figure:
     figure.update_annotations(font={"size": 12, "color": colours.muted})
     figure.update_yaxes(tickfont={"size": 10})
     line = {"gridcolor": colours.grid, "zeroline": False, "fixedrange": True}
-    figure.update_xaxes(**line | {"showgrid": False}, tickangle=0)
+    figure.update_xaxes(**line | {"showgrid": False}, tickangle=0, nticks=4)  # room for 4.825
     figure.update_yaxes(**line, rangemode="tozero", nticks=4)
     figure.update_xaxes(nticks=5, rangemode="tozero", **groups)
-    figure.update_xaxes(tickfont={"size": 10}, row=4 // columns, col=columns)
+    figure.update_xaxes(tickfont={"size": 10}, nticks=None, row=4 // columns, col=columns)
     figure.update_yaxes(nticks=None, showgrid=False, automargin=True, **groups)
     return figure
 

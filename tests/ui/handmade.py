@@ -75,9 +75,11 @@ def put(
     `given` are the structures that it looks for, `traces` how its candidates were relaxed.
     """
     fields = {"elements": ("Ca", "Cu"), "n": max(len(candidates), 1)} | spec
-    campaign_id = store.create(CampaignSpec(**fields), given)
     leases = Leases(store.engine, new_owner())
-    lease = leases.take(campaign_id)
+    campaign_id = store.create(CampaignSpec(**fields), given)
+    while not (lease := leases.take(campaign_id)):  # a runner of a served store was faster
+        store.command(campaign_id, "stop")
+        campaign_id = store.create(CampaignSpec(**fields), given)
     store.put_candidates(lease, list(candidates), traces=traces)
     leases.release(lease, state, "the disk is full" if state == CampaignState.FAILED else "")
     return campaign_id
