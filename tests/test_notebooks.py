@@ -1,6 +1,8 @@
 """The notebooks run from a clean kernel, as a reader runs them."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,6 +11,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LOADER = "application/vnd.holoviews_load.v0+json"
 
 
 def test_there_is_a_tour() -> None:
@@ -35,8 +38,22 @@ def test_a_notebook_runs_without_errors(
     client.execute()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
+    assert not fetched_by(cells), "a reader without a network sees no figure"
     kept = {"Al-Ca-Cu"} if path.stem == "first_search" else set()
     assert {left.name for left in tmp_path.iterdir()} == kept
+
+
+def fetched_by(cells: list) -> set[str]:
+    """Return what the loaders of HoloViews and Panel among the outputs fetch from other hosts."""
+    loaders = [
+        output["data"][LOADER]
+        for cell in cells
+        for output in cell.outputs
+        if LOADER in output.get("data", {})
+    ]
+    lists = [found for loader in loaders for found in re.findall(r"js_urls = (\[.*?\]);", loader)]
+    assert bool(lists) == any("retrieval_figure" in cell.source for cell in cells)
+    return {address for found in lists for address in json.loads(found)}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

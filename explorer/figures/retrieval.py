@@ -12,7 +12,8 @@ from explorer.candidate import Candidate, State
 from explorer.figures.words import counted
 from explorer.retrieval import Curve
 
-hv.extension("bokeh", logo=False)
+# Inline: a notebook without a network would otherwise show nothing in the place of the figure.
+hv.extension("bokeh", logo=False, inline=True)
 
 DRAWN, SPENT, CEILING = "#1f83c4", "#d9690f", "#8492a3"
 BASELINES = {

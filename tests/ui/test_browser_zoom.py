@@ -160,7 +160,8 @@ def test_no_words_are_tiny_and_nothing_sticks_out_for_it(shared):
         page.set_viewport_size({"width": width, "height": height})
         wait_for(lambda: page.evaluate(OUTSIDE) == [], 30, "a campaign that fits")
     page.set_viewport_size({"width": 1280, "height": 1400})
-    top = page.get_by_role("button", name="As drawn", exact=True)  # a window of another size scrolls
+    # A window of another size scrolls.
+    top = page.get_by_role("button", name="As drawn", exact=True)
     first = page.get_by_role("button", name="Facts", exact=True)
 
     def place() -> float:
