@@ -214,10 +214,10 @@ class HeldBack:
 
 
 @contextmanager
-def chromium():
-    """Run Chromium."""
+def chromium(*switches: str):
+    """Run Chromium, with more switches than the usual ones."""
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES, *switches])
         yield browser
         browser.close()
 

@@ -29,6 +29,21 @@ function toolkit(scripts) {
   return window.hullscapeToolkit
 }
 
+// Without WebGL, as on many remote desktops, the toolkit would leave an empty box.
+const FLAT = "This browser draws nothing in three dimensions: it has no WebGL. Allow it hardware acceleration, "
+  + "or use another browser. All else works, the download as well."
+
+function drawsInThreeDimensions() {
+  window.hullscapeWebGL ??= (() => {
+    const context = document.createElement("canvas").getContext("webgl2")
+      ?? document.createElement("canvas").getContext("webgl")
+    // Browsers allow few of them at a time.
+    context?.getExtension("WEBGL_lose_context")?.loseContext()
+    return context !== null
+  })()
+  return window.hullscapeWebGL
+}
+
 // Black cell edges vanish on a dark page.
 function recolourLines(node, colour) {
   if (Array.isArray(node)) { return node.map((child) => recolourLines(child, colour)) }
@@ -85,6 +100,7 @@ export function render({model}) {
 
   const draw = async () => {
     if (!model.scene || !model.scene.contents) { return say(model.placeholder) }
+    if (!drawsInThreeDimensions()) { return say(FLAT) }
     let kit
     try {
       kit = await toolkit(model.scripts)
