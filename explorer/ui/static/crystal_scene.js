@@ -31,7 +31,7 @@ function toolkit(scripts) {
 
 // Without WebGL, as on many remote desktops, the toolkit would leave an empty box.
 const FLAT = "This browser draws nothing in three dimensions: it has no WebGL. Allow it hardware acceleration, "
-  + "or use another browser. All else works, the download as well."
+  + "or use another browser. What is flat works, and so does the download."
 
 function drawsInThreeDimensions() {
   window.hullscapeWebGL ??= (() => {
