@@ -77,7 +77,8 @@ for (const [event, width] of [["beforeprint", {paper}], ["afterprint", null]]) {
 """
 NOTE = (
     "Energies above the hull are those of the potential, not of DFT: below zero a candidate would "
-    "be a new stable phase of that potential. Check it with DFT before you claim it."
+    "be a new stable phase of that potential. Check it with DFT, and ask a database whether it is "
+    "known, before you claim it."
 )
 FATES = tuple(str(state) for state in State if state != State.DRAWN)
 FATE_WORDS = {str(State.SKIPPED): "not relaxed"}

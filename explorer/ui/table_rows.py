@@ -54,12 +54,15 @@ MANY = 1000
 
 
 def novelty_words(candidate: Candidate) -> str:
-    """Say what a candidate equals, if anything."""
+    """Say what a candidate equals, if anything; what is new may be so in its form alone."""
     if candidate.state == State.DUPLICATE:
         return f"same as {candidate.matched}"
     if candidate.novel is None:
         return ""
-    return "new" if candidate.novel else f"known: {candidate.matched}"
+    if not candidate.novel:
+        return f"known: {candidate.matched}"
+    # Where its composition is known, another form of it is all that it competes with.
+    return "new form" if candidate.decomposition == candidate.formula else "new"
 
 
 def reason_words(candidate: Candidate) -> str:

@@ -68,7 +68,8 @@ TIPS = {
     "that the potential had placed; the Facts beside the crystal say how sure that is",
     "log_p": "Natural logarithm of the crystal's probability under the model",
     "state": "Where the crystal stands; one that failed or was rejected says why under Reason",
-    "novelty": "The known phase or earlier candidate that it equals",
+    "novelty": "The known phase or earlier candidate that it equals, new where it is none of those "
+    "that came with the program or with you; a new form is of a composition that is known",
 }
 NO_ROWS = "Candidates come here as they are read, or drawn"
 NO_MATCHES = "No candidate matches what stands below the headings"

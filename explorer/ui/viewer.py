@@ -92,7 +92,9 @@ FACT_HELP = {
     "Competes with": "Known phases of lowest energy for this composition, in fractions of atoms",
     "Reaction": "The same in formula units: what it decays to or, below the hull, forms from",
     "Destabilises": "Known stable phases that it alone would push off the hull, and how far",
-    "Novelty": "The known phase or earlier candidate that it equals (StructureMatcher)",
+    "Novelty": "The known phase or earlier candidate that it equals (StructureMatcher); new where "
+    "it is none of those that came with the program or with you, a part of what is published: ask "
+    "a database before you claim it. A new form is of a composition that is known",
     "Rattled": "Relaxed, its atoms were displaced at random and it was relaxed again: what rests "
     "on a saddle leaves it",
     "Drawn geometry": "The known crystal whose geometry it was drawn with",
