@@ -47,12 +47,7 @@ def _of_formula(alike: list[Candidate], matcher: Matcher) -> dict[str, str]:
     firsts: list[tuple[Candidate, Structure]] = []
     found: dict[str, str] = {}
     for candidate in alike:
-        near = [
-            (first, cell)
-            for first, cell in firsts
-            if abs(first.energy_per_atom - candidate.energy_per_atom) <= SAME_ENERGY
-            and abs(_room(first) / _room(candidate) - 1) <= SAME_VOLUME
-        ]
+        near = [(first, cell) for first, cell in firsts if may_be_one(first, candidate)]
         try:
             reduced = matcher.reduced(candidate.relaxed)
             place = matcher.match_reduced(reduced, [cell for _, cell in near])
@@ -63,6 +58,14 @@ def _of_formula(alike: list[Candidate], matcher: Matcher) -> dict[str, str]:
         else:
             found[candidate.id] = near[place][0].id
     return found
+
+
+def may_be_one(one: Candidate, other: Candidate) -> bool:
+    """Whether two relaxed candidates of one formula have energies and volumes of one crystal."""
+    return (
+        abs(one.energy_per_atom - other.energy_per_atom) <= SAME_ENERGY
+        and abs(_room(one) / _room(other) - 1) <= SAME_VOLUME
+    )
 
 
 def _room(candidate: Candidate) -> float:

@@ -12,7 +12,7 @@ from panel.viewable import Viewer
 from pymatgen.core import Structure
 
 from explorer.audit import described
-from explorer.candidate import Candidate
+from explorer.candidate import Candidate, State
 from explorer.crystals import gate
 from explorer.figures.crystal import CrystalScene, crystal_scene
 from explorer.figures.geometry import density_words, oxidation_words
@@ -34,9 +34,11 @@ from explorer.figures.words import (
     spacegroup_label,
     unbroken,
 )
+from explorer.likeness import MOST
 from explorer.phases import Phase
 from explorer.store import StoreError
 from explorer.track_record import DRAWN, track_record
+from explorer.twins import SAME_ENERGY, may_be_one
 from explorer.ui.matching_view import MatchingView
 from explorer.ui.notes_view import NotesView
 from explorer.ui.pattern_view import PatternView
@@ -60,9 +62,10 @@ from explorer.ui.viewer_tabs import (
     matches_of,
     overlaid,
     pattern_html,
+    same_html,
     sites_html,
 )
-from explorer.ui.workbench import Workbench
+from explorer.ui.workbench import Workbench, with_structures
 from model.crystal import WyckoffCrystal
 
 DETAILS = """
@@ -223,7 +226,27 @@ class ViewerView(Viewer):
             told = told._replace(
                 details=told.details + audit_html(candidate, bench.campaign.spec.asked())
             )
+        if tab == MATCH and structure is candidate.relaxed:
+            same = same_html(candidate, self._others(candidate), self.matching.matcher)
+            told = told._replace(details=told.details + same)
         return told
+
+    def _others(self, candidate: Candidate) -> list[Candidate]:
+        """Read the other candidates that may be the same crystal once relaxed."""
+
+        def apart(other: Candidate) -> float:
+            return abs(other.energy_per_atom - candidate.energy_per_atom)
+
+        near = [
+            other
+            for other in self.bench.candidates.values()
+            if other.state == State.RELAXED
+            and (other.formula, other.id != candidate.id) == (candidate.formula, True)
+            and apart(other) <= SAME_ENERGY
+        ]
+        ids = [other.id for other in sorted(near, key=apart)[:MOST]]
+        read = with_structures(self.bench.store, self.bench.campaign_id, ids)
+        return [other for other in read if may_be_one(candidate, other)]
 
     def _told(
         self,

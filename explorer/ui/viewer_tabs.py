@@ -14,9 +14,9 @@ from explorer.figures.crystal import CrystalScene
 from explorer.figures.geometry import bond_words, neighbours_by, site_bonds
 from explorer.figures.overlay import laid_over, overlay_scene
 from explorer.figures.sites import cell_words, site_rows
-from explorer.figures.words import NOT_KNOWN, escape, formula_label, spacegroup_label
+from explorer.figures.words import NOT_KNOWN, counted, escape, formula_label, spacegroup_label
 from explorer.isolation import IsolationError
-from explorer.likeness import Likeness, likenesses
+from explorer.likeness import MOST, Likeness, likenesses
 from explorer.novelty import Matcher
 from explorer.phases import Phase
 from explorer.structure_files import NamedStructure
@@ -40,7 +40,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 600; color: var(--muted); padding: 2px 8px 2px 0; }
 td { padding: 2px 8px 2px 0; vertical-align: top; border-top: 1px solid
   color-mix(in srgb, var(--panel-on-surface-color) 9%, transparent); }
-p.muted { margin-top: 8px; }
+p.muted, p.same { margin-top: 8px; }
 td.same { color: light-dark(#00785a, #2fd6a3); font-weight: 600; }
 """
 
@@ -164,6 +164,30 @@ def matches_html(found: Sequence[Likeness], phases: Mapping[str, Phase], problem
         "between matched atoms, both cells at one volume; DFT: published energy above the hull.</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
+
+
+def same_html(candidate: Candidate, others: Sequence[Candidate], matcher: Matcher) -> str:
+    """Tell which other candidates a relaxed one equals once relaxed: as drawn they differed.
+
+    Parameters
+    ----------
+    candidate, others
+        Of one formula, with their structures; the nearest in energy first.
+    matcher
+        When two crystals are the same.
+    """
+    named = [NamedStructure(each.id, each.relaxed) for each in others if not gate(each.relaxed)]
+    if not named or gate(candidate.relaxed):
+        return ""
+    try:
+        found = [each for each in likenesses(candidate.relaxed, named, matcher) if each.same]
+    except IsolationError as error:
+        return f"<p class='muted'>The comparison with other candidates {escape(error)}.</p>"
+    names = ", ".join(f"{each.name} (rms {each.rms:.3f} Å)" for each in found)
+    compared = counted(min(len(named), MOST), "other candidate")
+    if not names:
+        return f"<p class='muted'>Once relaxed it equals none of {compared} of like energy.</p>"
+    return f"<p class='same'>Once relaxed the same crystal as {names}: one find.</p>"
 
 
 def _match_row(likeness: Likeness, phase: Phase) -> str:

@@ -7,6 +7,7 @@ import panel as pn
 import pytest
 from handmade import HOSTILE, candidate, put
 from panel.util import edit_readonly
+from pymatgen.core import Lattice, Structure
 
 from explorer.candidate import State
 from explorer.marks import Mark
@@ -24,7 +25,8 @@ from explorer.ui.compare_view import (
 from explorer.ui.matching_view import MatchingView
 from explorer.ui.notes_view import NotesView
 from explorer.ui.table_view import TableView
-from explorer.ui.viewer_tabs import bonds_html, matches_html, matches_of
+from explorer.ui.viewer import ViewerView
+from explorer.ui.viewer_tabs import MATCH, bonds_html, matches_html, matches_of
 from explorer.ui.workbench import Workbench
 from explorer.users import User
 
@@ -221,6 +223,29 @@ def test_the_nearest_known_phase_is_named_with_its_distance():
     nothing, problem = matches_of(other, {"same": phases["same"]}, Matcher())
     assert nothing == []
     assert "No known phase of MgCu" in problem
+
+
+def test_a_crystal_that_is_drawn_twice_in_the_end_is_told_so(store):
+    """What differed as drawn and is one crystal once relaxed, by structure, energy and volume."""
+    swollen = candidate(3).initial.copy()
+    swollen.scale_lattice(1.2 * swollen.volume)
+    layered = Structure(Lattice.tetragonal(3.0, 3.9), ["Ca", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.4]])
+    items = (
+        candidate(0), candidate(1), candidate(2, energy_per_atom=-1.9),
+        candidate(3, relaxed=swollen), candidate(4, relaxed=layered),
+    )  # fmt: skip
+    bench = Workbench(store, campaign_id=put(store, *items))
+    bench.take(bench.look())
+    view = ViewerView(bench)
+    told = {}
+    for item in items:
+        bench.select_candidate(item.id)
+        told[item.id] = view._prepare(MATCH).details
+    assert "the same crystal as 000001 (rms 0.000 Å): one find" in told["000000"]
+    assert "the same crystal as 000000" in told["000001"]
+    assert "Once relaxed" not in told["000002"]
+    assert "Once relaxed" not in told["000003"]
+    assert "equals none of 2 other candidates" in told["000004"]
 
 
 def test_tolerances_change_only_to_numbers_that_can_be(bench):
