@@ -17,6 +17,7 @@ import spglib
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
+from explorer.strangers import bare
 from model.coordinates import TOLERANCE, free_coordinates
 from model.crystal import Site, WyckoffCrystal, lattice_parameters, lattice_vectors
 from model.elements import atomic_number, formula_rank, symbol_of
@@ -137,7 +138,7 @@ def _moved(structure: Structure, crystal: WyckoffCrystal) -> float:
 def moved(structure: Structure, symmetric: Structure) -> float:
     """Root mean square distance between a structure and what symmetrizing made of it, angstrom."""
     matcher = StructureMatcher(ltol=0.1, stol=0.1, angle_tol=2, scale=False)
-    distance = matcher.get_rms_dist(structure, symmetric)
+    distance = matcher.get_rms_dist(bare(structure), bare(symmetric))
     spacing = (structure.volume / len(structure)) ** (1 / 3)
     return np.inf if distance is None else float(distance[0] * spacing)
 

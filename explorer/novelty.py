@@ -17,6 +17,7 @@ from pymatgen.core.structure_matcher import StructureMatcher
 from explorer.isolation import Here, IsolationError, Sandbox, run
 from explorer.phases import FORM, Phase
 from explorer.references import ReferencePhases
+from explorer.strangers import bare
 
 Lookup = Callable[[str], ReferencePhases]
 """From a chemical system such as "Al-Ca" to its known phases."""
@@ -91,9 +92,7 @@ class Matcher:
 
 
 def _reduce(structure: Structure) -> Structure:
-    # Oxidation states, which CIFs may carry, would make Na+ and Na different elements.
-    bare = Structure(structure.lattice, structure.atomic_numbers, structure.frac_coords)
-    return bare.get_primitive_structure().get_reduced_structure(reduction_algo="niggli")
+    return bare(structure).get_primitive_structure().get_reduced_structure(reduction_algo="niggli")
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,7 @@ from explorer.candidate import Candidate, State
 from explorer.crystals import gate, spacegroup_of
 from explorer.novelty import KnownPhases, Lookup, Matcher, MatchError, Pool
 from explorer.references import ReferencePhases
+from explorer.strangers import bare
 from explorer.structure_files import NamedStructure
 
 
@@ -66,9 +67,7 @@ class Screen:
         if reason:
             return _rejected(candidate, reason)
         if draw.given is not None:
-            # Oxidation states, which CIFs may carry, would make Na+ and Na different elements.
-            bare = Structure(structure.lattice, structure.atomic_numbers, structure.frac_coords)
-            candidate = replace(candidate, initial=(structure := bare))
+            candidate = replace(candidate, initial=(structure := bare(structure)))
         candidate = replace(candidate, spacegroup_generated=spacegroup_of(structure))
         return self._compare(self._look_up(candidate, structure))
 

@@ -110,6 +110,14 @@ def _reals(row: Mapping[str, Any], name: str, size: int) -> np.ndarray:
     return values
 
 
+def bare(structure: Structure) -> Structure:
+    """Return an ordered structure of elements alone, without the oxidation states and spins.
+
+    CIFs may carry them, and to a matcher Na+ and Na would be different elements.
+    """
+    return Structure(structure.lattice, structure.atomic_numbers, structure.frac_coords)
+
+
 def safe_name(text: str) -> str:
     """Return `text` as a file name: letters, digits, dot, dash and underscore, at most 100."""
     cleaned = "".join(c if (c.isascii() and c.isalnum()) or c in "-_." else "_" for c in text)

@@ -14,6 +14,8 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
+from explorer.strangers import bare
+
 MATCHING = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 """StructureMatcher's tolerances."""
 SECONDS = 10.0
@@ -34,11 +36,9 @@ class Reduced:
 
 def reduced(structure: Structure) -> Reduced | None:
     """Reduce a gated structure; None if it takes too long or cannot be done."""
-    # Oxidation states, which CIFs may carry, would make Na+ and Na different elements.
-    bare = Structure(structure.lattice, structure.atomic_numbers, structure.frac_coords)
     try:
         with time_limit(SECONDS):
-            cell = bare.get_reduced_structure("niggli").get_primitive_structure()
+            cell = bare(structure).get_reduced_structure("niggli").get_primitive_structure()
     except (TimeoutError, ValueError, ArithmeticError):
         return None
     return Reduced(cell, np.sort(cell.lattice.abc) / cell.volume ** (1 / 3))

@@ -21,6 +21,7 @@ from explorer.crystals import (
 )
 from explorer.encode import EncodingError, encode
 from explorer.evaluate.pool import spread
+from explorer.strangers import bare
 from model.tokens import TokenError, crystal_to_row, row_to_crystal
 
 MAX_RMS = 0.02
@@ -96,7 +97,7 @@ def _verdict(structure: Structure) -> str:
         return f"does not fit: {kind}"
     back = to_structure(row_to_crystal(row.tokens, row.fine))
     matcher = StructureMatcher(ltol=0.1, stol=0.1, angle_tol=2, scale=False)
-    distance = matcher.get_rms_dist(structure, back)
+    distance = matcher.get_rms_dist(bare(structure), back)
     if distance is None:
         return "another crystal"
     if distance[0] * (structure.volume / len(structure)) ** (1 / 3) > MAX_RMS:

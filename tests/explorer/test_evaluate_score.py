@@ -86,3 +86,19 @@ def test_round_trips_count_every_structure_once(tmp_path: Path) -> None:
     one = evaluate_roundtrip(path, n=1, seed=3, workers=1)
     assert one["n"] == 1
     assert one == evaluate_roundtrip(path, n=1, seed=3, workers=1)
+
+
+@pytest.mark.parametrize("kind", ["oxidation states", "spins"])
+def test_oxidation_states_and_spins_make_no_other_crystal(tmp_path: Path, kind: str) -> None:
+    """CIFs carry them, and to a matcher Na+ and Na, or iron up and down, are different."""
+    plain = Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.6, 2.96), ["Ti", "O"], [[0] * 3, [0.305, 0.305, 0]]
+    ).perturb(0.03)  # it has its group at the wide tolerance alone
+    told = plain.copy()
+    if kind == "spins":
+        told.add_spin_by_site([2, -2, 0, 0, 0, 0])
+    else:
+        told.add_oxidation_state_by_element({"Ti": 4, "O": -2})
+    assert encode(told) == encode(plain)
+    write_structures(tmp_path / "rutile.json", [NamedStructure("rutile", told)])
+    assert evaluate_roundtrip(tmp_path / "rutile.json", workers=1)["ok"] == 1
