@@ -17,7 +17,7 @@ from torch_sim.models.interface import ModelInterface
 from torch_sim.state import SimState
 
 from explorer.complaints import one_line
-from explorer.crystals import to_atoms
+from explorer.crystals import right_handed, to_atoms
 from explorer.logs import log
 
 NOT_FINITE = "the potential gave a non-finite energy, force or stress"
@@ -54,7 +54,7 @@ class CalculatorModel(ModelInterface):
 
     def forward(self, state: SimState, **_: Any) -> dict[str, Tensor]:
         """Evaluate every crystal of the state; see `torch_sim.models.interface`."""
-        crystals = state.to_atoms()
+        crystals = [right_handed(atoms) for atoms in state.to_atoms()]
         if not self._compute_forces:
             energies = [self._energy(atoms) for atoms in crystals]
             return {"energy": torch.tensor(energies, dtype=self._dtype)}

@@ -28,6 +28,7 @@ __all__ = [
     "gate",
     "min_distance",
     "read_structures",
+    "right_handed",
     "spacegroup_of",
     "to_atoms",
     "to_structure",
@@ -57,6 +58,19 @@ def to_structure(crystal: WyckoffCrystal, primitive: bool = True) -> Structure:
 def to_atoms(structure: Structure) -> Atoms:
     """Return a structure as ASE atoms, in the same order."""
     return AseAtomsAdaptor.get_atoms(structure, msonable=False)
+
+
+def right_handed(atoms: Atoms) -> Atoms:
+    """Return atoms whose cell is right-handed, at the same places: its vectors, turned round.
+
+    Calculators may divide by a volume below zero where it is not, as CHGNet's own does: the stress
+    has the wrong sign then, and crystals collapse.
+    """
+    if atoms.cell.handedness >= 0:
+        return atoms
+    turned = atoms.copy()
+    turned.set_cell(-atoms.cell.array)
+    return turned
 
 
 def from_atoms(atoms: Atoms) -> Structure:

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from explorer.batch_evaluation import NOT_FINITE, Evaluation
 from explorer.candidate import Relaxation
-from explorer.crystals import MIN_DISTANCE, from_atoms, gate, to_atoms
+from explorer.crystals import MIN_DISTANCE, from_atoms, gate, right_handed, to_atoms
 from explorer.potentials import EnergyLevel
 from explorer.rattling import LOWER, rattled
 from explorer.relaxed import EMAX, FMAX, SMAX
@@ -128,7 +128,7 @@ def relax_structure(
     reason = gate(structure)
     if reason:
         return failed(level, reason)
-    run = _Run(to_atoms(structure), calculator, limits)
+    run = _Run(right_handed(to_atoms(structure)), calculator, limits)
     rest = run.relaxed(level, should_stop)
     if not rest.converged or not limits.rattles(len(structure)):
         return rest

@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from torch_sim.models.interface import ModelInterface
 from toy_potentials import emt
 
-from explorer.batch_evaluation import Evaluation, evaluate
+from explorer.batch_evaluation import CalculatorModel, Evaluation, evaluate
 from explorer.crystals import from_atoms, to_atoms
 from explorer.potentials import Potential, available, potential
 from explorer.relax import Relaxer
@@ -125,6 +125,20 @@ def test_stress_is_the_slope_by_strain(
 
             found = slope(model, strained) / atoms.get_volume()
             assert found == pytest.approx(answer.stress[i, j], abs=1e-3)
+
+
+def test_a_left_handed_cell_is_no_other_crystal(
+    each: Potential, crystals: list[Atoms], answers: list[Evaluation]
+) -> None:
+    """Its volume is not below zero: a calculator that divides by that turns the stress round."""
+    turned = [atoms.copy() for atoms in crystals]
+    for atoms in turned:
+        atoms.set_cell(atoms.cell.array[[1, 0, 2]])
+    for model in (each.model(), CalculatorModel(each.calculator())):
+        for here, there in zip(answers, evaluate(model, turned), strict=True):
+            assert there.energy == pytest.approx(here.energy, abs=1e-3)
+            assert there.forces == pytest.approx(here.forces, abs=1e-3)
+            assert there.stress == pytest.approx(here.stress, abs=1e-3)
 
 
 def test_one_crystal_has_one_energy(

@@ -396,3 +396,17 @@ def test_chgnet_relaxes_rock_salt(capfd: pytest.CaptureFixture[str]) -> None:
     assert (result.structure.volume * 4) ** (1 / 3) == pytest.approx(5.66, rel=0.02)
     assert result.level.potential == "chgnet 0.3.0"
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_left_handed_cell_relaxes_as_the_other_does() -> None:
+    """CHGNet's own calculator gives its stress the wrong sign, and it would fall apart."""
+    salt = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.9), ["Na", "Cl"], [[0] * 3, [0.5] * 3]
+    ).get_primitive_structure()
+    left = Structure(-salt.lattice.matrix, salt.species, -salt.frac_coords)
+    chosen = potential("chgnet", "cpu")
+    calculator = chosen.calculator()
+    ends = [relax_structure(one, calculator, chosen.level) for one in (salt, left)]
+    assert all(end.converged for end in ends)
+    assert ends[1].energy_per_atom == pytest.approx(ends[0].energy_per_atom, abs=1e-4)
+    assert ends[1].structure.volume == pytest.approx(ends[0].structure.volume, rel=1e-3)
