@@ -92,7 +92,7 @@ class Candidate:
     crystal
         The Wyckoff crystal as drawn, None when the draw could not be decoded.
     formula
-        Reduced formula, "" when there is no crystal.
+        As `explorer.formulas.spelled` has it, "" when there is no crystal.
     spacegroup_asked, spacegroup_generated, spacegroup_relaxed
         Numbers 1-230: the token drawn; what spglib finds (symprec 0.1 Å) before relaxation; after.
     log_likelihood, log_parts
@@ -110,6 +110,9 @@ class Candidate:
     novel
         False when it matches a known phase, None when that was not decided or, for a DUPLICATE, is
         up to the candidate that it equals.
+    composition_known
+        Whether a published crystal has this composition: what is novel is then so in its form
+        alone. None where it was not looked up.
     matched
         Id of the known phase, or of the earlier candidate, that it equals.
     energy_per_atom, energy_above_hull
@@ -149,6 +152,7 @@ class Candidate:
     state: State = State.DRAWN
     reason: str = ""
     novel: bool | None = None
+    composition_known: bool | None = None
     matched: str | None = None
     energy_per_atom: float | None = None
     energy_above_hull: float | None = None

@@ -41,6 +41,7 @@ COLUMNS = (
     "spacegroup_relaxed",
     "log_likelihood",
     "novel",
+    "composition_known",
     "matched",
     "energy_per_atom",
     "energy_above_hull",

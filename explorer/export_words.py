@@ -47,6 +47,7 @@ NUMBERS = """
   StructureMatcher, ltol 0.2, stol 0.3, angle_tol 5). **matched** names the known phase that it
   equals or, of a duplicate, the earlier candidate that it equals as drawn. Known are the reference
   phases of the campaign, a part of what is published: ask a database before you claim a crystal.
+  **composition_known**: one of them has its composition, so that it is new in its form alone.
 - **same_once_relaxed**: the earlier candidate of the table that it equals once both are relaxed,
   with energies within {same:g} eV/atom: these are one find, though each may be novel.
 - **state**: relaxed, known, duplicate, rejected, failed, skipped (its energy before the relaxation

@@ -64,6 +64,7 @@ COLUMNS = (
     "hull",
     "level",
     "novel",
+    "composition_known",
     "matched",
     SAME,
     "targets",

@@ -14,6 +14,7 @@ import pandas as pd
 from pymatgen.core import Composition
 
 from explorer.candidate import Candidate, State
+from explorer.formulas import spelled
 from explorer.lower_hull import LowerHull
 from explorer.phases import MARK, PREDICTED
 from explorer.potentials import EnergyLevel
@@ -112,12 +113,14 @@ class _Known:
     def entries(self) -> tuple[_Entry, ...]:
         phases = self.references.phases
         return tuple(
-            _Entry(
-                p.id, p.formula, p.energy_per_atom, p.source, "reference", self.shares(p.formula)
-            )
+            self.entry(p.id, p.formula, p.energy_per_atom, p.source, "reference")
             for p in phases
             if not self.objection(p.formula, p.energy_per_atom)
         )
+
+    def entry(self, name: str, formula: str, energy: float, source: str, kind: str) -> _Entry:
+        """Return an entry under the one spelling of its formula."""
+        return _Entry(name, spelled(formula), energy, source, kind, self.shares(formula))
 
     @cached_property
     def hull(self) -> LowerHull:
@@ -241,7 +244,7 @@ class Hull:
             energy_above_hull=float(self.known.levelled(formula, energy_per_atom) - on_hull),
             decomposition=decomposition_text(labelled),
             formation_energy=self.known.formation_energy(formula, energy_per_atom),
-            reaction=reaction_text(formula, products),
+            reaction=reaction_text(spelled(formula), products),
         )
 
     def energies_above(
@@ -345,9 +348,8 @@ class Hull:
         return [tuple(self._entries[k].id for k in facet) for facet in self._lower.facets]
 
     def _entry_of(self, candidate: Candidate) -> _Entry:
-        shares = self.known.shares(candidate.formula)
         energy = self.known.levelled(candidate.formula, candidate.energy_per_atom)
-        return _Entry(candidate.id, candidate.formula, energy, "campaign", "candidate", shares)
+        return self.known.entry(candidate.id, candidate.formula, energy, "campaign", "candidate")
 
     @cached_property
     def _entries(self) -> tuple[_Entry, ...]:

@@ -122,8 +122,9 @@ class Laboratory:
             return candidate
         candidate = self.screen.recognise(candidate)
         symmetric = replace(candidate, spacegroup_relaxed=spacegroup_of(candidate.relaxed))
-        hull = self.library.hull(symmetric.formula)
-        point = hull.place(symmetric.formula, symmetric.energy_per_atom, symmetric.level)
+        formula = symmetric.formula
+        hull = self.library.hull(formula)
+        point = hull.place(formula, symmetric.energy_per_atom, symmetric.level)
         if point.reason:
             return replace(symmetric, state=State.FAILED, reason=point.reason)
         return replace(
@@ -132,6 +133,8 @@ class Laboratory:
             formation_energy=point.formation_energy,
             decomposition=point.decomposition,
             reaction=point.reaction,
+            # The hull also has phases whose structure is not at hand.
+            composition_known=symmetric.composition_known or point.decomposition == formula,
             destabilises=destabilised_text(hull.lowering(symmetric)),
         )
 

@@ -183,6 +183,7 @@ class KnownPhases:
         self.matcher = matcher
         self._references = references
         self._pools: dict[str, Pool] = {}
+        self._published: dict[str, set[str]] = {}
 
     def match(self, structure: Structure) -> str | None:
         """Return the id of the known phase that the structure equals, lowest in energy first.
@@ -196,11 +197,17 @@ class KnownPhases:
         """
         return self._pool(structure.chemical_system).match(structure)
 
+    def has_composition(self, structure: Structure) -> bool:
+        """Return whether a published phase has the composition of a structure."""
+        self._pool(system := structure.chemical_system)
+        return structure.composition.reduced_formula in self._published[system]
+
     def _pool(self, system: str) -> Pool:
         if system not in self._pools:
-            pool = Pool(self.matcher)
-            for phase in sorted(self._phases(system), key=_rank):
+            pool, phases = Pool(self.matcher), self._phases(system)
+            for phase in sorted(phases, key=_rank):
                 pool.add(phase.id, phase.structure)
+            self._published[system] = {phase.formula for phase in phases if phase.published}
             self._pools[system] = pool
         return self._pools[system]
 

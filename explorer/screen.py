@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 from explorer.baselines import Drawn
 from explorer.candidate import Candidate, State
 from explorer.crystals import gate, spacegroup_of
+from explorer.formulas import spelled
 from explorer.novelty import KnownPhases, Lookup, Matcher, MatchError, Pool
 from explorer.references import ReferencePhases
 from explorer.strangers import bare
@@ -68,7 +69,11 @@ class Screen:
             return _rejected(candidate, reason)
         if draw.given is not None:
             candidate = replace(candidate, initial=(structure := bare(structure)))
-        candidate = replace(candidate, spacegroup_generated=spacegroup_of(structure))
+        candidate = replace(
+            candidate,
+            spacegroup_generated=spacegroup_of(structure),
+            composition_known=self._known.has_composition(structure),
+        )
         return self._compare(self._look_up(candidate, structure))
 
     def recognise(self, candidate: Candidate) -> Candidate:
@@ -122,12 +127,12 @@ _NOT_POOLED = {State.REJECTED, State.DUPLICATE}
 
 
 def _candidate(draw: Drawn) -> Candidate:
-    formula = "" if draw.given is None else draw.given.composition.reduced_formula
+    given = "" if draw.given is None else spelled(draw.given.composition.reduced_formula)
     return Candidate(
         id=f"{draw.index:06d}",
         index=draw.index,
         crystal=draw.crystal,
-        formula=formula if draw.crystal is None else draw.crystal.formula,
+        formula=given if draw.crystal is None else spelled(draw.crystal.formula),
         spacegroup_asked=None if draw.crystal is None else draw.crystal.spacegroup,
         log_likelihood=draw.log_likelihood,
         log_parts=draw.log_parts,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pymatgen.core import Composition
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
+from explorer.formulas import without_brackets
 from explorer.track_record import DRAWN, KINDS, Record
 from model.spacegroups import crystal_system
 
@@ -24,8 +25,6 @@ SUBSCRIPTS = str.maketrans("0123456789.-", "₀₁₂₃₄₅₆₇₈₉.₋")
 # Counts, and ranges of counts, stand behind an element or a bracket; fractions as in "0.5 CaAl2"
 # stand before.
 COUNT = re.compile(r"(?<=[A-Za-z)])\d+(?:\.\d+)?(?:-\d+)?")
-BRACKET = re.compile(r"\(((?:[A-Z][a-z]?\d*)+)\)(\d+)")
-ATOMS = re.compile(r"([A-Z][a-z]?)(\d*)")
 SCREW_AXIS = re.compile(r"_(\d)")
 NOT_KNOWN = "–"
 PARTS = {"spacegroup": "space group"}
@@ -38,21 +37,8 @@ def escape(text: object) -> str:
 
 
 def formula_label(formula: str) -> str:
-    """Write a formula with subscripts: CaAl2 becomes CaAl₂, and Ca(AlCu)2 CaAl₂Cu₂.
-
-    Candidates have no brackets; pymatgen writes them for any two elements with a common factor.
-    """
-    formula = BRACKET.sub(_opened, formula)
-    return COUNT.sub(lambda match: match[0].translate(SUBSCRIPTS), formula)
-
-
-def _opened(group: re.Match[str]) -> str:
-    """Multiply a bracket out, unless it looks like a molecular ion: those stay, as in Ca(NO3)2."""
-    atoms = ATOMS.findall(group[1])
-    symbols = {symbol for symbol, _ in atoms}
-    if symbols & {"H", "O", "F"} or symbols >= {"C", "N"}:
-        return group[0]
-    return "".join(f"{symbol}{int(count or 1) * int(group[2])}" for symbol, count in atoms)
+    """Write formulas with subscripts and, as those of candidates are, without brackets."""
+    return COUNT.sub(lambda match: match[0].translate(SUBSCRIPTS), without_brackets(formula))
 
 
 def in_lines(text: str, letters: int) -> str:
@@ -122,7 +108,7 @@ def reaction_label(candidate: Candidate) -> str:
     """Write how a candidate decays, or what it forms from where it lies below the hull."""
     left, arrow, right = (candidate.reaction or "").partition(" -> ")
     above = candidate.energy_above_hull
-    if not arrow or above is None or left == right:
+    if not arrow or above is None or without_brackets(left) == without_brackets(right):
         return ""
     return formula_label(f"{left} {'→' if above >= 0 else '←'} {right}")
 

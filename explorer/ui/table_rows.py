@@ -10,6 +10,7 @@ import pandas as pd
 
 from explorer.candidate import Candidate, State
 from explorer.figures.words import spacegroup_label
+from explorer.formulas import without_brackets
 from explorer.marks import Mark
 from explorer.track_record import track_record
 from explorer.ui.watched import Gathered
@@ -61,8 +62,10 @@ def novelty_words(candidate: Candidate) -> str:
         return ""
     if not candidate.novel:
         return f"known: {candidate.matched}"
-    # Where its composition is known, another form of it is all that it competes with.
-    return "new form" if candidate.decomposition == candidate.formula else "new"
+    known = candidate.composition_known
+    if known is None:  # as earlier versions left it; of a stable phase the hull tells
+        known = without_brackets(candidate.decomposition or "") == candidate.formula
+    return "new form" if known else "new"
 
 
 def reason_words(candidate: Candidate) -> str:

@@ -162,6 +162,21 @@ def test_an_unconverged_candidate_is_no_corner() -> None:
     assert "new" not in Hull(references()).lowered_by([failed]).stable
 
 
+def test_one_composition_has_one_spelling() -> None:
+    """Known phases come as Ca(AlCu)2 and Li2O2, candidates as CaAl2Cu2 and LiO."""
+    hull = Hull(references(phase("known", "CaAl2Cu2", -3.9)))
+    assert hull.references.phases[-1].formula == "Ca(AlCu)2"
+    point = hull.place("CaAl2Cu2", -3.8, LEVEL)
+    assert point.decomposition == "CaAl2Cu2"
+    assert point.reaction == "CaAl2Cu2 -> CaAl2Cu2"
+    points = hull.lowered_by([candidate("drawn", "CaAl2Cu2", -3.95)]).points()
+    forms = points[points["formula"] == "CaAl2Cu2"].set_index("id")["polymorph"]
+    assert forms.to_dict() == {"drawn": 0, "known": 1}
+    oxides = [phase("li", "Li", -2.0), phase("o", "O2", -4.0), phase("peroxide", "LiO", -5.0)]
+    air = Hull(ReferencePhases(LEVEL, tuple(oxides), ("Li", "O")))
+    assert air.place("LiO", -4.9, LEVEL).reaction == "Li2O2 -> Li2O2"
+
+
 def test_points_are_a_table_for_plots() -> None:
     """Every phase is a row whose fractions add up to one, and corners lie at zero."""
     points = Hull(references(phase("high", "CaAl2", -3.1))).points().set_index("id")

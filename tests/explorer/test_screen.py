@@ -73,6 +73,23 @@ def test_new_crystals_wait(matcher: Matcher) -> None:
     assert candidate.log_likelihood == -12.5
 
 
+def test_what_is_new_in_its_form_alone_is_told_from_a_new_composition(matcher: Matcher) -> None:
+    """Another form of a published composition, whose phase need not be stable, is no new compound.
+
+    One that was only predicted does not count.
+    """
+    antimony = cubic(225, 6.6, ("a", "Na"), ("b", "Cl"), ("c", "Sb"))  # Na Cl Sb2
+    predicted = phase_from_structure("guess", to_structure(antimony), -3.0, "predicted")
+    unstable = phase_from_structure("salt", to_structure(SALT), -2.0, "mp", e_above_hull=0.3)
+    phases = ReferencePhases(LEVEL, (unstable, predicted), ("Cl", "Na", "Sb"))
+    screen = Screen(phases, matcher)
+    other = cubic(225, 6.6, ("a", "Na"), ("b", "Sb"), ("c", "Cl"))
+    guessed = cubic(216, 6.6, ("a", "Na"), ("b", "Sb"), ("c", "Cl"), ("d", "Sb"))
+    found = judged(screen, CAESIUM_CHLORIDE_TYPE, other, guessed)
+    assert [each.novel for each in found] == [True, True, True]
+    assert [each.composition_known for each in found] == [True, False, False]
+
+
 def test_known_phases_are_recognised_and_not_relaxed(matcher: Matcher) -> None:
     """Rock salt in another setting and size is still rock salt."""
     (candidate,) = judged(Screen(known(), matcher), SALT_AGAIN)

@@ -253,6 +253,10 @@ def test_what_is_new_in_its_form_alone_is_not_called_new():
         for competes in ("CaCu5", "CaCu5 (predicted)", "0.5 Ca + 0.5 Cu")
     }
     assert list(told.values()) == ["new form", "new", "new"]
+    known = candidate(1, composition_known=True, decomposition="0.5 Ca + 0.5 Cu")
+    assert novelty_words(known) == "new form"  # of a phase that is known, though not stable
+    older = candidate(1, formula="CaAl2Cu2", decomposition="Ca(AlCu)2")
+    assert novelty_words(older) == "new form"
     assert novelty_words(candidate(1, novel=False, matched="mp-1", decomposition="CaCu")) == (
         "known: mp-1"
     )
