@@ -202,13 +202,13 @@ class CampaignSpec(BaseModel):
     @field_validator("spacegroups", mode="before")
     @classmethod
     def _named_groups(cls, value: Any) -> Any:
-        from model.spacegroups import read_spacegroups  # noqa: PLC0415 - on demand
+        from explorer.spacegroup_names import numbers_of  # noqa: PLC0415 - on demand
 
         if isinstance(value, int) and not isinstance(value, bool):
             return (value,)
         names = [value] if isinstance(value, str) else value
         if isinstance(names, list | tuple) and any(isinstance(name, str) for name in names):
-            return read_spacegroups(names)
+            return numbers_of(names)
         return tuple(value) if isinstance(value, range) else value
 
     @field_validator("sites", mode="before")

@@ -26,7 +26,8 @@ Spacegroups = Annotated[
     list[str] | None,
     typer.Option(
         "--spacegroup",
-        help="Space group, such as 139, Fm-3m, 195-206 or cubic; several with commas or repeated.",
+        help="Space group, such as 139, Fm-3m, P2_1/n, 195-206 or cubic; several with commas or "
+        "repeated. Sites are those of the standard setting.",
     ),
 ]
 Sites = Annotated[

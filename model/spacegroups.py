@@ -64,7 +64,7 @@ def _groups_of(part: int | str) -> set[int]:
     number = int(part) if str(part).isdecimal() else 0
     if isinstance(part, bool) or not 1 <= number <= 230:
         raise ValueError(
-            "expected a symbol of the standard setting such as Fm-3m or P2_1/c, a crystal system "
+            "expected a symbol such as Fm-3m or P2_1/c, a crystal system "
             f"such as cubic, or space groups from 1 to 230, got {part}"
         )
     return {number}

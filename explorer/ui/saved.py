@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from explorer.campaign import SpecError
+from explorer.spacegroup_names import numbers_of
 from explorer.ui.draft import Draft
 from explorer.ui.sites import split_sites
-from model.spacegroups import read_spacegroups
 
 HEAD = "# Constraints of a Hullscape search. What is not named here keeps its usual value.\n"
 LARGEST_FILE = 64 * 1024
@@ -40,7 +40,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "elements": SYMBOLS,
     "formula": (str.strip, "a formula such as CaAl2, or a range such as CaAl1-4"),
     "spacegroups": (
-        lambda text: list(read_spacegroups(filter(str.strip, text.split(",")))),
+        lambda text: list(numbers_of(filter(str.strip, text.split(",")))),
         "numbers, symbols or crystal systems such as 139,Fm-3m,cubic",
     ),
     "sites": (lambda text: ", ".join(split_sites(text)), "sites such as 139:2a=Ca"),

@@ -120,6 +120,9 @@ NARROW_TABS = {
 }
 SCENE_HEIGHT = 340
 """Of a crystal, pixels."""
+TOLD_HEIGHT = 430
+"""Of what stands below the tabs, at least, pixels: as the facts need. The cards beside are as high,
+so that the hull would change its size, and the table its place, at each change of the tab."""
 WHOLE_CARD = {"sizing_mode": "stretch_both", "height": None}
 """The words before anything is chosen stand in its middle."""
 STAGES = {"As drawn": "initial", "Relaxed": "relaxed"}
@@ -164,6 +167,10 @@ class ViewerView(Viewer):
         self.matching = MatchingView(bench)
         self._shown: tuple[Any, ...] = ()
         self.relaxation = RelaxationView(bench)
+        self.told = pn.Column(
+            self.details, self.pattern, self.relaxation, self.matching, self.notes,
+            margin=0, sizing_mode="stretch_width",
+        )  # fmt: skip
         self._drawing = asyncio.Lock()
         self.matching.param.watch(self._show, ["matcher", "overlay"])
         self.relaxation.param.watch(self._show, "frame")
@@ -301,6 +308,7 @@ class ViewerView(Viewer):
             self.legend.object = legend_html(drawn) if visible else ""
             self.details.object = shown.details
             self.tab.visible = bool(self.bench.selected)
+            self.told.min_height = TOLD_HEIGHT if self.bench.selected else 0
             self.pattern.show(shown.pattern)
             is_candidate = self.bench.selected.startswith("candidate:")
             self.stage.disabled = not is_candidate
@@ -314,8 +322,8 @@ class ViewerView(Viewer):
 
     def __panel__(self) -> pn.Column:
         return card(
-            heading("Crystal", self.stage), self.scene, self.legend, self.tab, self.details,
-            self.pattern, self.relaxation, self.matching, self.notes, name="viewer",
+            heading("Crystal", self.stage), self.scene, self.legend, self.tab, self.told,
+            name="viewer",
         )  # fmt: skip
 
 

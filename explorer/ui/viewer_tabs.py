@@ -14,7 +14,14 @@ from explorer.figures.crystal import CrystalScene
 from explorer.figures.geometry import bond_words, neighbours_by, site_bonds
 from explorer.figures.overlay import laid_over, overlay_scene
 from explorer.figures.sites import cell_words, site_rows
-from explorer.figures.words import NOT_KNOWN, counted, escape, formula_label, spacegroup_label
+from explorer.figures.words import (
+    NOT_KNOWN,
+    counted,
+    escape,
+    formula_label,
+    spacegroup_label,
+    unbroken,
+)
 from explorer.isolation import IsolationError
 from explorer.likeness import MOST, Likeness, likenesses
 from explorer.novelty import Matcher
@@ -33,6 +40,8 @@ FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES = (
     "Notes",
 )
 TABS = [FACTS, SITES, BONDS, RELAXATION, MATCH, PATTERN, NOTES]
+LONG_ID = 16
+"""Letters above which the name of a phase may be broken over lines."""
 VERDICTS = {True: "✓ held", False: "✗ not held"}
 SITES_LOOK = """
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;
@@ -195,7 +204,7 @@ def _match_row(likeness: Likeness, phase: Phase) -> str:
         return NOT_KNOWN if value is None else f"{value:.3f}"
 
     cells = (
-        phase.id,
+        unbroken(phase.id) if len(phase.id) < LONG_ID else phase.id,
         spacegroup_label(phase.spacegroup),
         "yes" if likeness.same else "no",
         number(likeness.rms),

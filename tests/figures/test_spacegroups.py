@@ -2,7 +2,8 @@
 
 import pytest
 
-from explorer.figures.spacegroups import plain, spacegroup_entries
+from explorer.figures.spacegroups import spacegroup_entries
+from explorer.spacegroup_names import numbers_of, plain
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,15 @@ def test_groups_are_known_by_all_settings_and_spellings(typed, number):
     """Full, short and Schoenflies symbols, with or without spaces and underscores."""
     found = [entry["number"] for entry in spacegroup_entries() if plain(typed) in entry["names"]]
     assert found == [number]
+    assert numbers_of([typed]) == (number,)
+
+
+def test_symbols_spans_and_systems_are_read_together():
+    """As a command has them; what is none of them is named."""
+    assert numbers_of(["P2_1/n, 195-197", "Fm-3m", 2]) == (2, 14, 195, 196, 197, 225)
+    assert numbers_of(["hexagonal"]) == tuple(range(168, 195))
+    with pytest.raises(ValueError, match="got Q4/x"):
+        numbers_of(["Pbnm,Q4/x"])
 
 
 def test_point_groups_are_those_of_their_systems():
