@@ -31,8 +31,10 @@ def sheet(picture: HullPicture, colours: Palette) -> list[dict[str, Any]]:
 
 
 def _facets(picture: HullPicture, colours: Palette) -> dict[str, Any]:
-    points = heights(picture.dots)
-    corners = np.array(picture.facets, int).reshape(-1, 3)
+    facets = np.array(picture.facets, int).reshape(-1, 3)
+    # Points of no facet, hidden ones too, would stretch the axis of energy.
+    used, corners = np.unique(facets, return_inverse=True)
+    points, corners = heights([picture.dots[k] for k in used]), corners.reshape(-1, 3)
     return {
         "type": "mesh3d",
         "uid": "SHEET",

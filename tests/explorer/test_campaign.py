@@ -127,8 +127,8 @@ def test_elements_that_must_appear_leave_the_others_to_choose():
 
 def test_space_groups_are_read_by_name_or_refused():
     """Numbers, spans, symbols and systems; an unknown one is named at its field."""
-    spec = CampaignSpec.parse(elements="Al", spacegroups=["Fm-3m, 139", "P6_3/mmc", "1-2"])
-    assert spec.spacegroups == (1, 2, 139, 194, 225)
+    spec = CampaignSpec.parse(elements="Al", spacegroups=["Fm-3m, 139", "P6_3/mmc", "P2_1/n,1-2"])
+    assert spec.spacegroups == (1, 2, 14, 139, 194, 225)
     with pytest.raises(SpecError, match=r"spacegroups: expected .* got squarish") as caught:
         CampaignSpec.parse(elements="Al", spacegroups=("squarish",))
     assert caught.value.field == "spacegroups"

@@ -69,6 +69,15 @@ def test_three_elements_make_a_surface_too(make_hull, make_candidate):
     assert list(found.z) == [-0.7]
 
 
+def test_what_lies_high_above_the_hull_does_not_flatten_its_surface(make_hull, make_candidate):
+    """A hidden candidate at 1 eV/atom left the hull a third of its height."""
+    high = make_candidate(0, *SYSTEMS[2], above=1.4, energy=1.0)
+    picture = with_candidates(known_picture(make_hull(SYSTEMS[2])), [high])
+    figure = hull_figure(picture, surface=True, threshold=0.5)
+    tops = [max((z for z in trace.z if z is not None), default=0.0) for trace in figure.data]
+    assert max(tops) <= 0.5
+
+
 def test_no_corner_of_the_surface_hides_another_at_first(make_hull):
     """Copper and calcium stood before each other."""
     figure = hull_figure(known_picture(make_hull(SYSTEMS[2])), surface=True)
