@@ -19,6 +19,7 @@ from explorer.figures.marks import (
     REACH,
     kind_traces,
     line_traces,
+    selected_arrow,
     selected_trace,
 )
 from explorer.figures.picture import HEIGHT, TRIANGLE, Dot, HullPicture, barycentric
@@ -188,7 +189,9 @@ def _surface(
 ) -> tuple[list[dict], dict]:
     """Three elements: formation energy over the Gibbs triangle, the facets as a sheet."""
     traces = _traces(picture, selected, threshold, colours, heights, LINES)
-    return [*sheet(picture, colours), *traces], frame(colours)
+    around = frame(colours)
+    around["scene"]["annotations"] = selected_arrow(picture, selected, colours, heights)
+    return [*sheet(picture, colours), *traces], around
 
 
 def _triangle_border(colours: Palette) -> dict[str, Any]:
@@ -243,13 +246,16 @@ def _quaternary(
         **dict(zip("xyz", names.T.tolist(), strict=True)),
     }
     hidden = {"visible": False, "showbackground": False}
-    places = {"eye": np.add(EYE, AIM), "center": np.array(AIM)}
-    camera = {name: dict(zip("xyz", place.tolist(), strict=True)) for name, place in places.items()}
+    view = {"eye": np.add(EYE, AIM), "center": np.array(AIM)}
+    camera = {name: dict(zip("xyz", point.tolist(), strict=True)) for name, point in view.items()}
     scene = {
         "xaxis": hidden,
         "yaxis": hidden,
         "zaxis": hidden,
         "aspectmode": "data",
+        "annotations": selected_arrow(
+            picture, selected, colours, partial(places, picture.elements)
+        ),
         "camera": camera,
         "dragmode": "orbit",
     }

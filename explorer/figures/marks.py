@@ -10,7 +10,7 @@ import numpy as np
 from explorer.figures.labels import place_labels
 from explorer.figures.picture import Dot, HullPicture, Kind
 from explorer.figures.style import Palette
-from explorer.figures.words import formula_label
+from explorer.figures.words import escape, formula_label
 
 # Symbols exist in two and in three dimensions, except the star.
 SYMBOLS = {
@@ -331,6 +331,33 @@ def selected_trace(
         "showlegend": False,
         **axes,
     }
+
+
+def selected_arrow(
+    picture: HullPicture, selected: str, colours: Palette, place: Any
+) -> list[dict[str, Any]]:
+    """Return, for three dimensions, an arrow to the selected point with its formula.
+
+    Nearer points hide a ring there; this is drawn above all of them.
+    """
+    dot = picture.find(selected)
+    if dot is None:
+        return []
+    return [
+        {
+            **dict(zip("xyz", place([dot])[0].tolist(), strict=True)),
+            "text": f"<b>{formula_label(escape(dot.formula))}</b>",
+            "font": {"size": 12, "color": colours.selected},
+            "bgcolor": colours.surface,
+            "opacity": 0.92,
+            "arrowcolor": colours.selected,
+            "arrowhead": 2,
+            "arrowwidth": 2,
+            "standoff": 6,
+            "ax": 34,
+            "ay": -44,
+        }
+    ]
 
 
 def line_traces(

@@ -78,6 +78,23 @@ def test_what_lies_high_above_the_hull_does_not_flatten_its_surface(make_hull, m
     assert max(tops) <= 0.5
 
 
+@pytest.mark.parametrize("elements", SYSTEMS[2:4])
+def test_what_is_selected_is_pointed_at_over_the_points_before_it(
+    make_hull, make_candidate, elements
+):
+    """In three dimensions a ring alone is hidden in a crowd."""
+    chosen = make_candidate(0, *elements, above=0.1, energy=-0.1)
+    picture = with_candidates(known_picture(make_hull(elements)), [chosen])
+    for selected, count in (("candidate:000000", 1), ("", 0), ("candidate:000007", 0)):
+        figure = hull_figure(picture, selected=selected, surface=True)
+        arrows = figure.layout.scene.annotations
+        assert len(arrows) == count
+        ring = next(trace for trace in figure.data if trace.uid == "SELECTED")
+        assert [(a.x, a.y, a.z) for a in arrows] == list(
+            zip(ring.x or (), ring.y or (), ring.z or (), strict=True)
+        )
+
+
 def test_no_corner_of_the_surface_hides_another_at_first(make_hull):
     """Copper and calcium stood before each other."""
     figure = hull_figure(known_picture(make_hull(SYSTEMS[2])), surface=True)
