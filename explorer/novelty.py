@@ -168,6 +168,13 @@ class Pool:
         return self._reduced[entry.id]
 
 
+class _System(NamedTuple):
+    """The known phases of a chemical system, and the formulas of those that are published."""
+
+    pool: Pool
+    published: frozenset[str]
+
+
 class KnownPhases:
     """The known phases as a pool, read by chemical system when a crystal asks.
 
@@ -182,8 +189,7 @@ class KnownPhases:
     def __init__(self, references: ReferencePhases | Lookup, matcher: Matcher) -> None:
         self.matcher = matcher
         self._references = references
-        self._pools: dict[str, Pool] = {}
-        self._published: dict[str, set[str]] = {}
+        self._systems: dict[str, _System] = {}
 
     def match(self, structure: Structure) -> str | None:
         """Return the id of the known phase that the structure equals, lowest in energy first.
@@ -195,21 +201,21 @@ class KnownPhases:
         MatchError
             When it could not be compared.
         """
-        return self._pool(structure.chemical_system).match(structure)
+        return self._system(structure.chemical_system).pool.match(structure)
 
     def has_composition(self, structure: Structure) -> bool:
         """Return whether a published phase has the composition of a structure."""
-        self._pool(system := structure.chemical_system)
-        return structure.composition.reduced_formula in self._published[system]
+        published = self._system(structure.chemical_system).published
+        return structure.composition.reduced_formula in published
 
-    def _pool(self, system: str) -> Pool:
-        if system not in self._pools:
-            pool, phases = Pool(self.matcher), self._phases(system)
+    def _system(self, name: str) -> _System:
+        if name not in self._systems:
+            pool, phases = Pool(self.matcher), self._phases(name)
             for phase in sorted(phases, key=_rank):
                 pool.add(phase.id, phase.structure)
-            self._published[system] = {phase.formula for phase in phases if phase.published}
-            self._pools[system] = pool
-        return self._pools[system]
+            published = frozenset(phase.formula for phase in phases if phase.published)
+            self._systems[name] = _System(pool, published)
+        return self._systems[name]
 
     def _phases(self, system: str) -> list[Phase]:
         known = self._references

@@ -69,11 +69,7 @@ class Screen:
             return _rejected(candidate, reason)
         if draw.given is not None:
             candidate = replace(candidate, initial=(structure := bare(structure)))
-        candidate = replace(
-            candidate,
-            spacegroup_generated=spacegroup_of(structure),
-            composition_known=self._known.has_composition(structure),
-        )
+        candidate = replace(candidate, spacegroup_generated=spacegroup_of(structure))
         return self._compare(self._look_up(candidate, structure))
 
     def recognise(self, candidate: Candidate) -> Candidate:
@@ -91,7 +87,9 @@ class Screen:
         return replace(candidate, novel=matched is None, matched=matched)
 
     def _look_up(self, candidate: Candidate, structure: Structure) -> Candidate:
-        """Add the targets that a structure equals to those of the candidate."""
+        """Add the targets that a structure equals, and whether its composition is known."""
+        known = self._known.has_composition(structure)
+        candidate = replace(candidate, composition_known=known)
         try:
             names = self._targets.matches(structure)
         except MatchError:

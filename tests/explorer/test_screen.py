@@ -88,6 +88,8 @@ def test_what_is_new_in_its_form_alone_is_told_from_a_new_composition(matcher: M
     found = judged(screen, CAESIUM_CHLORIDE_TYPE, other, guessed)
     assert [each.novel for each in found] == [True, True, True]
     assert [each.composition_known for each in found] == [True, False, False]
+    earlier = replace(found[0], relaxed=found[0].initial, composition_known=None)
+    assert screen.recognise(earlier).composition_known is True  # drawn by an earlier version
 
 
 def test_known_phases_are_recognised_and_not_relaxed(matcher: Matcher) -> None:

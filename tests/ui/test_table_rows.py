@@ -10,7 +10,14 @@ from explorer.candidate import State
 from explorer.marks import Mark
 from explorer.potentials import potential
 from explorer.track_record import track_record
-from explorer.ui.table_rows import SHEET, by_interest, frame, matching, sorted_by
+from explorer.ui.table_rows import (
+    SHEET,
+    by_interest,
+    frame,
+    matching,
+    novelty_words,
+    sorted_by,
+)
 from explorer.ui.table_view import CHOICES, TableView
 from explorer.ui.workbench import Workbench
 
@@ -165,3 +172,19 @@ def test_the_box_at_the_top_ticks_all_sheets(view):
     assert len(view.bench.chosen) == MANY - 101
     view._hear(Said(kind="all", numbers=shown(view), on=False))
     assert view.bench.chosen == []
+
+
+def test_what_is_new_in_its_form_alone_is_not_called_new():
+    """Rutile beside another form of TiO2 is no new compound; beside a predicted one it may be."""
+    told = {
+        competes: novelty_words(candidate(1, formula="CaCu5", decomposition=competes))
+        for competes in ("CaCu5", "CaCu5 (predicted)", "0.5 Ca + 0.5 Cu")
+    }
+    assert list(told.values()) == ["new form", "new", "new"]
+    known = candidate(1, composition_known=True, decomposition="0.5 Ca + 0.5 Cu")
+    assert novelty_words(known) == "new form"  # of a phase that is known, though not stable
+    older = candidate(1, formula="CaAl2Cu2", decomposition="Ca(AlCu)2")
+    assert novelty_words(older) == "new form"
+    assert novelty_words(candidate(1, novel=False, matched="mp-1", decomposition="CaCu")) == (
+        "known: mp-1"
+    )

@@ -25,7 +25,7 @@ from explorer.ui.periodic_table import element_cells
 from explorer.ui.retrieval_view import RetrievalView, key_html
 from explorer.ui.run_bar import RunBar, campaign_label, duration, progress_html
 from explorer.ui.scripts import crystal_toolkit_urls, plotly_urls
-from explorer.ui.table_rows import by_interest, frame, novelty_words, with_marks
+from explorer.ui.table_rows import by_interest, frame, with_marks
 from explorer.ui.table_view import TableView
 from explorer.ui.targets_view import TargetsView, read_upload
 from explorer.ui.upload_view import MAX_MEGABYTES
@@ -244,22 +244,6 @@ def test_what_a_crystal_equals_is_told_once():
     assert "Reason" not in told
     assert "not converged" in candidate_details(candidate(2, State.FAILED, reason="not converged"))
     assert list(frame([twin, candidate(2, State.FAILED, reason="lost")])["reason"]) == ["", "lost"]
-
-
-def test_what_is_new_in_its_form_alone_is_not_called_new():
-    """Rutile beside another form of TiO2 is no new compound; beside a predicted one it may be."""
-    told = {
-        competes: novelty_words(candidate(1, formula="CaCu5", decomposition=competes))
-        for competes in ("CaCu5", "CaCu5 (predicted)", "0.5 Ca + 0.5 Cu")
-    }
-    assert list(told.values()) == ["new form", "new", "new"]
-    known = candidate(1, composition_known=True, decomposition="0.5 Ca + 0.5 Cu")
-    assert novelty_words(known) == "new form"  # of a phase that is known, though not stable
-    older = candidate(1, formula="CaAl2Cu2", decomposition="Ca(AlCu)2")
-    assert novelty_words(older) == "new form"
-    assert novelty_words(candidate(1, novel=False, matched="mp-1", decomposition="CaCu")) == (
-        "known: mp-1"
-    )
 
 
 def test_the_stage_falls_back_to_what_exists():
